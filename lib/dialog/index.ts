@@ -1,0 +1,2 @@
+export * from "./dialog-store.js";
+export * from "./dialog.js";

@@ -1,0 +1,149 @@
+/**
+ * The media port: the session room asks it for descriptions and hands it the peer's; lib/media implements it.
+ * A stack with `media: none` has no handler, and the flow supplies the SDP.
+ */
+
+/** A value now or later. A handler that can answer at once does, so that a call needs no extra turn. */
+export type MaybePromise<T> = T | Promise<T>;
+
+export type MediaDirection = "sendrecv" | "sendonly" | "recvonly" | "inactive";
+export type HoldState = "none" | "local" | "remote" | "both";
+
+/** One negotiated stream as the flow sees it (`msg.sip.media`). */
+export interface MediaDescription {
+  readonly kind: string;
+  readonly codec: string;
+  readonly clockRate: number;
+  /** From our side. */
+  readonly direction: MediaDirection;
+  /** The peer's address and port. */
+  readonly address: string;
+  readonly port: number;
+  /** How digits can be sent. */
+  readonly dtmf: "rfc4733" | "none";
+}
+
+export interface DigitEvent {
+  readonly digit: string;
+  readonly method: "rfc4733" | "info-relay" | "info-dtmf" | "inband";
+  /** Milliseconds, 0 when unknown. */
+  readonly duration: number;
+}
+
+/** The session as its listener; all called from the main thread, in a turn of their own. */
+export interface MediaSessionEvents {
+  onDigit(event: DigitEvent): void;
+  /** Nothing was received for the configured time although the peer should send. */
+  onMediaTimeout(): void;
+  onError(error: Error): void;
+}
+
+export interface MediaSessionContext {
+  /** Session handle, for logs and metrics. */
+  readonly sessionId: string;
+  /** Local address of the signalling flow, the default for the RTP address. */
+  readonly localAddress: string;
+  /** Address of the peer's signalling, hint for the first packets. */
+  readonly remoteAddress: string;
+  readonly events: MediaSessionEvents;
+}
+
+export interface MediaHandler {
+  createSession(context: MediaSessionContext): MediaSession;
+  /** Types that it takes as a body, for Accept and 415. */
+  readonly contentType: string;
+  start?(): MaybePromise<void>;
+  /** Frees everything; sessions still open are closed. */
+  close(): MaybePromise<void>;
+}
+
+/**
+ * The media of one session. Negotiation follows RFC 3264; one exchange at a time, in order:
+ * offer→acceptAnswer, or answer. A refused exchange is rolled back.
+ */
+export interface MediaSession {
+  /** Our offer (SDP text). A later offer keeps what is negotiated, with `direction` changed if given. */
+  offer(options?: { readonly direction?: MediaDirection }): MaybePromise<string>;
+  /**
+   * The peer's offer → our answer. Rejects or throws MediaError with `statusHint` 488 when nothing fits; then
+   * nothing has changed. Until `commit` a later `rollback` restores the previous state.
+   */
+  answer(offer: string): MaybePromise<string>;
+  /**
+   * The peer's answer to our last offer. Called again with another answer when a forked branch answers: the last
+   * call wins. Throws MediaError when the answer does not fit the offer (RFC 3264 §6).
+   */
+  acceptAnswer(answer: string, options?: { readonly early?: boolean }): MaybePromise<void>;
+  /** The exchange in progress was refused: back to the previous negotiated state. */
+  rollback(): void;
+  /** Sound may flow: after the 200/183 with SDP went out or came in. Idempotent. */
+  start(): void;
+  /** Negotiated streams; empty before the first answer. */
+  readonly media: readonly MediaDescription[];
+  readonly hold: HoldState;
+  readonly localSdp: string | undefined;
+  readonly remoteSdp: string | undefined;
+  /** Sound; undefined in handlers that carry none. */
+  readonly audio: AudioControl | undefined;
+  close(): MaybePromise<MediaStatistics | undefined>;
+}
+
+export interface MediaStatistics {
+  readonly packetsSent: number;
+  readonly packetsReceived: number;
+  readonly packetsLost: number;
+  /** Milliseconds. */
+  readonly jitter: number;
+  /** Milliseconds, undefined when no report came. */
+  readonly roundTrip?: number | undefined;
+}
+
+export type AudioSource =
+  | { readonly kind: "file"; readonly path: string }
+  | {
+      readonly kind: "buffer";
+      readonly data: Buffer;
+      /** Without them the data is a WAV file; with them raw samples. */
+      readonly format?: "pcm16" | "mulaw" | "alaw" | undefined;
+      readonly sampleRate?: number | undefined;
+    }
+  /** `ring` `busy` `beep` `silence` `dial` … ; lasts until stopped, except `beep`. */
+  | { readonly kind: "tone"; readonly name: string };
+
+export interface PlayOptions {
+  /** true = for ever, a number = that many times. Default false = once. */
+  readonly loop?: boolean | number | undefined;
+  /** One foreground and one background source at a time; a newer one stops the older of its kind. */
+  readonly background?: boolean | undefined;
+  /** Milliseconds of silence before the first sample. */
+  readonly settle?: number | undefined;
+}
+
+export interface Playback {
+  /** Resolves once, never rejects after `play` has succeeded. `completed` = after the last packet was sent. */
+  readonly done: Promise<"completed" | "stopped" | "failed">;
+  stop(): void;
+  pause(): void;
+  resume(): void;
+}
+
+export interface AudioControl {
+  /** True once SDP was negotiated and sound can be sent. */
+  readonly ready: boolean;
+  /**
+   * Rejects with MediaError, `rule` `no-media` (nothing negotiated yet), `unsupported-audio` (not decodable) or
+   * `no-file` (missing, named in the text).
+   */
+  play(source: AudioSource, options?: PlayOptions): Promise<Playback>;
+  /** RFC 4733 events or tones; resolves after the last one was sent, rejects with MediaError when impossible. */
+  sendDigits(
+    digits: string,
+    options: {
+      readonly method: "rfc4733" | "inband";
+      /** Milliseconds per digit. */
+      readonly duration: number;
+      /** Milliseconds between digits. */
+      readonly gap: number;
+    },
+  ): Promise<void>;
+}

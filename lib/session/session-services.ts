@@ -1,0 +1,120 @@
+/**
+ * What a session needs from the user agent, as an interface owned by this room: sending requests with
+ * resolving, failover and credentials; holding requests for the application; storing dialogs. The user agent
+ * implements it; tests put a fake behind it.
+ */
+import type { Clock } from "../foundation/clock.js";
+import type { SipError } from "../foundation/errors.js";
+import type { Logger } from "../foundation/logger.js";
+import type { RandomSource } from "../foundation/random.js";
+import type { DialogStore } from "../dialog/index.js";
+import type { NameAddr, SipRequest, SipResponse, Uri } from "../message/index.js";
+import type { TimerOptions } from "../transaction/index.js";
+import type { Flow } from "../transport/transport.js";
+import type { MaybePromise, MediaHandler } from "./media-handler.js";
+import type {
+  AcceptRequestOptions,
+  ActionOutcome,
+  PendingRequest,
+  RejectOptions,
+  SessionHandle,
+} from "./session-types.js";
+
+/** An account as sessions see it. */
+export interface AccountHandle {
+  readonly id: string;
+  /** From/To identity without tag. */
+  readonly identity: NameAddr;
+}
+
+export interface OutgoingRequestOptions {
+  /** Request-URI host or first route: what is resolved. An account's outbound proxy overrides it (out of dialog). */
+  readonly nextHop: Uri;
+  readonly account: AccountHandle | undefined;
+  /** In a dialog: used again while it is open and leads to the next hop. */
+  readonly preferredFlow?: Flow | undefined;
+  /** In-dialog requests take no Service-Route, no outbound proxy and no failover to another realm. */
+  readonly inDialog: boolean;
+  /**
+   * Builds the request once the first flow is known (its address goes into Contact and SDP), without Via.
+   * A header `Contact` with the value `services.contactPlaceholder` is filled in by the sender, again at each retry.
+   * May reject or throw (media): then `onFailure` gets it.
+   */
+  build(flow: Flow): MaybePromise<SipRequest>;
+  /** Sequence number for a retry (401, 407, 503 failover needs none). Default: last + 1. */
+  nextSequence?(): number;
+  /** Each time a transaction started: the request as sent, Via, Contact and credentials included. */
+  onSent?(request: SipRequest, flow: Flow): void;
+  /** 100–699, except challenges that were answered and failures that were failed over. */
+  onResponse(response: SipResponse, request: SipRequest, flow: Flow): void;
+  /** No response: TransactionTimeoutError, TransportError (E_TRANSPORT, E_DNS), or what `build` threw. Final. */
+  onFailure(error: SipError): void;
+}
+
+export interface OutgoingRequest {
+  /** As last sent; undefined while resolving. */
+  readonly request: SipRequest | undefined;
+  readonly flow: Flow | undefined;
+  /**
+   * INVITE: sends CANCEL as soon as a provisional response allows it (§9.1); before anything was sent it ends the
+   * attempt with `onFailure`(InvalidStateError rule `cancelled`). If no final response follows in 64·T1 after the
+   * CANCEL, `onFailure` (§9.1). Idempotent.
+   */
+  cancel(headers?: readonly (readonly [string, string])[]): void;
+  /** No further callbacks; transactions end on their own. */
+  abandon(): void;
+}
+
+export interface HoldOptions {
+  readonly request: SipRequest;
+  /** Event name under which flows hear of it: `refer`, `message`, `info`, `notify`, `reinvite`, `request` … */
+  readonly eventName: string;
+  readonly session: SessionHandle | undefined;
+  readonly account: AccountHandle | undefined;
+  /** Run when the application accepts / rejects. */
+  accept(options: AcceptRequestOptions): Promise<ActionOutcome>;
+  reject(options: RejectOptions): Promise<ActionOutcome>;
+  /** Run when nobody holds it or time is over. `listened`: somebody asked for events of this name. */
+  fallback(listened: boolean): void;
+}
+
+export interface SessionServices {
+  readonly clock: Clock;
+  readonly random: RandomSource;
+  readonly logger: Logger;
+  readonly timers: TimerOptions;
+  readonly mediaHandler: MediaHandler | undefined;
+  readonly dialogs: DialogStore;
+  /** Header lines for requests and responses: User-Agent/Server, Allow, Supported, Accept. */
+  commonHeaders(
+    kind: "request" | "response",
+    method: string,
+    statusCode?: number,
+  ): (readonly [string, string])[];
+  readonly contactPlaceholder: string;
+  /** Contact value for responses and requests over this flow, e.g. `<sip:alice@192.0.2.1:5060;transport=tcp>`. */
+  contact(flow: Flow, account: AccountHandle | undefined): string;
+  send(options: OutgoingRequestOptions): OutgoingRequest;
+  /** ACK for a 2xx: resolved like any request, no transaction. @returns a function that sends it again. */
+  sendAck(ack: SipRequest, nextHop: Uri, preferredFlow: Flow | undefined): () => void;
+  /** Applies contract §4.6 "Pending requests". @returns undefined when nobody holds it; `fallback` ran then. */
+  hold(options: HoldOptions): PendingRequest | undefined;
+  /** Does the `dial` filter let us call this URI? */
+  mayDial(uri: Uri): boolean;
+  /** A target as people write it → URI and header parameters; throws InvalidArgumentError with a helpful text. */
+  parseTarget(text: string, account: AccountHandle | undefined): NameAddr;
+  /** Places the call of a followed REFER or redirect on the same account. */
+  placeReferredCall(options: {
+    readonly referTo: NameAddr;
+    readonly referredBy: string | undefined;
+    readonly account: AccountHandle | undefined;
+    readonly referrer: SessionHandle;
+  }): ReferredCall;
+}
+
+/** The new call that a followed REFER places, as far as its NOTIFYs need it. */
+export interface ReferredCall {
+  readonly session: SessionHandle;
+  /** Called for each provisional and final response of the new call; 0 = no response came. */
+  onProgress(listener: (statusCode: number, reason: string) => void): void;
+}

@@ -1,0 +1,58 @@
+/** One call: the object that flows act on through its handle. */
+import { TypedEmitter } from "../foundation/typed-emitter.js";
+import type { AudioControl, MediaSession } from "./media-handler.js";
+import type {
+  AcceptOptions,
+  ActionOutcome,
+  EndOptions,
+  InDialogRequestOptions,
+  ProgressOptions,
+  ReferOptions,
+  RejectOptions,
+  SendDigitsOptions,
+  SessionEvent,
+  SessionHandle,
+  SessionSnapshot,
+  SessionState,
+  SignalingState,
+} from "./session-types.js";
+
+export type SessionEvents = {
+  /** Everything that happens, in order; `ended` or `failed` is the last, exactly once. */
+  event: [SessionEvent];
+};
+
+/**
+ * Actions reject with InvalidStateError / InvalidArgumentError on misuse (a flow's mistake), and resolve with
+ * `{ok: false}` on the peer's "no" and on the race with a hang-up (`no-session`).
+ */
+export abstract class Session extends TypedEmitter<SessionEvents> implements SessionHandle {
+  /** Random handle. */
+  abstract readonly id: string;
+  abstract readonly direction: "incoming" | "outgoing";
+  abstract readonly state: SessionState;
+  abstract readonly signaling: SignalingState;
+  abstract readonly accountId: string | undefined;
+  abstract readonly mediaSession: MediaSession | undefined;
+  /** The application's own JSON data (`msg.sip.data`), destroyed with the session. */
+  data: Record<string, unknown> = {};
+
+  get audio(): AudioControl | undefined {
+    return this.mediaSession?.audio;
+  }
+
+  abstract snapshot(): SessionSnapshot;
+  /** Incoming, unanswered: a provisional response. Resolves when sent. */
+  abstract progress(options?: ProgressOptions): Promise<ActionOutcome>;
+  /** Incoming: 200; resolves when the ACK came in, or with cause `no-ack`, `cancelled` … */
+  abstract accept(options?: AcceptOptions): Promise<ActionOutcome>;
+  /** Incoming, unanswered: 300–699. */
+  abstract reject(options?: RejectOptions): Promise<ActionOutcome>;
+  /** CANCEL, BYE or a rejection, whichever the state demands; resolves after the session has closed. */
+  abstract end(options?: EndOptions): Promise<void>;
+  /** Blind transfer. `ok` = transferred; a failing sipfrag, no 2xx or the timeout = not ok, the call stays. */
+  abstract refer(options: ReferOptions): Promise<ActionOutcome>;
+  abstract request(options: InDialogRequestOptions): Promise<ActionOutcome>;
+  /** Resolves after the last digit; `{ok:false}` when the peer refused an INFO. */
+  abstract sendDigits(options: SendDigitsOptions): Promise<ActionOutcome>;
+}

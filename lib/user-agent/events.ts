@@ -1,0 +1,75 @@
+/** What a user agent reports to the application. Types only. */
+import type { Cause, PendingRequest, Session, SessionEvent } from "../session/index.js";
+import type { SipRequest, SipResponse } from "../message/index.js";
+import type { ConnectionState } from "../transport/transport.js";
+
+export type StackEventName =
+  | "registered"
+  | "unregistered"
+  | "registration-failed"
+  | "connected"
+  | "disconnected"
+  | "challenge"
+  | "message"
+  | "subscribe"
+  | "options"
+  | "notify"
+  | "refer"
+  | "info"
+  | "request"
+  | "response"
+  | "subscription-ended"
+  | "error";
+
+/** Something that belongs to no session: registrations, connections, requests out of dialogs. */
+export interface StackEvent {
+  readonly name: StackEventName;
+  readonly accountId?: string | undefined;
+  readonly message?: SipRequest | SipResponse | undefined;
+  readonly statusCode?: number | undefined;
+  readonly reason?: string | undefined;
+  readonly cause?: Cause | undefined;
+  readonly pending?: PendingRequest | undefined;
+  readonly connection?: (ConnectionState & { readonly retryIn?: number }) | undefined;
+  /** `registered`: granted seconds. */
+  readonly expires?: number | undefined;
+  /** Seconds until the next attempt. */
+  readonly retryAfter?: number | undefined;
+  /** `error`: a sentence for people. */
+  readonly text?: string | undefined;
+}
+
+export type UserAgentEvents = {
+  sessionEvent: [Session, SessionEvent];
+  stackEvent: [StackEvent];
+};
+
+/** Who listens to requests and for how long they wait (contract §4.6); the node layer supplies it. */
+export type RequestPolicy = (
+  eventName: string,
+  request: SipRequest,
+  sessionId: string | undefined,
+  accountId: string | undefined,
+) => { readonly listened: boolean; /** 0 = nobody holds it. */ readonly holdMs: number };
+
+/**
+ * Takes an incoming call. The session is in state `incoming`, 100 has been sent; the handler (or whoever it passes
+ * the session to) answers later. @returns false when nobody takes it: the stack answers `unhandledStatus`.
+ */
+export type IncomingCallHandler = (session: Session, invite: SipRequest) => boolean;
+
+export type RegistrationState =
+  "unregistered" | "registering" | "registered" | "failed" | "unregistering";
+
+/** How an account stands, for status and the sidebar. */
+export interface RegistrationStatus {
+  readonly state: RegistrationState;
+  /** Granted seconds, while registered. */
+  readonly expires?: number | undefined;
+  /** Last failure. */
+  readonly statusCode?: number | undefined;
+  readonly reason?: string | undefined;
+  readonly cause?: Cause | undefined;
+  /** Seconds until the next attempt. */
+  readonly retryIn?: number | undefined;
+}

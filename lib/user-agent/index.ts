@@ -1,0 +1,3 @@
+export * from "./events.js";
+export * from "./options.js";
+export * from "./user-agent.js";

@@ -1,0 +1,110 @@
+/** Options of the user agent and its accounts. */
+import type { Clock } from "../foundation/clock.js";
+import type { Logger } from "../foundation/logger.js";
+import type { RandomSource } from "../foundation/random.js";
+import type { MessageLimits } from "../message/index.js";
+import type { HeaderList, MediaHandler } from "../session/index.js";
+import type { TimerOptions } from "../transaction/index.js";
+import type {
+  DnsClient,
+  TransportLayer,
+  TransportOptions,
+  TransportProtocol,
+} from "../transport/transport.js";
+
+export interface UserAgentOptions {
+  /** Default one UDP on 0.0.0.0:5060. */
+  readonly transports?: readonly TransportOptions[] | undefined;
+  /** User-Agent / Server header. */
+  readonly userAgent?: string | undefined;
+  /** Absent = `media: none`. */
+  readonly mediaHandler?: MediaHandler | undefined;
+  readonly timers?: Partial<TimerOptions> | undefined;
+  readonly limits?: MessageLimits | undefined;
+  /** CIDR lists and dial globs of contract §2 "Whom we trust, what we dial". */
+  readonly allow?: readonly string[] | undefined;
+  readonly deny?: readonly string[] | undefined;
+  readonly trusted?: readonly string[] | undefined;
+  readonly dial?: readonly string[] | undefined;
+  /** Sent in Recv-Info. */
+  readonly infoPackages?: readonly string[] | undefined;
+  /** 0 = unlimited. */
+  readonly maxSessions?: number | undefined;
+  /** New requests per second and source, 0 = unlimited. Above: 503 with Retry-After, then silence. */
+  readonly maxRequestsPerSecond?: number | undefined;
+  /** Answer to a call that nobody takes. Default 480. */
+  readonly unhandledStatus?: number | undefined;
+  readonly dnsServers?: readonly string[] | undefined;
+  /** Keep the last messages of each call. */
+  readonly trace?: boolean | undefined;
+
+  // What tests inject.
+  readonly clock?: Clock | undefined;
+  readonly random?: RandomSource | undefined;
+  readonly logger?: Logger | undefined;
+  readonly dns?: DnsClient | undefined;
+  /** Replaces the real sockets. */
+  readonly transportLayer?: TransportLayer | undefined;
+}
+
+export interface AccountOptions {
+  /** Application's own id, shown as `msg.sip.account`. */
+  readonly id: string;
+  /** Address-of-record, `sip:alice@example.com`. */
+  readonly uri: string;
+  readonly displayName?: string | undefined;
+  /** Default: the user part of `uri`. */
+  readonly authUser?: string | undefined;
+  readonly password?: string | undefined;
+  readonly register?: boolean | undefined;
+  /** Default `sip:` + host of `uri`. */
+  readonly registrar?: string | undefined;
+  readonly outboundProxy?: string | undefined;
+  readonly cacheOutboundProxy?: boolean | undefined;
+  /** Seconds. */
+  readonly expires?: number | undefined;
+  readonly minExpires?: number | undefined;
+  readonly sendExpires?: boolean | undefined;
+  readonly transport?: "auto" | TransportProtocol | undefined;
+  readonly outbound?: boolean | undefined;
+}
+
+export interface InviteTarget {
+  /** sip/sips/tel URI, name-addr, user@host, or a bare user/number (needs an account). */
+  readonly uri: string;
+  /** Milliseconds; default the attempt's. */
+  readonly timeoutMs?: number | undefined;
+  readonly headers?: HeaderList | undefined;
+  /** Account id. */
+  readonly account?: string | undefined;
+}
+
+export interface InviteOptions {
+  readonly targets: readonly (string | InviteTarget)[];
+  readonly account?: string | undefined;
+  /** Default parallel. */
+  readonly strategy?: "parallel" | "sequential" | undefined;
+  /** Milliseconds per target, default 60 000, 0 = none. */
+  readonly timeoutMs?: number | undefined;
+  readonly anonymous?: boolean | undefined;
+  readonly earlyMedia?: boolean | undefined;
+  readonly delayedOffer?: boolean | undefined;
+  /** 3xx to follow, default 3, 0 = report. */
+  readonly redirects?: number | undefined;
+  readonly headers?: HeaderList | undefined;
+  /** Replaces the media handler's offer. */
+  readonly sdp?: string | undefined;
+  readonly contentType?: string | undefined;
+  readonly body?: string | Buffer | undefined;
+  /** Initial `data` of the session. */
+  readonly data?: Record<string, unknown> | undefined;
+}
+
+export interface OutOfDialogRequestOptions {
+  readonly method: string;
+  readonly to: string;
+  readonly account?: string | undefined;
+  readonly headers?: HeaderList | undefined;
+  readonly contentType?: string | undefined;
+  readonly body?: string | Buffer | undefined;
+}
