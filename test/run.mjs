@@ -1,0 +1,94 @@
+// `npm test`: installs missing peers, builds, runs every suite and ends with a line of true numbers.
+//   --unit    without real peers and browsers
+//   --second  on another Node and Node-RED (NODE_RED_HOME): everything but the SIP peers, who see no difference
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "..");
+const require = createRequire(import.meta.url);
+const unitOnly = process.argv.includes("--unit");
+const second = process.argv.includes("--second");
+const scratch = mkdtempSync(join(tmpdir(), "sip-tests-"));
+const counts = join(scratch, "counts");
+let broken = 0;
+
+function run(command, args, env = {}) {
+  const result = spawnSync(command, args, {
+    cwd: root,
+    stdio: "inherit",
+    env: { ...process.env, ...env },
+  });
+  return result.status ?? 1;
+}
+
+function mocha(title, files, options = []) {
+  if (files.length === 0) return;
+  console.log(`\n=== ${title} ===`);
+  const lines = () => (existsSync(counts) ? readFileSync(counts, "utf8").split("\n").length : 0);
+  const before = lines();
+  run(
+    process.execPath,
+    [
+      require.resolve("mocha/bin/mocha.js"),
+      "--no-config",
+      "--import=tsx",
+      "--reporter",
+      join(root, "test/support/reporter.cjs"),
+      ...options,
+      ...files,
+    ],
+    { TEST_COUNTS_FILE: counts, NODE_ENV: "test" },
+  );
+  // A suite that died before its summary has failed, whatever it had counted.
+  if (lines() === before) {
+    console.error(`${title}: ended without a summary`);
+    broken++;
+  }
+}
+
+/** Test files of a folder below test/, or of test/ itself. */
+const find = (folder) =>
+  (existsSync(join(root, "test", folder))
+    ? readdirSync(join(root, "test", folder), { recursive: folder !== "" })
+    : []
+  )
+    .map(String)
+    .filter((file) => file.endsWith(".test.ts"))
+    .sort()
+    .map((file) => join("test", folder, file));
+
+if (!unitOnly) {
+  if (run("bash", [join(root, "test/peers/install.sh")]) !== 0)
+    console.error("PEERS: installing failed; what could not be tested is named below.");
+}
+if (run(process.execPath, [join(root, "build.mjs")]) !== 0) {
+  console.log("0 passed, 1 failed");
+  process.exit(1);
+}
+
+mocha("library", find("lib"), ["--timeout", "20000"]);
+mocha("nodes", find("nodes"), ["--timeout", "20000", "--exit"]);
+mocha("project", find(""), ["--timeout", "30000"]);
+if (!unitOnly) {
+  if (!second) mocha("real peers", find("peers"), ["--timeout", "120000", "--exit"]);
+  mocha("Node-RED and browser", find("e2e"), ["--timeout", "180000", "--exit"]);
+}
+
+const total = { passes: 0, failures: 0, pending: 0 };
+if (existsSync(counts)) {
+  for (const line of readFileSync(counts, "utf8").split("\n").filter(Boolean)) {
+    const one = JSON.parse(line);
+    for (const key of Object.keys(total)) total[key] += one[key];
+  }
+}
+total.failures += broken;
+rmSync(scratch, { recursive: true, force: true });
+const skipped = total.pending > 0 ? `, ${total.pending} skipped` : "";
+if (total.pending > 0)
+  console.error(`\nNOT TESTED: ${total.pending} tests had no peer on this machine (named above).`);
+console.log(`${total.passes} passed, ${total.failures} failed${skipped}`);
+process.exit(total.failures > 0 || total.passes === 0 ? 1 : 0);

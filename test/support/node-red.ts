@@ -1,0 +1,215 @@
+/**
+ * A real Node-RED in a process of its own, on loopback, with this package installed the way a user's is.
+ * NODE_RED_HOME chooses another Node-RED than the one in devDependencies.
+ */
+import { spawn, type ChildProcess } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import type { FlowNode } from "./flow-builder.js";
+import { freePort } from "./ports.js";
+
+export const projectRoot = resolve(__dirname, "../..");
+
+/** Folder of the `node-red` package under test. */
+export function nodeRedHome(): string {
+  return process.env.NODE_RED_HOME ?? dirname(require.resolve("node-red/package.json"));
+}
+
+export interface NodeRedOptions {
+  readonly flows?: readonly FlowNode[];
+  /** `{nodeId: {password: …}}`. */
+  readonly credentials?: Record<string, Record<string, string>>;
+  /** Merged into settings.js (JSON values only). */
+  readonly settings?: Record<string, unknown>;
+  /** Put the built package into the user directory. Default true. */
+  readonly withPackage?: boolean;
+  readonly env?: Record<string, string>;
+}
+
+export interface Captured {
+  readonly at: number;
+  // A message of a flow: its shape is what the tests assert.
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any
+  readonly msg: any;
+}
+
+export class NodeRed {
+  /** Everything that the process printed. */
+  log = "";
+  exitCode: number | null | undefined;
+
+  private constructor(
+    readonly process: ChildProcess,
+    readonly port: number,
+    readonly userDir: string,
+  ) {}
+
+  get url(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  static async start(options: NodeRedOptions = {}): Promise<NodeRed> {
+    const userDir = mkdtempSync(join(tmpdir(), "node-red-"));
+    const port = await freePort();
+    if (options.withPackage !== false) {
+      if (!existsSync(join(projectRoot, "dist/nodes")))
+        throw new Error("dist/ is missing: run npm run build first");
+      mkdirSync(join(userDir, "node_modules/@sipflow"), { recursive: true });
+      symlinkSync(projectRoot, join(userDir, "node_modules/@sipflow/node-red-sip"), "dir");
+      writeFileSync(
+        join(userDir, "package.json"),
+        JSON.stringify({
+          name: "test-user-dir",
+          version: "0.0.1",
+          private: true,
+          dependencies: { "@sipflow/node-red-sip": "*" },
+        }),
+      );
+    }
+    writeFileSync(join(userDir, "flows.json"), JSON.stringify([]));
+    const settings = {
+      flowFile: "flows.json",
+      uiHost: "127.0.0.1",
+      uiPort: port,
+      credentialSecret: "test",
+      telemetry: { enabled: false, updateNotification: false },
+      runtimeState: { enabled: true, ui: true },
+      externalModules: { palette: { allowInstall: true, allowUpload: true } },
+      editorTheme: { tours: false, projects: { enabled: false }, palette: { catalogues: [] } },
+      logging: { console: { level: "info", metrics: false, audit: false } },
+      ...options.settings,
+    };
+    writeFileSync(join(userDir, "settings.js"), `module.exports = ${JSON.stringify(settings)};`);
+    const env = { ...process.env, ...options.env };
+    delete env.NODE_V8_COVERAGE;
+    const child = spawn(
+      process.execPath,
+      [join(nodeRedHome(), "red.js"), "-u", userDir, "-s", join(userDir, "settings.js")],
+      { stdio: ["ignore", "pipe", "pipe"], env },
+    );
+    const nodeRed = new NodeRed(child, port, userDir);
+    for (const stream of [child.stdout, child.stderr])
+      stream?.on("data", (chunk: Buffer) => (nodeRed.log += chunk.toString("utf8")));
+    child.on("exit", (code) => (nodeRed.exitCode = code));
+    await nodeRed.#ready();
+    if (options.flows) await nodeRed.deploy(options.flows, { credentials: options.credentials });
+    return nodeRed;
+  }
+
+  async #ready(): Promise<void> {
+    const end = Date.now() + 60_000;
+    while (Date.now() < end) {
+      if (this.exitCode !== undefined) throw new Error(`Node-RED ended: ${this.log.slice(-2000)}`);
+      try {
+        const response = await fetch(`${this.url}/flows`);
+        if (response.ok && this.log.includes("Started flows")) return;
+      } catch {
+        // Not listening yet.
+      }
+      await pause(100);
+    }
+    throw new Error(`Node-RED did not start: ${this.log.slice(-2000)}`);
+  }
+
+  /** Deploys and waits until the flows have started. `mode`: full, nodes, flows or reload. */
+  async deploy(
+    flows: readonly FlowNode[],
+    options: {
+      mode?: "full" | "nodes" | "flows" | "reload" | undefined;
+      credentials?: Record<string, Record<string, string>> | undefined;
+    } = {},
+  ): Promise<void> {
+    const started = count(this.log, "Started");
+    const nodes = flows.map((node) =>
+      options.credentials?.[node.id]
+        ? { ...node, credentials: options.credentials[node.id] }
+        : node,
+    );
+    const response = await fetch(`${this.url}/flows`, {
+      method: "POST",
+      headers: {
+        "content-type": "application/json",
+        "node-red-deployment-type": options.mode ?? "full",
+        "node-red-api-version": "v2",
+      },
+      body: JSON.stringify({ flows: nodes }),
+    });
+    if (!response.ok) throw new Error(`deploy: ${response.status} ${await response.text()}`);
+    await this.until(() => count(this.log, "Started") > started, 20_000, "flows to start");
+    await pause(150);
+  }
+
+  /** Sends a message into `FlowBuilder.entry(name)`. */
+  async inject(name: string, message: Record<string, unknown> = {}): Promise<void> {
+    const response = await fetch(`${this.url}/inject/${name}`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ message }),
+    });
+    if (!response.ok) throw new Error(`inject ${name}: ${response.status}`);
+  }
+
+  /** What the capture node `name` has seen so far. */
+  async captured(name: string): Promise<Captured[]> {
+    return (await this.allCaptured())[name] ?? [];
+  }
+
+  async allCaptured(): Promise<Record<string, Captured[]>> {
+    const response = await fetch(`${this.url}/captured`);
+    return (await response.json()) as Record<string, Captured[]>;
+  }
+
+  async clearCaptured(): Promise<void> {
+    await fetch(`${this.url}/captured`, { method: "DELETE" });
+  }
+
+  /** Waits until capture node `name` holds at least `least` messages. */
+  async waitFor(name: string, least = 1, timeoutMs = 10_000): Promise<Captured[]> {
+    const end = Date.now() + timeoutMs;
+    for (;;) {
+      const all = await this.allCaptured();
+      const seen = all[name] ?? [];
+      if (seen.length >= least) return seen;
+      if (Date.now() > end) {
+        const got = Object.entries(all).map(([key, list]) => `${key}: ${list.length}`);
+        throw new Error(
+          `${name}: ${seen.length} of ${least} messages; captured: ${got.join(", ")}; log: ${this.log.slice(-1500)}`,
+        );
+      }
+      await pause(50);
+    }
+  }
+
+  async until(condition: () => boolean, timeoutMs: number, what: string): Promise<void> {
+    const end = Date.now() + timeoutMs;
+    while (!condition()) {
+      if (Date.now() > end)
+        throw new Error(`timeout waiting for ${what}: ${this.log.slice(-1500)}`);
+      await pause(50);
+    }
+  }
+
+  /** SIGTERM, as a service manager does it; SIGKILL after 10 s. @returns milliseconds it took. */
+  async stop(): Promise<number> {
+    const start = Date.now();
+    if (this.exitCode === undefined) {
+      this.process.kill("SIGTERM");
+      const end = Date.now() + 10_000;
+      while (this.exitCode === undefined && Date.now() < end) await pause(20);
+      if (this.exitCode === undefined) this.process.kill("SIGKILL");
+    }
+    const took = Date.now() - start;
+    rmSync(this.userDir, { recursive: true, force: true });
+    return took;
+  }
+}
+
+/** Real time, for tests against real processes only. */
+export function pause(ms: number): Promise<void> {
+  return new Promise((done) => setTimeout(done, ms));
+}
+
+function count(text: string, part: string): number {
+  return text.split(part).length - 1;
+}
