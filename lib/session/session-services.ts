@@ -85,6 +85,12 @@ export interface SessionServices {
   readonly timers: TimerOptions;
   readonly mediaHandler: MediaHandler | undefined;
   readonly dialogs: DialogStore;
+  /** From identity (without tag) of a direct call, one without account. */
+  readonly defaultIdentity: NameAddr;
+  /** INFO packages that are taken (Recv-Info); others get 469. */
+  readonly infoPackages: readonly string[];
+  /** True when somebody listens to the events `request` and `response`; absent = false. */
+  readonly observesMessages?: boolean | undefined;
   /** Header lines for requests and responses: User-Agent/Server, Allow, Supported, Accept. */
   commonHeaders(
     kind: "request" | "response",
