@@ -6,8 +6,15 @@ export interface FlowNode {
 }
 
 export class FlowBuilder {
-  readonly #nodes: FlowNode[] = [{ id: "tab", type: "tab", label: "test" }];
+  readonly #nodes: FlowNode[];
   #next = 1;
+
+  constructor(
+    readonly tab = "tab",
+    label = "test",
+  ) {
+    this.#nodes = [{ id: tab, type: "tab", label }];
+  }
 
   /** A config node. */
   config(type: string, properties: Record<string, unknown> = {}, id = this.#id()): string {
@@ -26,7 +33,7 @@ export class FlowBuilder {
     this.#nodes.push({
       id,
       type,
-      z: "tab",
+      z: this.tab,
       x: 100 + (place % 8) * 160,
       y: 40 + Math.floor(place / 8) * 60,
       wires,
@@ -89,7 +96,7 @@ return [{ _msgid: msg._msgid, ...out }, { res: msg.res, payload: "" }];`,
       {
         id: "reader-in",
         type: "http in",
-        z: "tab",
+        z: this.tab,
         x: 100,
         y: 900,
         url: "/captured",
@@ -100,7 +107,7 @@ return [{ _msgid: msg._msgid, ...out }, { res: msg.res, payload: "" }];`,
       {
         id: "reader-get",
         type: "function",
-        z: "tab",
+        z: this.tab,
         x: 300,
         y: 900,
         func: 'msg.payload = JSON.stringify(global.get("captured") || {}); msg.headers = {"content-type": "application/json"}; return msg;',
@@ -112,11 +119,11 @@ return [{ _msgid: msg._msgid, ...out }, { res: msg.res, payload: "" }];`,
         libs: [],
         wires: [["reader-out"]],
       },
-      { id: "reader-out", type: "http response", z: "tab", x: 500, y: 900, wires: [] },
+      { id: "reader-out", type: "http response", z: this.tab, x: 500, y: 900, wires: [] },
       {
         id: "reader-clear",
         type: "http in",
-        z: "tab",
+        z: this.tab,
         x: 100,
         y: 960,
         url: "/captured",
@@ -126,7 +133,7 @@ return [{ _msgid: msg._msgid, ...out }, { res: msg.res, payload: "" }];`,
       {
         id: "reader-clear-do",
         type: "function",
-        z: "tab",
+        z: this.tab,
         x: 300,
         y: 960,
         func: 'global.set("captured", {}); msg.payload = ""; return msg;',
@@ -146,6 +153,6 @@ return [{ _msgid: msg._msgid, ...out }, { res: msg.res, payload: "" }];`,
   }
 
   #id(): string {
-    return `n${String(this.#next++).padStart(15, "0")}`;
+    return `${this.tab === "tab" ? "n" : this.tab}${String(this.#next++).padStart(15, "0")}`;
   }
 }

@@ -110,7 +110,7 @@ verify_certificate = no
 
 function config(folder: string, address: string, options: KamailioOptions): string {
   const modules =
-    "tls kex corex tm sl rr pv maxfwd textops siputils usrloc registrar auth htable nathelper xhttp websocket xlog"
+    "tls kex corex tm tmx sl rr pv maxfwd textops siputils usrloc registrar auth htable nathelper xhttp websocket xlog"
       .split(" ")
       .map((name) => `loadmodule "${name}.so"`)
       .join("\n");

@@ -56,7 +56,7 @@ export function dominantFrequency(samples: Float64Array, rate: number): number {
   let first = -1;
   let last = -1;
   for (let i = 1; i < loud.length; i++) {
-    if ((loud[i - 1] as number) < 0 && (loud[i] as number) >= 0) {
+    if ((loud[i - 1]) < 0 && (loud[i]) >= 0) {
       crossings++;
       if (first < 0) first = i;
       last = i;
@@ -69,7 +69,7 @@ export function dominantFrequency(samples: Float64Array, rate: number): number {
 export function trimSilence(samples: Float64Array): Float64Array {
   let start = 0;
   let end = samples.length;
-  while (start < end && Math.abs(samples[start] as number) < 0.05) start++;
-  while (end > start && Math.abs(samples[end - 1] as number) < 0.05) end--;
+  while (start < end && Math.abs(samples[start]) < 0.05) start++;
+  while (end > start && Math.abs(samples[end - 1]) < 0.05) end--;
   return samples.subarray(start, end);
 }
