@@ -25,7 +25,6 @@ export async function call({ port, user, digits, onLine = () => {}, address = "1
   const here = `${address}:${signalling.address().port}`;
   const id = { call: token(), tag: token(), to: "" };
   let target = `sip:${user}@${address}:${port}`;
-  let sequence = 1;
   const seen = { messages: [], packets: 0, samples: [], digitsSent: "", ended: "", status: 0 };
   let answered;
   let finished;
@@ -85,7 +84,7 @@ export async function call({ port, user, digits, onLine = () => {}, address = "1
   });
 
   const offer = `v=0\r\no=caller 1 1 IN IP4 ${address}\r\ns=-\r\nc=IN IP4 ${address}\r\nt=0 0\r\nm=audio ${media.address().port} RTP/AVP 0 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=ptime:20\r\na=sendrecv\r\n`;
-  const invite = request("INVITE", sequence++, offer);
+  const invite = request("INVITE", 1, offer);
   send(invite);
   show(`  ───> INVITE ${target}`);
   const again = setInterval(() => seen.messages.length === 1 && send(invite), 500);

@@ -8,7 +8,6 @@ import { join } from "node:path";
 import { FlowBuilder, type FlowNode } from "../support/flow-builder.js";
 import { NodeRed, projectRoot } from "../support/node-red.js";
 import { freePort } from "../support/ports.js";
-import { call, loudness } from "./caller.mjs";
 
 const example = "03 - IVR with digits.json";
 const digits = "1";
@@ -31,6 +30,7 @@ function flows(port: number): FlowNode[] {
 }
 
 async function main(): Promise<number> {
+  const { call, loudness } = await import("./caller.mjs");
   const port = await freePort();
   console.log("Starting Node-RED with an example call flow …");
   const nodeRed = await NodeRed.start({ flows: flows(port) });
