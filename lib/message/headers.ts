@@ -2,51 +2,119 @@
  * The header fields of a message: ordered, repeatable, names compared without case and with compact forms
  * resolved. Values are unfolded and trimmed text; whoever needs structure parses it on demand.
  */
+import { checkUserHeaderValue, checkUserToken } from "./header-checks.js";
+import { headerName, type HeaderName } from "./header-names.js";
+
+/** One line. Never changed: another value is another field, so what was parsed from it stays right. */
+export class HeaderField {
+  /** What the typed getters of a message made of the value. */
+  parsed: unknown = undefined;
+
+  constructor(
+    readonly header: HeaderName,
+    readonly value: string,
+  ) {}
+}
+
+/**
+ * Names given to `set`, `add`, `prepend`, `delete` may have any case or be compact; lookups (`get`, `getAll`,
+ * `has`) take the full name in lower case. Values of our side are refused with InvalidArgumentError
+ * (`bad-header`) when they hold CR, LF or NUL, so no map can ever hold a line break.
+ */
 export class HeaderMap {
+  /** The lines in order. For files of this room; others use the methods. */
+  readonly fields: HeaderField[];
+
+  constructor(fields: HeaderField[] = []) {
+    this.fields = fields;
+  }
+
+  /** First line of a header. @param name - full name in lower case. */
+  first(name: string): HeaderField | undefined {
+    const fields = this.fields;
+    for (let i = 0; i < fields.length; i++) {
+      const field = fields[i];
+      if (field.header.name === name) return field;
+    }
+    return undefined;
+  }
+
   /** First value of a header. @param name - full name in lower case. */
-  get(_name: string): string | undefined {
-    throw new Error("pending");
+  get(name: string): string | undefined {
+    return this.first(name)?.value;
   }
 
   /** Every line of a header, in order; commas are not split. */
-  getAll(_name: string): string[] {
-    throw new Error("pending");
+  getAll(name: string): string[] {
+    const values: string[] = [];
+    for (const field of this.fields) if (field.header.name === name) values.push(field.value);
+    return values;
   }
 
-  has(_name: string): boolean {
-    throw new Error("pending");
+  has(name: string): boolean {
+    return this.first(name) !== undefined;
   }
 
-  /** Replaces every line of the header; keeps the place of the first. */
-  set(_name: string, _value: string | readonly string[]): void {
-    throw new Error("pending");
+  /** Replaces every line of the header; keeps the place of the first. An empty array removes it. */
+  set(name: string, value: string | readonly string[]): void {
+    const header = localName(name);
+    const values = typeof value === "string" ? [value] : value;
+    const added = values.map((text) => localField(header, text));
+    const at = this.fields.findIndex((field) => field.header.name === header.name);
+    if (at < 0) {
+      this.fields.push(...added);
+      return;
+    }
+    const rest = this.fields.slice(at).filter((field) => field.header.name !== header.name);
+    this.fields.length = at;
+    this.fields.push(...added, ...rest);
   }
 
   /** Adds a line after the others. `name` may be in display case ("X-Door"); it is sent that way. */
-  add(_name: string, _value: string): void {
-    throw new Error("pending");
+  add(name: string, value: string): void {
+    this.fields.push(localField(localName(name), value));
   }
 
-  /** Adds a line before the others of the same name (Via, Route, Record-Route). */
-  prepend(_name: string, _value: string): void {
-    throw new Error("pending");
+  /** Adds a line before the others of the same name (Via, Route, Record-Route); without any, at the top. */
+  prepend(name: string, value: string): void {
+    const header = localName(name);
+    const at = this.fields.findIndex((field) => field.header.name === header.name);
+    this.fields.splice(Math.max(at, 0), 0, localField(header, value));
   }
 
   /** Removes the first line of a header. */
-  removeFirst(_name: string): void {
-    throw new Error("pending");
+  removeFirst(name: string): void {
+    const wanted = headerName(name).name;
+    const at = this.fields.findIndex((field) => field.header.name === wanted);
+    if (at >= 0) this.fields.splice(at, 1);
   }
 
-  delete(_name: string): void {
-    throw new Error("pending");
+  delete(name: string): void {
+    const wanted = headerName(name).name;
+    let kept = 0;
+    for (const field of this.fields) {
+      if (field.header.name !== wanted) this.fields[kept++] = field;
+    }
+    this.fields.length = kept;
   }
 
   /** [lower-case name, value] of every line in order. */
   entries(): [string, string][] {
-    throw new Error("pending");
+    return this.fields.map((field) => [field.header.name, field.value]);
   }
 
   clone(): HeaderMap {
-    throw new Error("pending");
+    return new HeaderMap(this.fields.slice());
   }
+}
+
+function localName(name: string): HeaderName {
+  const header = headerName(name);
+  checkUserToken("Header name", header.display);
+  return header;
+}
+
+function localField(header: HeaderName, value: string): HeaderField {
+  checkUserHeaderValue(`Header ${header.display}`, value);
+  return new HeaderField(header, value);
 }

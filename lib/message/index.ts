@@ -1,11 +1,22 @@
+export { checkUserHeaderValue, hasForbiddenCharacters, isToken } from "./header-checks.js";
+export { decodeEscapes } from "./escapes.js";
+export { isIPv4, isIPv6 } from "./host.js";
 export * from "./factories.js";
 export * from "./headers.js";
 export * from "./limits.js";
-export * from "./message.js";
+export {
+  MessageBase,
+  SipRequest,
+  SipResponse,
+  parseCSeq,
+  type CSeq,
+  type MessageSource,
+  type SipMessage,
+} from "./message.js";
 export * from "./name-addr.js";
 export * from "./params.js";
 export * from "./parser.js";
-export * from "./serializer.js";
+export { serializeMessage, serializeText } from "./serializer.js";
 export * from "./stream-framer.js";
 export * from "./uri.js";
 export * from "./via.js";

@@ -1,11 +1,22 @@
 /**
  * SIP requests and responses as data. The typed getters parse on first use and remember; on an incoming
  * message that passed `checkMessage` they never throw (missing optional headers give undefined or []).
+ * What they return is shared: treat it as read-only and build a new value to change a header.
  */
-import type { HeaderMap } from "./headers.js";
-import type { NameAddr } from "./name-addr.js";
-import type { Uri } from "./uri.js";
-import type { Via } from "./via.js";
+import { InvalidStateError } from "../foundation/index.js";
+import {
+  isToken,
+  parseDecimal,
+  parseSeconds,
+  skipDigits,
+  skipWhitespace,
+  splitOutsideQuotes,
+  COMMA,
+} from "./grammar.js";
+import type { HeaderField, HeaderMap } from "./headers.js";
+import { isStarContact, NameAddr, parseNameAddr, parseNameAddrList } from "./name-addr.js";
+import { OtherUri, parseUri, type Uri } from "./uri.js";
+import { parseVias, type Via } from "./via.js";
 
 export interface CSeq {
   /** 0 … 2^31-1. */
@@ -21,80 +32,214 @@ export interface MessageSource {
   readonly port: number;
 }
 
+/** Largest CSeq number, RFC 3261 §8.1.1.5. */
+const LARGEST_SEQUENCE = 0x7fff_ffff;
+
+/** `number method`. @returns undefined when malformed or out of range. */
+export function parseCSeq(text: string): CSeq | undefined {
+  const end = skipDigits(text, 0);
+  const sequence = parseDecimal(text.slice(0, end), LARGEST_SEQUENCE);
+  const methodStart = skipWhitespace(text, end);
+  const method = text.slice(methodStart);
+  if (sequence === undefined || methodStart === end || !isToken(method)) return undefined;
+  return { sequence, method };
+}
+
 export abstract class MessageBase {
   abstract readonly kind: "request" | "response";
   /** Set by the transport layer on what arrives. */
   source: MessageSource | undefined = undefined;
+  #body: Buffer | string;
 
   constructor(
     readonly headers: HeaderMap,
-    public body: Buffer,
-  ) {}
+    body: Buffer | string,
+  ) {
+    this.#body = body;
+  }
 
-  get topVia(): Via {
-    throw new Error("pending");
+  /** Body bytes; a string that was given is encoded as UTF-8 when first asked for. */
+  get body(): Buffer {
+    if (typeof this.#body === "string") this.#body = Buffer.from(this.#body, "utf8");
+    return this.#body;
   }
-  get vias(): Via[] {
-    throw new Error("pending");
+  set body(body: Buffer) {
+    this.#body = body;
   }
-  get from(): NameAddr {
-    throw new Error("pending");
+
+  /** The body in the form it is held in; for the serializer. */
+  get rawBody(): Buffer | string {
+    return this.#body;
   }
-  get to(): NameAddr {
-    throw new Error("pending");
-  }
-  get callId(): string {
-    throw new Error("pending");
-  }
-  get cseq(): CSeq {
-    throw new Error("pending");
-  }
-  get contacts(): NameAddr[] {
-    throw new Error("pending");
-  }
-  get routes(): NameAddr[] {
-    throw new Error("pending");
-  }
-  get recordRoutes(): NameAddr[] {
-    throw new Error("pending");
-  }
-  get maxForwards(): number | undefined {
-    throw new Error("pending");
-  }
-  /** `type/subtype` in lower case, without parameters. */
-  get contentType(): string | undefined {
-    throw new Error("pending");
-  }
-  /** Lower-case tokens of a comma-separated header over all its lines: Supported, Require, Allow (upper-case) … */
-  tokens(_name: string): string[] {
-    throw new Error("pending");
-  }
-  /** Delta-seconds of Expires, Min-Expires, Retry-After …, undefined when absent or malformed. */
-  seconds(_name: string): number | undefined {
-    throw new Error("pending");
-  }
+
   /** Body as UTF-8 text. */
   get text(): string {
-    return this.body.toString("utf8");
+    return typeof this.#body === "string" ? this.#body : this.#body.toString("utf8");
   }
+
+  get hasBody(): boolean {
+    return this.#body.length > 0;
+  }
+
+  get topVia(): Via {
+    const field = this.#required("via");
+    return viasOf(field)[0] ?? malformed("Via");
+  }
+
+  get vias(): Via[] {
+    const vias: Via[] = [];
+    for (const field of this.headers.fields) {
+      if (field.header.name === "via") vias.push(...viasOf(field));
+    }
+    return vias;
+  }
+
+  /** Puts another Via in place of the topmost (for `received`, `rport`), whatever shares its line. */
+  replaceTopVia(via: Via): void {
+    const index = this.#indexOf("via");
+    const rest = viasOf(this.headers.fields[index]).slice(1);
+    const value = [via, ...rest].map((one) => one.toString()).join(", ");
+    this.headers.removeFirst("via");
+    this.headers.prepend("via", value);
+  }
+
+  get from(): NameAddr {
+    return addressOf(this.#required("from"));
+  }
+
+  get to(): NameAddr {
+    return addressOf(this.#required("to"));
+  }
+
+  get callId(): string {
+    return this.#required("call-id").value;
+  }
+
+  get cseq(): CSeq {
+    const field = this.#required("cseq");
+    return (field.parsed ??= parseCSeq(field.value) ?? NO_CSEQ) as CSeq;
+  }
+
+  get contacts(): NameAddr[] {
+    return this.#addresses("contact");
+  }
+
+  /** True for `Contact: *`. */
+  get isStarContact(): boolean {
+    return isStarContact(this.headers.get("contact") ?? "");
+  }
+
+  get routes(): NameAddr[] {
+    return this.#addresses("route");
+  }
+
+  get recordRoutes(): NameAddr[] {
+    return this.#addresses("record-route");
+  }
+
+  get maxForwards(): number | undefined {
+    return parseDecimal(this.headers.get("max-forwards") ?? "", 255);
+  }
+
+  /** `type/subtype` in lower case, without parameters. */
+  get contentType(): string | undefined {
+    const value = this.headers.get("content-type");
+    if (value === undefined) return undefined;
+    const semicolon = value.indexOf(";");
+    return (semicolon < 0 ? value : value.slice(0, semicolon)).replaceAll(" ", "").toLowerCase();
+  }
+
+  /** Lower-case tokens of a comma-separated header over all its lines: Supported, Require, Allow (upper-case) … */
+  tokens(name: string): string[] {
+    const list: string[] = [];
+    const upper = name === "allow";
+    for (const field of this.headers.fields) {
+      if (field.header.name !== name) continue;
+      for (const part of splitOutsideQuotes(field.value, COMMA)) {
+        if (part.length > 0) list.push(upper ? part.toUpperCase() : part.toLowerCase());
+      }
+    }
+    return list;
+  }
+
+  /** Delta-seconds of Expires, Min-Expires, Retry-After …, undefined when absent or malformed. */
+  seconds(name: string): number | undefined {
+    const value = this.headers.get(name);
+    return value === undefined ? undefined : parseSeconds(value);
+  }
+
+  #required(name: string): HeaderField {
+    return this.headers.first(name) ?? malformed(name);
+  }
+
+  #indexOf(name: string): number {
+    return this.headers.fields.findIndex((field) => field.header.name === name);
+  }
+
+  #addresses(name: string): NameAddr[] {
+    let all: NameAddr[] | undefined;
+    for (const field of this.headers.fields) {
+      if (field.header.name !== name) continue;
+      const list = addressListOf(field) ?? [];
+      all = all === undefined ? list : [...all, ...list];
+    }
+    return all ?? [];
+  }
+}
+
+/** What a CSeq that cannot be read stands for, so that a faulty request can still be answered with 400. */
+const NO_CSEQ: CSeq = { sequence: 0, method: "" };
+
+const MALFORMED = Symbol("malformed");
+
+function malformed(what: string): never {
+  throw new InvalidStateError(`The message has no usable ${what} header`);
+}
+
+/** Vias of one line; empty when malformed. */
+export function viasOf(field: HeaderField): readonly Via[] {
+  return (field.parsed ??= parseVias(field.value) ?? []) as Via[];
+}
+
+/** Address of a From or To line, undefined when malformed. */
+export function strictAddressOf(field: HeaderField): NameAddr | undefined {
+  field.parsed ??= parseNameAddr(field.value) ?? MALFORMED;
+  return field.parsed === MALFORMED ? undefined : (field.parsed as NameAddr);
+}
+
+/** Addresses of one line of Contact, Route or Record-Route; undefined when malformed. */
+export function addressListOf(field: HeaderField): NameAddr[] | undefined {
+  field.parsed ??= parseNameAddrList(field.value) ?? MALFORMED;
+  return field.parsed === MALFORMED ? undefined : (field.parsed as NameAddr[]);
+}
+
+/** A malformed From or To is kept as text of no known scheme: the 400 that answers it copies the line. */
+function addressOf(field: HeaderField): NameAddr {
+  return strictAddressOf(field) ?? new NameAddr(new OtherUri("malformed", field.value));
 }
 
 export class SipRequest extends MessageBase {
   readonly kind = "request";
+  #parsedUri: Uri | undefined;
+  #parsedFrom: string | undefined;
 
   constructor(
     readonly method: string,
     /** Request-URI as text. */
     public uri: string,
     headers: HeaderMap,
-    body: Buffer,
+    body: Buffer | string,
   ) {
     super(headers, body);
   }
 
   /** The Request-URI parsed; OtherUri for schemes that we do not know. */
   get requestUri(): Uri {
-    throw new Error("pending");
+    if (this.#parsedUri === undefined || this.#parsedFrom !== this.uri) {
+      this.#parsedUri = parseUri(this.uri) ?? new OtherUri("malformed", this.uri);
+      this.#parsedFrom = this.uri;
+    }
+    return this.#parsedUri;
   }
 }
 
@@ -106,7 +251,7 @@ export class SipResponse extends MessageBase {
     readonly statusCode: number,
     readonly reason: string,
     headers: HeaderMap,
-    body: Buffer,
+    body: Buffer | string,
   ) {
     super(headers, body);
   }

@@ -1,2 +1,105 @@
+/** `;name=value` parameters of header values (RFC 3261 §25.1 generic-param). */
+import {
+  COMMA,
+  EQUALS,
+  GREATER,
+  isToken,
+  isWhitespace,
+  LESS,
+  QUOTE,
+  quote,
+  SEMICOLON,
+  skipQuoted,
+  skipToken,
+  skipWhitespace,
+  unquote,
+} from "./grammar.js";
+
 /** `;name=value` parameters: names lower-case, values unquoted, null where there is no `=`. */
 export type Parameters = Map<string, string | null>;
+
+/**
+ * Walks over parameters from the first `;` (or whatever else stands there) to the end of this value.
+ *
+ * Values are read more widely than `gen-value`: everything that is no space, quote, bracket, comma or
+ * semicolon, because `received=2001:db8::1` (RFC 5118 §4.5) and base64 with `=` are met in the field.
+ *
+ * @param into - Filled when given; the first of two parameters with the same name wins.
+ * @returns Index of the comma or the end of the text where the value ends, or -1 when malformed.
+ */
+export function scanParameters(text: string, position: number, into?: Parameters): number {
+  let i = skipWhitespace(text, position);
+  while (i < text.length) {
+    const code = text.charCodeAt(i);
+    if (code === COMMA) return i;
+    if (code !== SEMICOLON) return -1;
+    const nameStart = skipWhitespace(text, i + 1);
+    const nameEnd = skipToken(text, nameStart);
+    if (nameEnd === nameStart) return -1;
+    i = skipWhitespace(text, nameEnd);
+    let value: string | null = null;
+    if (text.charCodeAt(i) === EQUALS) {
+      const start = skipWhitespace(text, i + 1);
+      const end =
+        text.charCodeAt(start) === QUOTE ? skipQuoted(text, start) : skipValue(text, start);
+      if (end <= start) return -1;
+      if (into !== undefined) {
+        value = text.slice(start, end);
+        if (text.charCodeAt(start) === QUOTE) value = unquote(value);
+      }
+      i = skipWhitespace(text, end);
+    }
+    if (into !== undefined) {
+      const name = text.slice(nameStart, nameEnd).toLowerCase();
+      if (!into.has(name)) into.set(name, value);
+    }
+  }
+  return i;
+}
+
+/**
+ * Parameters as a text of their own: `;a=1;b`.
+ *
+ * @returns undefined when malformed or when something follows them.
+ */
+export function parseParameters(text: string): Parameters | undefined {
+  const parameters: Parameters = new Map();
+  return scanParameters(text, 0, parameters) === text.length ? parameters : undefined;
+}
+
+/** `;name=value` of every parameter; values that are no plain text are quoted. */
+export function formatParameters(parameters: ReadonlyMap<string, string | null>): string {
+  let text = "";
+  for (const [name, value] of parameters) {
+    text += value === null ? `;${name}` : `;${name}=${formatValue(name, value)}`;
+  }
+  return text;
+}
+
+function formatValue(name: string, value: string): string {
+  if (value.length > 0 && name !== "+sip.instance" && (isToken(value) || isHostLike(value))) {
+    return value;
+  }
+  return quote(value);
+}
+
+/** An address as in `received=[2001:db8::1]`, which must stay unquoted (RFC 3261 §20.42). */
+function isHostLike(value: string): boolean {
+  for (let i = 0; i < value.length; i++) {
+    const code = value.charCodeAt(i);
+    const hexadecimal =
+      (code >= 48 && code <= 58) || (code >= 97 && code <= 102) || (code >= 65 && code <= 70);
+    if (!hexadecimal && code !== 46 && code !== 91 && code !== 93) return false;
+  }
+  return true;
+}
+
+function skipValue(text: string, position: number): number {
+  let i = position;
+  for (; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code === SEMICOLON || code === COMMA || isWhitespace(code)) break;
+    if (code === QUOTE || code === LESS || code === GREATER) return -1;
+  }
+  return i;
+}

@@ -1,5 +1,7 @@
 /** Via (RFC 3261 §20.42, RFC 3581). */
-import type { Parameters } from "./params.js";
+import { COLON, isToken, SLASH, skipDigits, skipToken, skipWhitespace } from "./grammar.js";
+import { normalizeHost, parsePort, skipHost } from "./host.js";
+import { formatParameters, scanParameters, type Parameters } from "./params.js";
 
 export class Via {
   constructor(
@@ -9,6 +11,8 @@ export class Via {
     readonly host: string,
     readonly port: number | undefined,
     readonly parameters: Parameters,
+    /** Protocol name and version; other versions than 2.0 occur in requests that get 505. */
+    readonly version: string = "SIP/2.0",
   ) {}
 
   get branch(): string | undefined {
@@ -21,11 +25,67 @@ export class Via {
   }
 
   toString(): string {
-    throw new Error("pending");
+    return `${this.version}/${this.protocol} ${this.sentBy}${formatParameters(this.parameters)}`;
   }
 }
 
 /** One Via value or a comma-separated list. @returns undefined when malformed. */
-export function parseVias(_text: string): Via[] | undefined {
-  throw new Error("pending");
+export function parseVias(text: string): Via[] | undefined {
+  const vias: Via[] = [];
+  let position = 0;
+  for (;;) {
+    const protocol = readProtocol(text, position);
+    if (protocol === undefined) return undefined;
+    const hostStart = skipWhitespace(text, protocol.end);
+    const hostEnd = skipHost(text, hostStart);
+    if (hostEnd < 0 || hostStart === protocol.end) return undefined;
+    let end = skipWhitespace(text, hostEnd);
+    let port: number | undefined;
+    if (text.charCodeAt(end) === COLON) {
+      const portStart = skipWhitespace(text, end + 1);
+      end = skipDigits(text, portStart);
+      port = parsePort(text.slice(portStart, end));
+      if (port === undefined) return undefined;
+    }
+    const parameters: Parameters = new Map();
+    end = scanParameters(text, end, parameters);
+    if (end < 0) return undefined;
+    const host = normalizeHost(text.slice(hostStart, hostEnd));
+    vias.push(new Via(protocol.transport, host, port, parameters, protocol.version));
+    if (end === text.length) return vias;
+    position = end + 1;
+  }
+}
+
+interface SentProtocol {
+  readonly version: string;
+  readonly transport: string;
+  readonly end: number;
+}
+
+/** `SIP / 2.0 / UDP`, spaces allowed around the slashes. */
+function readProtocol(text: string, position: number): SentProtocol | undefined {
+  const start = skipWhitespace(text, position);
+  if (text.startsWith("SIP/2.0/", start)) {
+    const end = skipToken(text, start + 8);
+    if (end === start + 8) return readParts(text, start);
+    return { version: "SIP/2.0", transport: text.slice(start + 8, end).toUpperCase(), end };
+  }
+  return readParts(text, start);
+}
+
+function readParts(text: string, start: number): SentProtocol | undefined {
+  const parts: string[] = [];
+  let i = start;
+  for (let n = 0; n < 3; n++) {
+    const end = skipToken(text, i);
+    const part = text.slice(i, end);
+    if (!isToken(part)) return undefined;
+    parts.push(part.toUpperCase());
+    if (n === 2) return { version: `${parts[0]}/${parts[1]}`, transport: part.toUpperCase(), end };
+    i = skipWhitespace(text, end);
+    if (text.charCodeAt(i) !== SLASH) return undefined;
+    i = skipWhitespace(text, i + 1);
+  }
+  return undefined;
 }
