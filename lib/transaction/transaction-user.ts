@@ -32,9 +32,19 @@ export interface ClientTransaction {
 
 export interface ServerTransaction {
   readonly request: SipRequest;
+  /** The flow on which the request arrived. */
   readonly flow: Flow;
   readonly state: string;
-  /** Sends a provisional or final response; a second final one, or one after it, throws InvalidStateError. */
+  /**
+   * The To tag for all responses to this request: the request's own To tag, else one made on first use. The 200 to
+   * a CANCEL carries it too (§9.2), as long as no response with another tag was sent.
+   */
+  readonly localTag: string;
+  /**
+   * Sends a provisional or final response; a second final one, or one after it, throws InvalidStateError, except
+   * that a 2xx to INVITE may be sent again until Timer L ends (RFC 6026 §7.1). After a send failure, an expiry or
+   * `close` it does nothing.
+   */
   respond(response: SipResponse): void;
   /** Set by the one who answers. */
   user: ServerTransactionUser | undefined;
@@ -44,11 +54,17 @@ export interface ServerTransaction {
 }
 
 export interface ServerTransactionUser {
-  /** A CANCEL matched this INVITE; the transaction layer has answered the CANCEL with 200 (§9.2). */
+  /**
+   * A CANCEL matched this INVITE, which is not answered yet; the transaction layer has answered the CANCEL with
+   * 200 (§9.2). Without this method it answers the INVITE with 487 as well.
+   */
   onCancel?(cancel: SipRequest): void;
   /** INVITE only: an ACK for a final response ≥ 300 came. */
   onAck?(ack: SipRequest): void;
-  /** Timer H: no ACK for a final response ≥ 300 came, or sending failed. */
+  /**
+   * Timer H: no ACK for a final response ≥ 300 came (TransactionTimeoutError); sending failed (TransportError);
+   * or a request other than INVITE was not answered in 64·T1 (TransactionTimeoutError, RFC 4320 §4.2).
+   */
   onFailure?(error: SipError): void;
   onTerminated?(): void;
 }
