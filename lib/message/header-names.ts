@@ -80,3 +80,37 @@ export function headerName(spelling: string): HeaderName {
   const name = spelling.toLowerCase();
   return KNOWN.get(name) ?? { name, display: spelling, single: 0 };
 }
+
+/** Buckets of the full names by `hashStep`, filled once. */
+const BUCKETS: HeaderName[][] = Array.from({ length: 512 }, () => []);
+for (const entry of new Set(KNOWN.values())) {
+  let hash = 0;
+  for (let i = 0; i < entry.name.length; i++) hash = hashStep(hash, entry.name.charCodeAt(i));
+  BUCKETS[hash & 511]?.push(entry);
+}
+
+function hashStep(hash: number, code: number): number {
+  return (hash * 31 + (code | 32)) | 0;
+}
+
+/**
+ * Recognises a well-known full name inside a text, in any case, without cutting it out.
+ *
+ * @returns undefined for compact and unknown names and for everything that is no name.
+ */
+export function recogniseHeaderName(
+  text: string,
+  start: number,
+  end: number,
+): HeaderName | undefined {
+  let hash = 0;
+  for (let i = start; i < end; i++) hash = hashStep(hash, text.charCodeAt(i));
+  const bucket = BUCKETS[hash & 511];
+  for (let k = 0; k < bucket.length; k++) {
+    const entry = bucket[k];
+    if (entry.name.length !== end - start) continue;
+    if (text.startsWith(entry.display, start)) return entry;
+    if (text.slice(start, end).toLowerCase() === entry.name) return entry;
+  }
+  return undefined;
+}

@@ -1,6 +1,7 @@
 export { checkUserHeaderValue, hasForbiddenCharacters, isToken } from "./header-checks.js";
 export { decodeEscapes } from "./escapes.js";
 export { isIPv4, isIPv6 } from "./host.js";
+export * from "./auth-header.js";
 export * from "./factories.js";
 export * from "./headers.js";
 export * from "./limits.js";
@@ -13,10 +14,14 @@ export {
   type MessageSource,
   type SipMessage,
 } from "./message.js";
+export * from "./multipart.js";
 export * from "./name-addr.js";
 export * from "./params.js";
 export * from "./parser.js";
+export * from "./reason-header.js";
+export * from "./refer-headers.js";
 export { serializeMessage, serializeText } from "./serializer.js";
+export * from "./sipfrag.js";
 export * from "./stream-framer.js";
 export * from "./uri.js";
 export * from "./via.js";

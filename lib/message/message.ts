@@ -143,10 +143,7 @@ export abstract class MessageBase {
 
   /** `type/subtype` in lower case, without parameters. */
   get contentType(): string | undefined {
-    const value = this.headers.get("content-type");
-    if (value === undefined) return undefined;
-    const semicolon = value.indexOf(";");
-    return (semicolon < 0 ? value : value.slice(0, semicolon)).replaceAll(" ", "").toLowerCase();
+    return contentTypeOf(this.headers);
   }
 
   /** Lower-case tokens of a comma-separated header over all its lines: Supported, Require, Allow (upper-case) … */
@@ -194,6 +191,19 @@ const MALFORMED = Symbol("malformed");
 
 function malformed(what: string): never {
   throw new InvalidStateError(`The message has no usable ${what} header`);
+}
+
+/** `type/subtype` of a Content-Type in lower case, without parameters and spaces. */
+export function contentTypeOf(headers: HeaderMap): string | undefined {
+  const value = headers.get("content-type");
+  if (value === undefined) return undefined;
+  const semicolon = value.indexOf(";");
+  const type = (semicolon < 0 ? value : value.slice(0, semicolon)).toLowerCase();
+  return type.includes(" ") || type.includes("\t") ? withoutSpaces(type) : type;
+}
+
+function withoutSpaces(text: string): string {
+  return text.replaceAll(" ", "").replaceAll("\t", "");
 }
 
 /** Vias of one line; empty when malformed. */

@@ -1,9 +1,9 @@
 /** Bytes → message. One pass, hand-written, no backtracking, never throws on remote input. */
 import { isAscii } from "node:buffer";
 import { checkMessage, errorOf, findFault, type Fault } from "./check.js";
-import { isToken, parseDecimal, skipWhitespace } from "./grammar.js";
-import { headerName } from "./header-names.js";
-import { HeaderField, HeaderMap } from "./headers.js";
+import { CR, parseDecimal } from "./grammar.js";
+import { BARE_LINE_END, readHeaderLines } from "./header-lines.js";
+import { HeaderMap, type HeaderField } from "./headers.js";
 import { DEFAULT_LIMITS, type MessageLimits } from "./limits.js";
 import { SipRequest, SipResponse, type SipMessage } from "./message.js";
 import { readStartLine, type StartLine } from "./start-line.js";
@@ -88,12 +88,15 @@ function finish(
   stream: boolean,
   limits: MessageLimits,
 ): ParseResult {
-  const lineEnd = head.indexOf("\r\n");
-  const startLine = readStartLine(lineEnd < 0 ? head : head.slice(0, lineEnd));
+  const lineFeed = head.indexOf("\n");
+  const lineEnd = lineFeed < 0 ? head.length : lineFeed;
+  const bareEnd = head.charCodeAt(lineEnd - 1) !== CR;
+  const startLine = readStartLine(head.slice(0, bareEnd ? lineEnd : lineEnd - 1));
   if (startLine === undefined) return drop("start-line", "Malformed start line");
   const fields: HeaderField[] = [];
   let fault = unfinished ? UNFINISHED : startLine.fault;
-  const lineFault = readFields(head, lineEnd < 0 ? head.length : lineEnd + 2, fields, limits);
+  if (bareEnd) fault ??= BARE_LINE_END;
+  const lineFault = readHeaderLines(head, lineEnd + 1, fields, limits);
   fault ??= lineFault;
   const headers = new HeaderMap(fields);
   const content = cutBody(fields, rest, stream, limits);
@@ -110,69 +113,6 @@ function build(line: StartLine, headers: HeaderMap, body: Buffer | string): SipM
   return line.kind === "request"
     ? new SipRequest(line.method, line.uri, headers, body)
     : new SipResponse(line.statusCode, line.reason, headers, body);
-}
-
-/** Reads header lines, unfolds and trims them. @returns The first fault; what is readable is kept. */
-function readFields(
-  head: string,
-  start: number,
-  fields: HeaderField[],
-  limits: MessageLimits,
-): Fault | undefined {
-  let fault: Fault | undefined;
-  let i = start;
-  while (i < head.length) {
-    let lineFeed = head.indexOf("\n", i);
-    if (lineFeed < 0) lineFeed = head.length;
-    let end = lineFeed;
-    let folded = false;
-    for (;;) {
-      const next = head.charCodeAt(end + 1);
-      if (next !== 32 && next !== 9) break;
-      folded = true;
-      const following = head.indexOf("\n", end + 1);
-      end = following < 0 ? head.length : following;
-    }
-    if (end - i > limits.line) return LINE_TOO_LONG;
-    if (fields.length >= limits.headers) return TOO_MANY_HEADERS;
-    let line = head.slice(i, head.charCodeAt(end - 1) === 13 ? end - 1 : end);
-    if (end < head.length && head.charCodeAt(end - 1) !== 13) fault ??= BARE_LINE_END;
-    if (folded) line = unfold(line);
-    if (line.includes("\r") || line.includes("\n")) {
-      fault ??= BARE_LINE_END;
-      line = line.replaceAll("\r", " ").replaceAll("\n", " ");
-    }
-    const field = readField(line);
-    if (field === undefined) fault ??= BAD_HEADER_LINE;
-    else fields.push(field);
-    i = end + 1;
-  }
-  return fault;
-}
-
-function readField(line: string): HeaderField | undefined {
-  const colon = line.indexOf(":");
-  if (colon <= 0) return undefined;
-  let nameEnd = colon;
-  while (nameEnd > 0 && isBlank(line.charCodeAt(nameEnd - 1))) nameEnd--;
-  const name = line.slice(0, nameEnd);
-  if (!isToken(name)) return undefined;
-  const start = skipWhitespace(line, colon + 1);
-  let end = line.length;
-  while (end > start && isBlank(line.charCodeAt(end - 1))) end--;
-  return new HeaderField(headerName(name), line.slice(start, end));
-}
-
-function isBlank(code: number): boolean {
-  return code === 32 || code === 9;
-}
-
-/** CRLF and the white space around it become one space (RFC 3261 §7.3.1). */
-function unfold(line: string): string {
-  const parts = line.split("\r\n");
-  let text = parts[0].trimEnd();
-  for (let i = 1; i < parts.length; i++) text += ` ${parts[i].trim()}`;
-  return text;
 }
 
 interface Content {
@@ -223,26 +163,6 @@ const UNFINISHED: Fault = {
   rfc: "RFC 3261 §7",
   reason: "Missing empty line after headers",
   fatal: true,
-};
-const BARE_LINE_END: Fault = {
-  rule: "line-end",
-  rfc: "RFC 3261 §7",
-  reason: "Lines must end with CRLF",
-};
-const BAD_HEADER_LINE: Fault = {
-  rule: "header-line",
-  rfc: "RFC 3261 §7.3.1",
-  reason: "Malformed header line",
-};
-const LINE_TOO_LONG: Fault = {
-  rule: "line-too-long",
-  rfc: "RFC 3261 §7.3",
-  reason: "Header line too long",
-};
-const TOO_MANY_HEADERS: Fault = {
-  rule: "too-many-headers",
-  rfc: "RFC 3261 §7.3",
-  reason: "Too many headers",
 };
 const REPEATED_LENGTH: Fault = {
   rule: "repeated-header",
