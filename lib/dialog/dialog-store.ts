@@ -1,4 +1,4 @@
-/** Finds the dialog of a message; the user agent owns the one store and puts dialogs into it. */
+/** Finds the dialog of a message; the user agent owns the one store and puts dialogs into it (RFC 3261 §12). */
 import type { SipMessage } from "../message/index.js";
 import type { Dialog, DialogUser } from "./dialog.js";
 
@@ -7,26 +7,86 @@ export interface StoredDialog {
   readonly user: DialogUser;
 }
 
+export interface DialogStoreOptions {
+  /** Dialogs in all. Default 50,000. */
+  readonly limit?: number | undefined;
+  /** Dialogs with the same Call-ID and local tag: the forks of one INVITE. Default 64. */
+  readonly forkLimit?: number | undefined;
+}
+
+/**
+ * Dialogs by Call-ID and local tag, which we chose ourselves, with a short list of remote tags behind: one, or as
+ * many as the peer's proxies forked our INVITE.
+ */
 export class DialogStore {
+  readonly #limit: number;
+  readonly #forkLimit: number;
+  readonly #dialogs = new Map<string, StoredDialog[]>();
+  #size = 0;
+
+  constructor(options: DialogStoreOptions = {}) {
+    this.#limit = options.limit ?? 50_000;
+    this.#forkLimit = options.forkLimit ?? 64;
+  }
+
   get size(): number {
-    throw new Error("pending");
+    return this.#size;
   }
 
-  add(_dialog: Dialog, _user: DialogUser): void {
-    throw new Error("pending");
+  /**
+   * Stores a dialog, in place of one with the same id.
+   *
+   * @returns false when the store, or the number of forks of this INVITE, is at its limit: nothing was stored.
+   */
+  add(dialog: Dialog, user: DialogUser): boolean {
+    const { callId, localTag, remoteTag } = dialog.id;
+    const key = keyOf(callId, localTag);
+    const forks = this.#dialogs.get(key);
+    const entry = { dialog, user };
+    const index = forks?.findIndex((stored) => stored.dialog.id.remoteTag === remoteTag) ?? -1;
+    if (forks && index >= 0) {
+      forks[index] = entry;
+      return true;
+    }
+    if (this.#size >= this.#limit) return false;
+    if (!forks) this.#dialogs.set(key, [entry]);
+    else if (forks.length < this.#forkLimit) forks.push(entry);
+    else return false;
+    this.#size++;
+    return true;
   }
 
-  remove(_dialog: Dialog): void {
-    throw new Error("pending");
+  remove(dialog: Dialog): void {
+    const key = keyOf(dialog.id.callId, dialog.id.localTag);
+    const forks = this.#dialogs.get(key);
+    const index = forks?.findIndex((stored) => stored.dialog === dialog) ?? -1;
+    if (!forks || index < 0) return;
+    this.#size--;
+    if (forks.length === 1) this.#dialogs.delete(key);
+    else forks.splice(index, 1);
   }
 
   /** For an incoming request: local = To tag; for an incoming response: local = From tag. */
-  find(_message: SipMessage): StoredDialog | undefined {
-    throw new Error("pending");
+  find(message: SipMessage): StoredDialog | undefined {
+    const { from, to } = message;
+    return message.kind === "request"
+      ? this.lookup(message.callId, to.tag ?? "", from.tag ?? "")
+      : this.lookup(message.callId, from.tag ?? "", to.tag ?? "");
   }
 
   /** By Call-ID and tags (Replaces, Target-Dialog). */
-  lookup(_callId: string, _localTag: string, _remoteTag: string): StoredDialog | undefined {
-    throw new Error("pending");
+  lookup(callId: string, localTag: string, remoteTag: string): StoredDialog | undefined {
+    const forks = this.#dialogs.get(keyOf(callId, localTag));
+    return forks?.find((stored) => stored.dialog.id.remoteTag === remoteTag);
   }
+
+  /** Every fork of one INVITE of ours. A fresh list. */
+  findByLocal(callId: string, localTag: string): StoredDialog[] {
+    return [...(this.#dialogs.get(keyOf(callId, localTag)) ?? [])];
+  }
+}
+
+/** The local tag is a token of ours without spaces, so the key is unambiguous. */
+function keyOf(callId: string, localTag: string): string {
+  return `${localTag} ${callId}`;
 }

@@ -1,7 +1,15 @@
 /** One dialog (RFC 3261 §12): identity, sequence numbers, route set, remote target. No I/O, no timers. */
-import type { NameAddr, SipRequest, SipResponse, Uri } from "../message/index.js";
+import {
+  createRequest,
+  NameAddr,
+  SipUri,
+  type SipRequest,
+  type SipResponse,
+  type Uri,
+} from "../message/index.js";
 import type { ServerTransaction } from "../transaction/index.js";
 import type { Flow } from "../transport/transport.js";
+import { firstHop, routeLines } from "./route-set.js";
 
 export interface DialogId {
   readonly callId: string;
@@ -21,61 +29,163 @@ export interface DialogRequestFields {
   readonly body?: string | Buffer | undefined;
 }
 
+/** What differs between the two sides when a dialog begins. */
+interface DialogStart {
+  readonly role: "client" | "server";
+  readonly id: DialogId;
+  readonly state: DialogState;
+  readonly local: NameAddr;
+  readonly remote: NameAddr;
+  readonly remoteTarget: Uri;
+  readonly routeSet: readonly NameAddr[];
+  readonly secure: boolean;
+  readonly localSequence: number;
+  readonly remoteSequence: number | undefined;
+}
+
 export class Dialog {
-  readonly id!: DialogId;
-  readonly state!: DialogState;
+  readonly id: DialogId;
   /** From/To of our requests. */
-  readonly local!: NameAddr;
-  readonly remote!: NameAddr;
-  readonly remoteTarget!: Uri;
-  readonly routeSet!: readonly NameAddr[];
+  readonly local: NameAddr;
+  readonly remote: NameAddr;
   /** sips and TLS (§12.1). */
-  readonly secure!: boolean;
-  readonly localSequence!: number;
-  readonly remoteSequence!: number | undefined;
+  readonly secure: boolean;
+  readonly #role: "client" | "server";
+  #state: DialogState;
+  #remoteTarget: Uri;
+  #routeSet: readonly NameAddr[];
+  #localSequence: number;
+  #remoteSequence: number | undefined;
+
+  private constructor(start: DialogStart) {
+    this.id = start.id;
+    this.local = start.local;
+    this.remote = start.remote;
+    this.secure = start.secure;
+    this.#role = start.role;
+    this.#state = start.state;
+    this.#remoteTarget = start.remoteTarget;
+    this.#routeSet = start.routeSet;
+    this.#localSequence = start.localSequence;
+    this.#remoteSequence = start.remoteSequence;
+  }
 
   /** §12.1.2. `response` is a 101–199 or 2xx with To tag (a missing tag is taken as "", RFC 2543). */
-  static fromResponse(_request: SipRequest, _response: SipResponse): Dialog {
-    throw new Error("pending");
+  static fromResponse(request: SipRequest, response: SipResponse): Dialog {
+    return new Dialog({
+      role: "client",
+      id: {
+        callId: request.callId,
+        localTag: request.from.tag ?? "",
+        remoteTag: response.to.tag ?? "",
+      },
+      state: response.statusCode >= 200 ? "confirmed" : "early",
+      local: request.from,
+      remote: response.to,
+      // A peer that gives no Contact stays reachable where the request went.
+      remoteTarget: response.contacts[0]?.uri ?? request.requestUri,
+      routeSet: response.recordRoutes.toReversed(),
+      secure: isSecure(request, request.topVia.protocol),
+      localSequence: request.cseq.sequence,
+      remoteSequence: undefined,
+    });
   }
 
   /** §12.1.1. */
-  static fromRequest(_request: SipRequest, _localTag: string): Dialog {
-    throw new Error("pending");
+  static fromRequest(request: SipRequest, localTag: string): Dialog {
+    const { uri, displayName, parameters } = request.to;
+    return new Dialog({
+      role: "server",
+      id: { callId: request.callId, localTag, remoteTag: request.from.tag ?? "" },
+      state: "early",
+      local: new NameAddr(uri, displayName, new Map(parameters).set("tag", localTag)),
+      remote: request.from,
+      remoteTarget: request.contacts[0]?.uri ?? request.from.uri,
+      routeSet: request.recordRoutes,
+      secure: isSecure(request, request.source?.protocol ?? request.topVia.protocol),
+      localSequence: 0,
+      remoteSequence: request.cseq.sequence,
+    });
   }
 
-  /** early → confirmed by a 2xx; the UAC recomputes its route set from it (§13.2.2.4) and its target. */
-  confirm(_response?: SipResponse): void {
-    throw new Error("pending");
+  get state(): DialogState {
+    return this.#state;
+  }
+
+  get remoteTarget(): Uri {
+    return this.#remoteTarget;
+  }
+
+  get routeSet(): readonly NameAddr[] {
+    return this.#routeSet;
+  }
+
+  /** Of our last request; 0 when we have sent none. */
+  get localSequence(): number {
+    return this.#localSequence;
+  }
+
+  /** Of the peer's last request; undefined when it has sent none. */
+  get remoteSequence(): number | undefined {
+    return this.#remoteSequence;
+  }
+
+  /**
+   * early → confirmed by a 2xx; the UAC recomputes its route set from it (§13.2.2.4) and its target. A repeated 2xx
+   * changes nothing.
+   */
+  confirm(response?: SipResponse): void {
+    if (this.#state !== "early") return;
+    this.#state = "confirmed";
+    if (response === undefined || this.#role === "server") return;
+    this.#routeSet = response.recordRoutes.toReversed();
+    this.refreshTarget(response);
   }
 
   terminate(): void {
-    throw new Error("pending");
+    this.#state = "terminated";
   }
 
   /** §12.2.1.1, strict routers included; counts the sequence number up, except for ACK. Without Via. */
-  createRequest(_fields: DialogRequestFields): SipRequest {
-    throw new Error("pending");
+  createRequest(fields: DialogRequestFields): SipRequest {
+    const sequence =
+      fields.method === "ACK" ? (fields.sequence ?? this.#localSequence) : this.nextSequence();
+    return createRequest({
+      ...fields,
+      sequence,
+      uri: firstHop(this.#routeSet, this.#remoteTarget),
+      routes: routeLines(this.#routeSet, this.#remoteTarget),
+      from: this.local,
+      to: this.remote,
+      callId: this.id.callId,
+    });
   }
 
   /** Takes the next local sequence number: for a retry after 401/407. */
   nextSequence(): number {
-    throw new Error("pending");
+    return ++this.#localSequence;
   }
 
   /** The URI to resolve for our next request: first route, else remote target (§12.2.1.1, §8.1.2). */
   get nextHop(): Uri {
-    throw new Error("pending");
+    return this.#routeSet[0]?.uri ?? this.#remoteTarget;
   }
 
-  /** §12.2.2: false = CSeq lower than a former one, answer 500. ACK and CANCEL are not to be passed here. */
-  acceptRequest(_request: SipRequest): boolean {
-    throw new Error("pending");
+  /**
+   * §12.2.2: false = CSeq not above the former one, answer 500. A gap is fine. ACK and CANCEL, which repeat the number of
+   * their INVITE, are not to be passed here, and retransmissions do not come this far.
+   */
+  acceptRequest(request: SipRequest): boolean {
+    const { sequence } = request.cseq;
+    if (this.#remoteSequence !== undefined && sequence <= this.#remoteSequence) return false;
+    this.#remoteSequence = sequence;
+    return true;
   }
 
-  /** Target refresh by a re-INVITE, UPDATE, or a 2xx to one (§12.2.1.2, §12.2.2). */
-  refreshTarget(_message: SipRequest | SipResponse): void {
-    throw new Error("pending");
+  /** Target refresh by a re-INVITE, UPDATE, or a 2xx to one (§12.2.1.2, §12.2.2). Without Contact nothing changes. */
+  refreshTarget(message: SipRequest | SipResponse): void {
+    const contact = message.contacts[0];
+    if (contact !== undefined) this.#remoteTarget = contact.uri;
   }
 }
 
@@ -87,4 +197,12 @@ export interface DialogUser {
   onDialogAck(ack: SipRequest, dialog: Dialog): void;
   /** A 2xx to INVITE without transaction (late fork, retransmission after Timer M). */
   onDialogResponse?(response: SipResponse, dialog: Dialog, flow: Flow): void;
+}
+
+/** The request is for a sips URI and travels over TLS (§12.1.1, §12.1.2). */
+function isSecure(request: SipRequest, protocol: string): boolean {
+  const uri = request.requestUri;
+  if (!(uri instanceof SipUri) || uri.scheme !== "sips") return false;
+  const name = protocol.toUpperCase();
+  return name === "TLS" || name === "WSS";
 }

@@ -1,2 +1,3 @@
 export * from "./dialog-store.js";
 export * from "./dialog.js";
+export * from "./route-set.js";
