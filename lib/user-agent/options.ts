@@ -66,7 +66,10 @@ export interface AccountOptions {
   readonly minExpires?: number | undefined;
   readonly sendExpires?: boolean | undefined;
   readonly transport?: "auto" | TransportProtocol | undefined;
+  /** RFC 5626: `reg-id` and `+sip.instance` in the Contact. */
   readonly outbound?: boolean | undefined;
+  /** `urn:uuid:…` of this installation, for `outbound`; should stay the same over restarts. Default: random. */
+  readonly instanceId?: string | undefined;
 }
 
 export interface InviteTarget {

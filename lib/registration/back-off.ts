@@ -1,0 +1,72 @@
+/** How long to wait before the next REGISTER (RFC 5626 §4.5), always with jitter so that a thousand phones do not meet. */
+import { randomFraction, type RandomSource } from "../foundation/index.js";
+
+export type FailureKind =
+  /** Nothing could be sent, or nobody answered: the server may be back in a moment. */
+  | "unreachable"
+  /** The registrar said no for now (5xx, 480 …). */
+  | "refused"
+  /** The registrar said no to who we are (401, 403, 404 …): asking again soon gets us locked out. */
+  | "forbidden";
+
+export interface Failure {
+  readonly kind: FailureKind;
+  /** Failures in a row, this one included. */
+  readonly count: number;
+  /** Milliseconds since the first failure in a row. */
+  readonly sinceFirstMs: number;
+  /** Seconds of a Retry-After header. */
+  readonly retryAfter?: number | undefined;
+}
+
+/** A server that restarts is back within this time; until then we look every few seconds. */
+const QUICK_PHASE_MS = 60_000;
+const QUICK_LEAST_MS = 2_000;
+const QUICK_MOST_MS = 5_000;
+
+/** RFC 5626 §4.5: base-time, and the maximum of contract and reliability plan. */
+const BASE_MS = 30_000;
+const MOST_MS = 300_000;
+/** A registrar cannot send us away for longer than this. */
+const LONGEST_RETRY_AFTER_S = 3_600;
+
+const RECONNECT_LEAST_MS = 200;
+const RECONNECT_MOST_MS = 2_000;
+
+/** @returns milliseconds. */
+export function retryDelay(failure: Failure, random: RandomSource): number {
+  if (failure.retryAfter !== undefined && failure.retryAfter > 0) {
+    const seconds = Math.min(failure.retryAfter, LONGEST_RETRY_AFTER_S);
+    return seconds * 1000 + between(0, 2_000, random);
+  }
+  switch (failure.kind) {
+    case "unreachable":
+      if (failure.sinceFirstMs < QUICK_PHASE_MS)
+        return between(QUICK_LEAST_MS, QUICK_MOST_MS, random);
+      return growing(failure.count - 1, random);
+    case "refused":
+      return growing(failure.count - 1, random);
+    case "forbidden":
+      return between(MOST_MS / 2, MOST_MS, random);
+  }
+}
+
+/** After a connection was lost: soon, but not all at once. */
+export function reconnectDelay(random: RandomSource): number {
+  return between(RECONNECT_LEAST_MS, RECONNECT_MOST_MS, random);
+}
+
+/** 80–90 % of the time that the binding lives. @returns milliseconds. */
+export function refreshDelay(seconds: number, random: RandomSource): number {
+  return between(seconds * 800, seconds * 900, random);
+}
+
+/** A uniform time in the upper half of min(300 s, 30 s · 2^doublings). */
+function growing(doublings: number, random: RandomSource): number {
+  const upper = Math.min(MOST_MS, BASE_MS * 2 ** Math.min(doublings, 10));
+  return between(upper / 2, upper, random);
+}
+
+function between(least: number, most: number, random: RandomSource): number {
+  return Math.round(least + (most - least) * randomFraction(random));
+}

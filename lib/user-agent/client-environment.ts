@@ -1,0 +1,58 @@
+/** What an outgoing request needs from the user agent around it: types only. */
+import type { Clock, SipError } from "../foundation/index.js";
+import type { NameAddr, SipRequest, SipResponse } from "../message/index.js";
+import type { AccountHandle } from "../session/index.js";
+import type { TimerOptions, TransactionLayer } from "../transaction/index.js";
+import type { Flow, FlowCallback, FlowTarget } from "../transport/transport.js";
+import type { Authorization, ChallengeAnswer } from "./account-credentials.js";
+import type { ExchangeOptions } from "./client-exchange.js";
+import type { TargetHealth } from "./target-health.js";
+
+/** Where a request goes. */
+export interface Destination {
+  /** In the order in which they are tried. */
+  readonly targets: readonly FlowTarget[];
+  /** Preloaded Route set. */
+  readonly routes: readonly NameAddr[];
+  /** True when this way leads to the account's own registrar or proxy. */
+  readonly isOwnServer: boolean;
+}
+
+/** Whom a request was sent to, as far as credentials depend on it. */
+export interface AuthContext {
+  readonly account: AccountHandle | undefined;
+  readonly target: FlowTarget;
+  readonly isOwnServer: boolean;
+  readonly inDialog: boolean;
+}
+
+export interface CredentialStore {
+  /** Credentials that this server is known to ask for. */
+  preauthorize(request: SipRequest, context: AuthContext): Authorization | undefined;
+  /** The answer to a 401 or 407, or why there is none. */
+  answer(
+    response: SipResponse,
+    request: SipRequest,
+    context: AuthContext,
+    sent: readonly Authorization[],
+  ): ChallengeAnswer;
+}
+
+export interface ClientEnvironment {
+  readonly clock: Clock;
+  readonly timers: TimerOptions;
+  readonly transactions: TransactionLayer;
+  readonly health: TargetHealth;
+  readonly credentials: CredentialStore;
+  readonly contactPlaceholder: string;
+  contact(flow: Flow, account: AccountHandle | undefined): string;
+  locate(
+    options: ExchangeOptions,
+    callback: (error: SipError | undefined, destination: Destination | undefined) => void,
+  ): void;
+  connect(target: FlowTarget, callback: FlowCallback): void;
+  /** A challenge that got no answer, for the event `challenge`. */
+  challengeRefused(response: SipResponse, account: AccountHandle | undefined, reason: string): void;
+  /** The exchange has ended. */
+  ended(exchange: object): void;
+}

@@ -1,0 +1,393 @@
+/**
+ * One outgoing request from the address it goes to until its final response: resolving, failover to the next
+ * server, large requests over TCP, credentials, and CANCEL (RFC 3261 §8.1, §9.1, §18.1.1, §22; RFC 3263 §4.3).
+ */
+import {
+  errorText,
+  InvalidStateError,
+  SipError,
+  StateMachine,
+  TransactionTimeoutError,
+  TransportError,
+  type Timer,
+} from "../foundation/index.js";
+import { NameAddr, type SipRequest, type SipResponse } from "../message/index.js";
+import type { HeaderList, OutgoingRequest, OutgoingRequestOptions } from "../session/index.js";
+import type { ClientTransaction } from "../transaction/index.js";
+import { preferReliable } from "../transport/index.js";
+import type { Flow, FlowTarget } from "../transport/transport.js";
+import {
+  exchangeMachine,
+  type ExchangeAction,
+  type ExchangeInput,
+  type ExchangeState,
+} from "./client-exchange-state.js";
+import type { ClientEnvironment, Destination } from "./client-environment.js";
+import { applyRoutes, copyRequest } from "./routing.js";
+import type { Authorization } from "./account-credentials.js";
+
+/** Requests with credentials per exchange, and one more when the nonce was stale (RFC 3261 §22.1). */
+const MOST_CREDENTIAL_TRIES = 2;
+
+/** A request of the user agent's own may be built anew for each flow, REGISTER for its Contact. */
+export interface ExchangeOptions extends OutgoingRequestOptions {
+  readonly isRegister?: boolean;
+  readonly buildPerFlow?: boolean;
+}
+
+export class ClientExchange implements OutgoingRequest {
+  readonly #environment: ClientEnvironment;
+  readonly #options: ExchangeOptions;
+  readonly #machine: StateMachine<
+    ExchangeState,
+    ExchangeInput,
+    ExchangeAction,
+    SipResponse | undefined
+  >;
+  #destination: Destination | undefined;
+  #targets: FlowTarget[] = [];
+  /** Place of the present target. */
+  #index = 0;
+  #error: SipError | undefined;
+  #request: SipRequest | undefined;
+  #flow: Flow | undefined;
+  #transaction: ClientTransaction | undefined;
+  /** A request was sent: the next transmission needs a copy. */
+  #sent = false;
+  /** The request has a Contact that belongs to its flow. */
+  #wantsContact = false;
+  #rang = false;
+  #authorizations: Authorization[] = [];
+  #credentialTries = 0;
+  #cancelHeaders: HeaderList = [];
+  #cancelTimer: Timer | undefined;
+
+  constructor(environment: ClientEnvironment, options: ExchangeOptions) {
+    this.#environment = environment;
+    this.#options = options;
+    this.#machine = new StateMachine(exchangeMachine, (action, response) =>
+      this.#perform(action, response),
+    );
+  }
+
+  get request(): SipRequest | undefined {
+    return this.#request;
+  }
+
+  get flow(): Flow | undefined {
+    return this.#flow;
+  }
+
+  get state(): ExchangeState {
+    return this.#machine.state;
+  }
+
+  start(): void {
+    this.#environment.locate(this.#options, (error, destination) => {
+      if (destination === undefined || destination.targets.length === 0) {
+        this.#error = error ?? new TransportError("There is no way to the target.", "");
+        this.#input("unreachable");
+        return;
+      }
+      this.#destination = destination;
+      this.#targets = this.#environment.health.order(destination.targets);
+      this.#input("targets");
+    });
+  }
+
+  cancel(headers: HeaderList = []): void {
+    const wasSent =
+      this.state !== "resolving" && this.state !== "connecting" && this.state !== "building";
+    // Only an INVITE can be cancelled once it was sent (RFC 3261 §9.1).
+    if (wasSent && this.#request?.method !== "INVITE") return;
+    this.#cancelHeaders = headers;
+    this.#input("cancel");
+  }
+
+  abandon(): void {
+    this.#input("abandon");
+  }
+
+  #input(input: ExchangeInput, response?: SipResponse): void {
+    this.#machine.input(input, response);
+    if (this.state === "ended") this.#environment.ended(this);
+  }
+
+  #perform(action: ExchangeAction, response: SipResponse | undefined): void {
+    switch (action) {
+      case "connect":
+        return this.#connect();
+      case "build":
+        return this.#build();
+      case "transmit":
+        return this.#transmit();
+      case "passUp":
+        return this.#passUp(response);
+      case "sendCancel":
+        return this.#sendCancel();
+      case "stopCancelTimer":
+        return this.#cancelTimer?.cancel();
+      case "closeTransaction":
+        return this.#transaction?.close();
+      case "failUnsent":
+        return this.#failLater(
+          new InvalidStateError("The request was cancelled before it was sent.", {
+            rule: "cancelled",
+          }),
+        );
+      case "failExpired":
+        return this.#options.onFailure(
+          new TransactionTimeoutError("No final response came after the CANCEL."),
+        );
+      case "fail":
+        return this.#options.onFailure(
+          this.#error ?? new TransportError("The request could not be sent.", ""),
+        );
+    }
+  }
+
+  get #target(): FlowTarget {
+    return this.#targets[this.#index] as FlowTarget;
+  }
+
+  /** Goes on to the next target, or ends with the error when there is none. */
+  #giveUpTarget(error: SipError): void {
+    this.#error = error;
+    const mayGoOn =
+      this.state === "connecting" || this.state === "calling" || this.state === "proceeding";
+    if (mayGoOn && this.#index + 1 < this.#targets.length) {
+      this.#index++;
+      this.#input("nextTarget");
+    } else {
+      this.#input("unreachable");
+    }
+  }
+
+  #connect(): void {
+    const target = this.#target;
+    const attempt = this.#index;
+    this.#environment.connect(target, (error, flow) => {
+      if (this.state !== "connecting" || this.#index !== attempt) return;
+      if (flow === undefined) {
+        this.#environment.health.failed(target);
+        this.#giveUpTarget(error ?? new TransportError("No connection.", target.address));
+        return;
+      }
+      this.#flow = flow;
+      this.#input("flow");
+    });
+  }
+
+  #build(): void {
+    const flow = this.#flow as Flow;
+    if (this.#request !== undefined && this.#options.buildPerFlow !== true) {
+      this.#checkSize(this.#request);
+      return;
+    }
+    try {
+      const built = this.#options.build(flow);
+      if (built instanceof Promise) {
+        built.then(
+          (request) => this.#built(request),
+          (error: unknown) => this.#buildFailed(error),
+        );
+      } else {
+        this.#built(built);
+      }
+    } catch (error) {
+      this.#buildFailed(error);
+    }
+  }
+
+  #built(request: SipRequest): void {
+    if (this.state !== "building") return;
+    this.#request = request;
+    this.#sent = false;
+    this.#wantsContact = request.headers.get("contact") === this.#environment.contactPlaceholder;
+    applyRoutes(request, this.#destination?.routes ?? []);
+    this.#checkSize(request);
+  }
+
+  #buildFailed(error: unknown): void {
+    this.#error =
+      error instanceof SipError ? error : new InvalidStateError(errorText(error), { cause: error });
+    this.#input("buildFailed");
+  }
+
+  #checkSize(request: SipRequest): void {
+    const target = this.#target;
+    if (target.protocol === "udp" && target.mayUseTcp !== false) {
+      const reliable = preferReliable(target, roughSize(request));
+      if (reliable !== target) {
+        // When TCP is refused, the datagram it was meant to be is next (RFC 3261 §18.1.1).
+        this.#targets.splice(this.#index, 1, reliable, { ...target, mayUseTcp: false });
+        this.#input("tooLarge");
+        return;
+      }
+    }
+    this.#input("built");
+  }
+
+  #transmit(): void {
+    const flow = this.#flow as Flow;
+    let request = this.#request as SipRequest;
+    if (this.#sent) {
+      request = copyRequest(request);
+      this.#request = request;
+    }
+    this.#sent = true;
+    if (this.#wantsContact) {
+      request.headers.set("Contact", this.#environment.contact(flow, this.#options.account));
+    }
+    this.#authorize(request);
+    let current: ClientTransaction | undefined;
+    const isCurrent = (): boolean => current === undefined || current === this.#transaction;
+    try {
+      current = this.#environment.transactions.request(request, flow, {
+        onResponse: (response) => {
+          if (isCurrent()) this.#onResponse(response, request);
+        },
+        onFailure: (error) => {
+          if (isCurrent()) this.#onTransactionFailure(error);
+        },
+      });
+    } catch (error) {
+      this.#buildFailedAfter(error);
+      return;
+    }
+    this.#transaction = current;
+    this.#options.onSent?.(request, flow);
+  }
+
+  /** What cannot be written (a line break in a header) is a mistake of the caller. */
+  #buildFailedAfter(error: unknown): void {
+    this.#error =
+      error instanceof SipError ? error : new InvalidStateError(errorText(error), { cause: error });
+    this.#input("unreachable");
+  }
+
+  #authorize(request: SipRequest): void {
+    const { account } = this.#options;
+    if (this.#authorizations.length === 0) {
+      const known = this.#environment.credentials.preauthorize(request, this.#authContext());
+      if (known !== undefined && account !== undefined) {
+        request.headers.delete(known.header);
+        request.headers.add(known.header, known.value);
+      }
+      return;
+    }
+    request.headers.delete("authorization");
+    request.headers.delete("proxy-authorization");
+    for (const { header, value } of this.#authorizations) request.headers.add(header, value);
+  }
+
+  #authContext(): Parameters<ClientEnvironment["credentials"]["preauthorize"]>[1] {
+    return {
+      account: this.#options.account,
+      target: this.#target,
+      isOwnServer: this.#destination?.isOwnServer ?? false,
+      inDialog: this.#options.inDialog,
+    };
+  }
+
+  #onResponse(response: SipResponse, request: SipRequest): void {
+    const { statusCode } = response;
+    if (statusCode < 200) {
+      if (statusCode > 100) this.#rang = true;
+      this.#environment.health.succeeded(this.#target);
+      this.#input("provisional", response);
+      return;
+    }
+    const mayRetry = this.state === "calling" || this.state === "proceeding";
+    if (mayRetry && (statusCode === 401 || statusCode === 407)) {
+      if (this.#answerChallenge(response, request)) {
+        this.#input("retry");
+        return;
+      }
+    }
+    if (statusCode === 503) {
+      this.#environment.health.failed(this.#target, response.seconds("retry-after"));
+      if (mayRetry && !this.#rang && this.#index + 1 < this.#targets.length) {
+        this.#index++;
+        this.#input("nextTarget");
+        return;
+      }
+    } else {
+      this.#environment.health.succeeded(this.#target);
+    }
+    this.#input("final", response);
+  }
+
+  #answerChallenge(response: SipResponse, request: SipRequest): boolean {
+    const answer = this.#environment.credentials.answer(
+      response,
+      request,
+      this.#authContext(),
+      this.#authorizations,
+    );
+    if ("refused" in answer) {
+      this.#environment.challengeRefused(response, this.#options.account, answer.refused);
+      return false;
+    }
+    const isRepeat = this.#authorizations.some(
+      (known) => known.header === answer.header && known.realm === answer.realm,
+    );
+    this.#credentialTries++;
+    if (this.#credentialTries > MOST_CREDENTIAL_TRIES || (isRepeat && !answer.isStale)) {
+      this.#environment.challengeRefused(response, this.#options.account, "wrong credentials");
+      return false;
+    }
+    this.#authorizations = [
+      ...this.#authorizations.filter(
+        (known) => known.header !== answer.header || known.realm !== answer.realm,
+      ),
+      answer,
+    ];
+    const sequence = this.#options.nextSequence?.() ?? request.cseq.sequence + 1;
+    const next = copyRequest(request);
+    next.headers.set("CSeq", `${sequence} ${request.method}`);
+    this.#request = next;
+    this.#sent = false;
+    return true;
+  }
+
+  #onTransactionFailure(error: SipError): void {
+    this.#environment.health.failed(this.#target);
+    // A peer that has answered already must not be asked twice (RFC 3261 §8.1.3.1).
+    if (this.#rang) {
+      this.#error = error;
+      this.#input("unreachable");
+    } else {
+      this.#giveUpTarget(error);
+    }
+  }
+
+  #passUp(response: SipResponse | undefined): void {
+    if (response === undefined) return;
+    this.#options.onResponse(response, this.#request as SipRequest, this.#flow as Flow);
+  }
+
+  #sendCancel(): void {
+    const { transactions, clock, timers } = this.#environment;
+    transactions.cancel(this.#transaction as ClientTransaction, this.#cancelHeaders);
+    this.#cancelTimer = clock.setTimer(64 * timers.t1, () => this.#input("cancelExpired"));
+  }
+
+  #failLater(error: SipError): void {
+    this.#environment.clock.defer(() => this.#options.onFailure(error));
+  }
+}
+
+/** Bytes of a request, near enough for the question whether it fits into a datagram. */
+function roughSize(request: SipRequest): number {
+  const viaAndStartLine = 110 + request.uri.length;
+  const { body } = request;
+  let size = viaAndStartLine + body.length;
+  for (const [name, value] of request.headers.entries()) size += name.length + value.length + 4;
+  return size;
+}
+
+/** A Route or Contact value as text, for addresses that only live as objects. */
+export function addressText(address: NameAddr): string {
+  return address.toString();
+}
