@@ -72,7 +72,7 @@ export abstract class ServerMachine<
   /** Until the final response: 100 is made from it, and its Via leads the way back. */
   #request: SipRequest | undefined;
   #bytes: Uint8Array | undefined;
-  /** INVITE: the To header of the last response above 100. */
+  /** INVITE: the To header of the last provisional response above 100. */
   #sentTo: string | undefined;
   /** To tag of the request, only kept for the rules of RFC 2543. */
   readonly #remoteToTag: string | undefined;
@@ -135,9 +135,7 @@ export abstract class ServerMachine<
     if (this.#closed) return;
     const bytes = serializeMessage(response);
     this.#request = request;
-    if (response.statusCode > 100 && !this.#answered && request.method === "INVITE") {
-      this.#sentTo = response.headers.get("to");
-    }
+    this.#noteTag(response, request);
     const allowed = this.#machine.input(this.inputOf(response.statusCode), bytes);
     if (this.#answered) this.#request = undefined;
     if (!allowed) {
@@ -241,6 +239,18 @@ export abstract class ServerMachine<
         return this.#report(context);
       case "finish":
         return this.#finish();
+    }
+  }
+
+  /** For the 200 to a CANCEL and the ACK of a peer without cookie. */
+  #noteTag(response: SipResponse, request: SipRequest): void {
+    if (request.method !== "INVITE" || this.#answered || response.statusCode === 100) return;
+    if (response.statusCode < 200) {
+      this.#sentTo = response.headers.get("to");
+    } else {
+      // The tag alone, because the header's text may hold on to the whole request.
+      this.#localTag = response.to.tag;
+      this.#sentTo = undefined;
     }
   }
 
