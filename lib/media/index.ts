@@ -1,0 +1,2 @@
+/** Public names of the media room. */
+export * from "./description-handler.js";

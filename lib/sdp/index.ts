@@ -1,0 +1,8 @@
+/** Public names of the sdp room. */
+export * from "./capabilities.js";
+export * from "./machines.js";
+export * from "./negotiator.js";
+export * from "./offer-answer.js";
+export * from "./sdp-cache.js";
+export * from "./sdp.js";
+export * from "./signaling-state.js";

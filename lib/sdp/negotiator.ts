@@ -1,0 +1,284 @@
+/**
+ * The descriptions of one session over its life: makes offers and answers, takes the peer's, knows what is
+ * agreed, and goes back when an exchange is refused (RFC 3264 §8, RFC 6337). Texts in, texts out; no I/O.
+ */
+import { InvalidStateError, MediaError, StateMachine } from "../foundation/index.js";
+import type { Capabilities } from "./capabilities.js";
+import {
+  acceptAnswer,
+  answerOffer,
+  createOffer,
+  maySend,
+  mayReceive,
+  peerDirection,
+} from "./offer-answer.js";
+import type { LocalStream, NegotiatedStream, PreviousExchange } from "./offer-answer.js";
+import { composeSdp, writeSdpBody } from "./sdp.js";
+import type { SdpCodec, SdpDescription, SdpDirection, SdpMedia, SdpParseResult } from "./sdp.js";
+import type { SdpCache } from "./sdp-cache.js";
+import type { SignalingAction, SignalingInput, SignalingState } from "./signaling-state.js";
+import { signalingMachine } from "./signaling-state.js";
+
+export interface NegotiatorOptions {
+  readonly capabilities: Capabilities;
+  /** Shared by the sessions of one handler. */
+  readonly cache: SdpCache;
+  /** Digits only (RFC 8866 §5.2). */
+  readonly sessionId: string;
+  /** What the peer shall send to. */
+  readonly address: string;
+  readonly port: number;
+}
+
+/** What one finished exchange left behind. */
+interface Exchange extends PreviousExchange {
+  readonly localSdp: string | undefined;
+  readonly remoteSdp: string | undefined;
+  /** What our side wants; less than sendrecv is our hold. */
+  readonly wanted: SdpDirection;
+  /** The peer does not want to hear us. */
+  readonly heldByPeer: boolean;
+}
+
+interface LocalOffer {
+  readonly media: readonly SdpMedia[];
+  readonly text: string;
+  readonly wanted: SdpDirection;
+}
+
+const NO_PAYLOAD_TYPES: ReadonlyMap<number, SdpCodec> = new Map();
+const NOTHING: Exchange = {
+  localMedia: [],
+  stream: undefined,
+  payloadTypes: NO_PAYLOAD_TYPES,
+  localSdp: undefined,
+  remoteSdp: undefined,
+  wanted: "sendrecv",
+  heldByPeer: false,
+};
+
+type Change = { readonly offer: LocalOffer } | { readonly exchange: Exchange } | undefined;
+
+export class Negotiator {
+  readonly #capabilities: Capabilities;
+  readonly #cache: SdpCache;
+  readonly #sessionId: string;
+  readonly #machine: StateMachine<SignalingState, SignalingInput, SignalingAction, Change>;
+  #address: string;
+  #port: number;
+  #current: Exchange = NOTHING;
+  #previous: Exchange | undefined;
+  /** Our last offer; kept after its answer, because a forked branch may answer it again. */
+  #offer: LocalOffer | undefined;
+  #version = 0;
+  #lastBody = "";
+
+  constructor(options: NegotiatorOptions) {
+    this.#capabilities = options.capabilities;
+    this.#cache = options.cache;
+    this.#sessionId = options.sessionId;
+    this.#address = options.address;
+    this.#port = options.port;
+    this.#machine = new StateMachine(signalingMachine, (action, change) =>
+      this.#perform(action, change),
+    );
+  }
+
+  get state(): SignalingState {
+    return this.#machine.state;
+  }
+
+  /** The stream agreed on; undefined before the first answer and when every stream is disabled. */
+  get stream(): NegotiatedStream | undefined {
+    return this.#current.stream;
+  }
+
+  /** Our last description: the offer under way, else that of the last exchange. */
+  get localSdp(): string | undefined {
+    return this.state === "have-local-offer" ? this.#offer?.text : this.#current.localSdp;
+  }
+
+  get remoteSdp(): string | undefined {
+    return this.#current.remoteSdp;
+  }
+
+  /** Our wish not to hear the peer; `remote` is the peer's not to hear us. */
+  get hold(): { readonly local: boolean; readonly remote: boolean } {
+    return { local: !mayReceive(this.#current.wanted), remote: this.#current.heldByPeer };
+  }
+
+  /** From now on descriptions name another address or port. */
+  moveTo(address: string, port: number): void {
+    this.#address = address;
+    this.#port = port;
+  }
+
+  /** Our offer. Asked again before the answer, the newer one counts. */
+  createOffer(direction?: SdpDirection): string {
+    this.#require("localOffer");
+    const wanted = direction ?? this.#current.wanted;
+    const local = this.#local(wanted);
+    const media = this.#first
+      ? this.#cache.firstOffer(local, () => createOffer(local))
+      : createOffer(local, this.#current);
+    const text = this.#compose(writeSdpBody(media, this.#address));
+    this.#machine.input("localOffer", { offer: { media, text, wanted } });
+    return text;
+  }
+
+  /**
+   * Our answer to the peer's offer.
+   * @throws MediaError, `statusHint` 488 when nothing fits, 400 when the text is no description; nothing changed.
+   */
+  answer(offerText: string): string {
+    this.#require("remoteOffer");
+    const known = this.#cache.read(offerText);
+    const offer = readable(known.parsed);
+    const local = this.#local(this.#current.wanted);
+    // First descriptions depend only on the offer and our side, so equal ones are made once.
+    const result = this.#first
+      ? this.#cache.firstAnswer(known, local, () => answerOffer(offer, local))
+      : answerOffer(offer, local, this.#current);
+    if (!result.ok) throw new MediaError(result.reason, { rule: "incompatible-media" });
+    const text = this.#compose(writeSdpBody(result.media, this.#address));
+    const { stream } = result;
+    this.#machine.input("remoteOffer", {
+      exchange: {
+        localMedia: result.media,
+        stream,
+        payloadTypes: this.#payloadTypes(result.media, stream && offer.media[stream.index]),
+        localSdp: text,
+        remoteSdp: offerText,
+        wanted: this.#current.wanted,
+        heldByPeer: stream === undefined || !hears(offer.media[stream.index]),
+      },
+    });
+    return text;
+  }
+
+  /**
+   * The peer's answer to our last offer; a second one (forking) replaces the first.
+   * @throws MediaError when it does not fit the offer; nothing changed.
+   */
+  accept(answerText: string, early = false): void {
+    const input = early ? "earlyAnswer" : "finalAnswer";
+    this.#require(input);
+    const offer = this.#offer;
+    if (offer === undefined) throw new InvalidStateError("there is no offer to be answered");
+    const answer = readable(this.#cache.read(answerText).parsed);
+    const result = acceptAnswer(offer.media, answer, this.#local(offer.wanted));
+    if (!result.ok) throw new MediaError(result.reason, { rule: "incompatible-media" });
+    const line = answer.media[result.stream.index];
+    // Only an offer to hear us can be declined: an answer to "sendonly nothing" says nothing about hold.
+    const heldByPeer = maySend(offer.wanted) ? !hears(line) : this.#current.heldByPeer;
+    this.#machine.input(input, {
+      exchange: {
+        localMedia: offer.media,
+        stream: result.stream,
+        payloadTypes: this.#payloadTypes(offer.media, line),
+        localSdp: offer.text,
+        remoteSdp: answerText,
+        wanted: offer.wanted,
+        heldByPeer,
+      },
+    });
+  }
+
+  /** Our answer was sent with success: it can no longer be taken back. */
+  commit(): void {
+    this.#machine.input("commit", undefined);
+  }
+
+  /** The exchange under way was refused. Nothing under way: no effect. */
+  rollback(): void {
+    this.#machine.input("rollback", undefined);
+  }
+
+  close(): void {
+    this.#machine.input("close", undefined);
+  }
+
+  #perform(action: SignalingAction, change: Change): void {
+    switch (action) {
+      case "keepPrevious":
+        this.#previous = this.#current;
+        break;
+      case "takeOffer":
+        if (change && "offer" in change) this.#offer = change.offer;
+        break;
+      case "takeExchange":
+        if (change && "exchange" in change) this.#current = change.exchange;
+        break;
+      case "forgetPrevious":
+        this.#previous = undefined;
+        break;
+      case "forgetOffer":
+        this.#offer = undefined;
+        break;
+      case "restorePrevious":
+        if (this.#previous) this.#current = this.#previous;
+        this.#previous = undefined;
+        break;
+    }
+  }
+
+  #require(input: SignalingInput): void {
+    if (signalingMachine.table[this.state][input] === undefined) {
+      throw new InvalidStateError(`offer/answer: ${input} is not possible while ${this.state}`);
+    }
+  }
+
+  /** Nothing was negotiated before. */
+  get #first(): boolean {
+    return this.#current === NOTHING;
+  }
+
+  #local(direction: SdpDirection): LocalStream {
+    return {
+      capabilities: this.#capabilities,
+      address: this.#address,
+      port: this.#port,
+      direction,
+    };
+  }
+
+  /** The version grows by one whenever the description differs from the one sent before (RFC 3264 §8). */
+  #compose(body: string): string {
+    if (body !== this.#lastBody) {
+      this.#version += 1;
+      this.#lastBody = body;
+    }
+    return composeSdp(
+      { sessionId: this.#sessionId, version: this.#version, address: this.#address },
+      body,
+    );
+  }
+
+  /** Every number that either side has used for our stream. */
+  #payloadTypes(
+    media: readonly SdpMedia[],
+    remote: SdpMedia | undefined,
+  ): ReadonlyMap<number, SdpCodec> {
+    const known = new Map(this.#current.payloadTypes);
+    for (const line of remote ? [...media, remote] : media) {
+      if (line.port === 0) continue;
+      for (const codec of line.codecs) {
+        if (!known.has(codec.payloadType)) known.set(codec.payloadType, codec);
+      }
+    }
+    return known;
+  }
+}
+
+/** Does the owner of this m-line want to hear the other side? */
+function hears(line: SdpMedia | undefined): boolean {
+  return line !== undefined && mayReceive(peerDirection(line));
+}
+
+function readable(parsed: SdpParseResult): SdpDescription {
+  if (parsed.ok) return parsed.sdp;
+  throw new MediaError(`not a session description: ${parsed.reason}`, {
+    rule: "bad-sdp",
+    statusHint: 400,
+  });
+}

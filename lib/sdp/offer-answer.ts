@@ -1,0 +1,344 @@
+/**
+ * The offer/answer model as pure functions on descriptions (RFC 3264): build an offer, answer one, check an
+ * answer. One audio stream is negotiated; every other m-line is refused with port 0 in its place.
+ */
+import type { Capabilities, CodecCapability } from "./capabilities.js";
+import { isTelephoneEvent, sameCodec, TELEPHONE_EVENT } from "./capabilities.js";
+import type { SdpCodec, SdpDescription, SdpDirection, SdpMedia } from "./sdp.js";
+
+/** Where our side of the stream is, and what it wants. */
+export interface LocalStream {
+  readonly capabilities: Capabilities;
+  readonly address: string;
+  /** RTP port. */
+  readonly port: number;
+  /** What our side wants; the peer may allow less. */
+  readonly direction: SdpDirection;
+}
+
+/** The stream that both sides agreed on. */
+export interface NegotiatedStream {
+  /** Place of its m-line. */
+  readonly index: number;
+  readonly kind: string;
+  /** What we send. */
+  readonly codec: SdpCodec;
+  /** What may arrive. */
+  readonly receiveCodecs: readonly SdpCodec[];
+  /** RFC 4733 events of the clock rate of `codec`: `payloadType` to send, `receive` all that may arrive. */
+  readonly telephoneEvent:
+    { readonly payloadType: number; readonly receive: readonly number[] } | undefined;
+  /** From our side. */
+  readonly direction: SdpDirection;
+  /** The peer's address; `0.0.0.0` and `::` are given as they are, and nothing must be sent there. */
+  readonly address: string;
+  readonly port: number;
+  readonly rtcpAddress: string;
+  readonly rtcpPort: number;
+  /** Milliseconds per packet that we send, a multiple of 10 from 10 to 60. */
+  readonly ptime: number;
+}
+
+/** Both descriptions of the last exchange as far as the next one must respect them. */
+export interface PreviousExchange {
+  readonly localMedia: readonly SdpMedia[];
+  readonly stream: NegotiatedStream | undefined;
+  /** Payload numbers in use since the session began; their meaning must not change (RFC 3264 §8.3.2). */
+  readonly payloadTypes: ReadonlyMap<number, SdpCodec>;
+}
+
+export interface Mismatch {
+  readonly ok: false;
+  readonly reason: string;
+}
+
+export interface AnswerResult {
+  readonly ok: true;
+  readonly media: readonly SdpMedia[];
+  /** Undefined when the offer disabled every stream. */
+  readonly stream: NegotiatedStream | undefined;
+}
+
+export interface AcceptResult {
+  readonly ok: true;
+  readonly stream: NegotiatedStream;
+}
+
+const NO_CODECS: readonly SdpCodec[] = [];
+const ACCEPTED_PROTOCOLS: ReadonlySet<string> = new Set(["RTP/AVP", "RTP/AVPF"]);
+
+/**
+ * The m-lines of our offer. A re-offer keeps the order of m-lines and the meaning of payload types
+ * (RFC 3264 §8) and names the codec in use first.
+ */
+export function createOffer(local: LocalStream, previous?: PreviousExchange): SdpMedia[] {
+  const codecs = offeredCodecs(local.capabilities, previous);
+  const ours: SdpMedia = {
+    kind: "audio",
+    port: local.port,
+    protocol: "RTP/AVP",
+    formats: codecs.map((codec) => String(codec.payloadType)),
+    address: local.address,
+    direction: local.direction,
+    codecs,
+    ptime: previous?.stream?.ptime ?? local.capabilities.ptime,
+  };
+  if (previous === undefined) return [ours];
+  const media = previous.localMedia.map(disabled);
+  const place = placeOfStream(previous);
+  const protocol = media[place]?.protocol ?? ours.protocol;
+  media[place] = ACCEPTED_PROTOCOLS.has(protocol) ? { ...ours, protocol } : ours;
+  return media;
+}
+
+/**
+ * The answer to an offer: one m-line per offered m-line in the same order (RFC 3264 §6). Our preference
+ * chooses among the common codecs, and only the chosen one is listed, with telephone-event when the offer has it
+ * at the same clock rate; so nobody needs a further exchange to settle on one codec.
+ *
+ * @returns a mismatch (488) when the offer has active streams and none can be taken.
+ */
+export function answerOffer(
+  offer: SdpDescription,
+  local: LocalStream,
+  previous?: PreviousExchange,
+): AnswerResult | Mismatch {
+  let active = false;
+  let chosen: { index: number; codec: SdpCodec } | undefined;
+  for (const [index, line] of offer.media.entries()) {
+    if (line.port === 0) continue;
+    active = true;
+    const codec = commonCodec(line, local.capabilities.codecs);
+    if (codec === undefined) continue;
+    // The stream in use keeps its place; else the first that fits is taken.
+    if (chosen === undefined || index === previous?.stream?.index) chosen = { index, codec };
+  }
+  if (chosen === undefined) {
+    if (active) return { ok: false, reason: describeMismatch(offer) };
+    if (previous === undefined) return { ok: false, reason: "the offer has no active stream" };
+    return { ok: true, media: offer.media.map(disabled), stream: undefined };
+  }
+  const line = offer.media[chosen.index];
+  const events = eventsFor(line, chosen.codec);
+  const peer = peerDirection(line);
+  const ptime = packetTime(line, local.capabilities.ptime);
+  const codecs = events === undefined ? [chosen.codec] : [chosen.codec, ourEvents(events)];
+  const direction = allowed(mirrored(peer), local.direction);
+  const media = offer.media.map((offered, index) =>
+    index === chosen.index
+      ? {
+          kind: offered.kind,
+          port: local.port,
+          protocol: offered.protocol,
+          formats: codecs.map((codec) => String(codec.payloadType)),
+          address: local.address,
+          direction,
+          codecs,
+          ptime,
+        }
+      : disabled(offered),
+  );
+  return {
+    ok: true,
+    media,
+    stream: {
+      index: chosen.index,
+      kind: line.kind,
+      codec: chosen.codec,
+      receiveCodecs: codecsInCommon(line, local.capabilities.codecs),
+      telephoneEvent: events && {
+        payloadType: events.payloadType,
+        receive: [events.payloadType],
+      },
+      direction,
+      ...peerAddresses(line),
+      ptime,
+    },
+  };
+}
+
+/**
+ * Checks the peer's answer to our offer (RFC 3264 §6, §7): same m-lines in the same order, our stream taken
+ * with at least one of the offered codecs.
+ */
+export function acceptAnswer(
+  offered: readonly SdpMedia[],
+  answer: SdpDescription,
+  local: LocalStream,
+): AcceptResult | Mismatch {
+  if (answer.media.length !== offered.length) {
+    return {
+      ok: false,
+      reason: `the answer has ${answer.media.length} m-lines, the offer ${offered.length}`,
+    };
+  }
+  for (const [index, ours] of offered.entries()) {
+    const line = answer.media[index];
+    if (line.kind !== ours.kind) {
+      return { ok: false, reason: `m-line ${index + 1} of the answer is ${line.kind}` };
+    }
+    if (ours.port === 0 || line.port === 0) continue;
+    if (line.protocol !== ours.protocol) {
+      return { ok: false, reason: `the answer changes the protocol to ${line.protocol}` };
+    }
+    const codec = line.codecs.find(
+      (theirs) => !isTelephoneEvent(theirs) && ours.codecs.some((mine) => sameCodec(mine, theirs)),
+    );
+    if (codec === undefined) {
+      return { ok: false, reason: "the answer takes none of the offered codecs" };
+    }
+    const theirEvents = eventsFor(line, codec);
+    const ourEventCodec = ours.codecs.find(isTelephoneEvent);
+    return {
+      ok: true,
+      stream: {
+        index,
+        kind: line.kind,
+        codec,
+        receiveCodecs: ours.codecs.filter((mine) => !isTelephoneEvent(mine)),
+        telephoneEvent:
+          theirEvents === undefined || ourEventCodec === undefined
+            ? undefined
+            : {
+                payloadType: theirEvents.payloadType,
+                // Some peers send with their own number, some with ours.
+                receive: [...new Set([ourEventCodec.payloadType, theirEvents.payloadType])],
+              },
+        direction: allowed(mirrored(peerDirection(line)), ours.direction),
+        ...peerAddresses(line),
+        ptime: packetTime(line, local.capabilities.ptime),
+      },
+    };
+  }
+  return { ok: false, reason: "the answer refuses every stream" };
+}
+
+/**
+ * What the peer does, from its side. A connection address of zeros means that it does not want to receive
+ * (RFC 3264 §8.4, the way of RFC 2543 to hold).
+ */
+export function peerDirection(line: SdpMedia): SdpDirection {
+  if (!isUnspecified(line.address)) return line.direction;
+  return allowed(line.direction, "sendonly");
+}
+
+/** True for `0.0.0.0` and `::`. */
+export function isUnspecified(address: string): boolean {
+  return address === "0.0.0.0" || address === "::";
+}
+
+/** The same stream seen from the other side. */
+export function mirrored(direction: SdpDirection): SdpDirection {
+  if (direction === "sendonly") return "recvonly";
+  return direction === "recvonly" ? "sendonly" : direction;
+}
+
+/** What is left of `direction` when only `limit` is permitted. */
+export function allowed(direction: SdpDirection, limit: SdpDirection): SdpDirection {
+  const send = maySend(direction) && maySend(limit);
+  const receive = mayReceive(direction) && mayReceive(limit);
+  if (send) return receive ? "sendrecv" : "sendonly";
+  return receive ? "recvonly" : "inactive";
+}
+
+export function maySend(direction: SdpDirection): boolean {
+  return direction === "sendrecv" || direction === "sendonly";
+}
+
+export function mayReceive(direction: SdpDirection): boolean {
+  return direction === "sendrecv" || direction === "recvonly";
+}
+
+function disabled(line: SdpMedia): SdpMedia {
+  return {
+    kind: line.kind,
+    port: 0,
+    protocol: line.protocol,
+    // An m-line needs at least one format (RFC 8866 §9).
+    formats: line.formats.length > 0 ? line.formats : ["0"],
+    address: "",
+    direction: "inactive",
+    codecs: NO_CODECS,
+  };
+}
+
+/** Which m-line a re-offer fills: the one in use, else an audio line of earlier, else a new one at the end. */
+function placeOfStream(previous: PreviousExchange): number {
+  if (previous.stream) return previous.stream.index;
+  const audio = previous.localMedia.findIndex((line) => line.kind === "audio");
+  return audio < 0 ? previous.localMedia.length : audio;
+}
+
+function offeredCodecs(
+  capabilities: Capabilities,
+  previous: PreviousExchange | undefined,
+): SdpCodec[] {
+  const inUse = previous?.stream?.codec;
+  const wanted: CodecCapability[] = [...capabilities.codecs, TELEPHONE_EVENT];
+  const current = inUse && wanted.findIndex((codec) => sameCodec(codec, inUse));
+  if (current !== undefined && current > 0) wanted.unshift(...wanted.splice(current, 1));
+  const taken = previous?.payloadTypes ?? new Map<number, SdpCodec>();
+  const used = new Set(taken.keys());
+  return wanted.map((codec) => {
+    for (const known of taken.values()) {
+      if (sameCodec(known, codec)) return { ...codec, payloadType: known.payloadType };
+    }
+    let payloadType = codec.payloadType;
+    for (let free = 96; used.has(payloadType) && free < 128; free++) payloadType = free;
+    used.add(payloadType);
+    return { ...codec, payloadType };
+  });
+}
+
+function commonCodec(line: SdpMedia, ours: readonly CodecCapability[]): SdpCodec | undefined {
+  if (line.kind !== "audio" || !ACCEPTED_PROTOCOLS.has(line.protocol)) return undefined;
+  for (const mine of ours) {
+    const theirs = line.codecs.find((codec) => sameCodec(codec, mine));
+    if (theirs) return { ...theirs, parameters: mine.parameters };
+  }
+  return undefined;
+}
+
+function codecsInCommon(line: SdpMedia, ours: readonly CodecCapability[]): SdpCodec[] {
+  return line.codecs.filter((codec) => ours.some((mine) => sameCodec(mine, codec)));
+}
+
+/** RFC 4733 §2.5.1.1 wants the events to share the clock of the audio they replace. */
+function eventsFor(line: SdpMedia, codec: SdpCodec): SdpCodec | undefined {
+  return line.codecs.find(
+    (other) => isTelephoneEvent(other) && other.clockRate === codec.clockRate,
+  );
+}
+
+/** We list the events that we understand, under the number that the peer chose. */
+function ourEvents(offered: SdpCodec): SdpCodec {
+  return { ...offered, parameters: TELEPHONE_EVENT.parameters };
+}
+
+/** What the peer asks for, kept to what a packet can hold and our tick can serve. */
+function packetTime(line: SdpMedia, normal: number): number {
+  const wanted = Math.min(line.ptime ?? normal, line.maxPtime ?? 60, 60);
+  return Math.max(10, Math.floor(wanted / 10) * 10);
+}
+
+function peerAddresses(
+  line: SdpMedia,
+): Pick<NegotiatedStream, "address" | "port" | "rtcpAddress" | "rtcpPort"> {
+  return {
+    address: line.address,
+    port: line.port,
+    rtcpAddress: line.rtcpAddress ?? line.address,
+    rtcpPort: line.rtcpPort ?? Math.min(line.port + 1, 65_535),
+  };
+}
+
+function describeMismatch(offer: SdpDescription): string {
+  const shown = offer.media
+    .filter((line) => line.port !== 0)
+    .slice(0, 4)
+    .map((line) => {
+      const names = line.codecs.slice(0, 8).map((codec) => codec.name);
+      return `${line.kind} ${line.protocol} ${names.join("/") || line.formats.slice(0, 8).join("/")}`;
+    });
+  return `no common codec; the peer offers ${shown.join(", ").slice(0, 200)}`;
+}
