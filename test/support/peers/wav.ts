@@ -56,7 +56,7 @@ export function dominantFrequency(samples: Float64Array, rate: number): number {
   let first = -1;
   let last = -1;
   for (let i = 1; i < loud.length; i++) {
-    if ((loud[i - 1]) < 0 && (loud[i]) >= 0) {
+    if (loud[i - 1] < 0 && loud[i] >= 0) {
       crossings++;
       if (first < 0) first = i;
       last = i;

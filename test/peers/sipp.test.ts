@@ -1,0 +1,181 @@
+/**
+ * SIPp as a foreign peer against real nodes in a real Node-RED: our own scenarios in test/peers/sipp, and those of the
+ * acceptance peer where its folder stands beside the checkout. Scenarios of PRACK, UPDATE, session timers, Replaces and
+ * SUBSCRIBE belong to what is not built yet; `later` names them.
+ */
+import assert from "node:assert/strict";
+import { existsSync, readdirSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { NodeRed, projectRoot } from "../support/node-red.js";
+import { acceptanceFlow } from "../support/peers/acceptance-flow.js";
+import { needs } from "../support/peers/process.js";
+import { Sipp } from "../support/peers/sipp.js";
+import { freePort } from "../support/ports.js";
+
+const own = join(projectRoot, "test/peers/sipp");
+const foreign = resolve(projectRoot, "../shared/peers/sip/sipp");
+const authPeer = "127.0.62.60:5070";
+
+/** Need what a later version brings. */
+const later = new Set(
+  "i08_update i09_prack i11_timer i12_timer_too_small i30_replaces i45_prack_wrong o14_prack o15_peer_hold o16_timer_422 o17_timer_refresh o22_subscribe".split(
+    " ",
+  ),
+);
+/** i20 asks for 415 in its second half; a flow that listens takes any type (documented). o21 has its own test. */
+const elsewhere = new Set(["i20_message", "o21_register"]);
+
+interface Plan {
+  readonly service?: string;
+  readonly transport?: "u1" | "t1";
+  /** out: the entry of the flow that starts the call. */
+  readonly entry?: string;
+  readonly message?: Record<string, unknown>;
+}
+
+function planOf(name: string): Plan {
+  if (/^i02/.test(name) || name === "in-cancel") return { service: "silent" };
+  if (/^i40/.test(name)) return { service: "hang" };
+  if (/^o0[69]|^o07/.test(name) || name === "out-auth") return { entry: "call-account" };
+  if (/^o10/.test(name) || name === "out-cancel") return { entry: "call-cancel" };
+  if (/^o02|^o26|^o15/.test(name) || name === "out-peer-bye") return { entry: "call-wait" };
+  if (/^o19/.test(name))
+    return { entry: "call-refer", message: { referTo: "sip:bob@127.0.62.99:5070" } };
+  if (/^o23/.test(name)) return { entry: "message-send", message: { payload: "hello" } };
+  if (/^o28/.test(name)) return { entry: "call-delayed" };
+  if (/^o31/.test(name)) return { entry: "call-dtmf" };
+  return { entry: "call" };
+}
+
+function scenarios(direction: "in" | "out"): { name: string; file: string }[] {
+  return [own, foreign]
+    .map((folder) => join(folder, direction))
+    .filter((folder) => existsSync(folder))
+    .flatMap((folder) =>
+      readdirSync(folder).map((file) => ({
+        name: file.replace(/\.xml$/, ""),
+        file: join(folder, file),
+      })),
+    )
+    .filter(({ name, file }) => file.endsWith(".xml") && !later.has(name) && !elsewhere.has(name));
+}
+
+describe("SIPp through a flow", function () {
+  this.timeout(120_000);
+  let nodeRed: NodeRed;
+  let port = 0;
+  let nextHost = 100;
+
+  before(async function () {
+    needs(this, "sipp");
+    port = await freePort();
+    const { flows, credentials } = acceptanceFlow({ port, authPeer });
+    nodeRed = await NodeRed.start({ flows, credentials });
+    if (!existsSync(foreign))
+      console.error(
+        "      NOT TESTED: the acceptance peer's scenarios are not beside this checkout",
+      );
+  });
+
+  after(async () => {
+    await nodeRed?.stop();
+  });
+
+  const local = () => `127.0.62.${nextHost++}:5070`;
+
+  const runs: { title: string; run: () => Promise<void> }[] = [];
+  for (const { name, file } of scenarios("in")) {
+    const plan = planOf(name);
+    for (const transport of /^(i01|i05|i19|i37)|in-basic|in-hold/.test(name)
+      ? (["u1", "t1"] as const)
+      : (["u1"] as const)) {
+      runs.push({
+        title: `takes ${name} over ${transport === "u1" ? "UDP" : "TCP"}`,
+        run: async () => {
+          if (name === "i28_refer_in") return referIn(file);
+          const sipp = new Sipp({
+            scenario: file,
+            target: `127.0.0.1:${port}`,
+            local: local(),
+            service: plan.service ?? "alice",
+            transport,
+          });
+          const { problem } = await sipp.result();
+          assert.equal(problem, "");
+        },
+      });
+    }
+  }
+  for (const { name, file } of scenarios("out")) {
+    const plan = planOf(name);
+    for (const transport of /^o01|out-basic/.test(name)
+      ? (["u1", "t1"] as const)
+      : (["u1"] as const)) {
+      runs.push({
+        title: `places ${name} over ${transport === "u1" ? "UDP" : "TCP"}`,
+        run: async () => {
+          const at = plan.entry === "call-account" ? authPeer : local();
+          const sipp = new Sipp({ scenario: file, local: at, transport });
+          await new Promise((done) => setTimeout(done, 400));
+          await nodeRed.inject(plan.entry ?? "call", {
+            to: `sip:x@${at}${transport === "t1" ? ";transport=tcp" : ""}`,
+            ...plan.message,
+          });
+          const { problem } = await sipp.result();
+          assert.equal(problem, "");
+        },
+      });
+    }
+  }
+
+  /** Our flow is transferred to a second SIPp. */
+  async function referIn(file: string): Promise<void> {
+    const target = local();
+    const second = new Sipp({ scenario: join(foreign, "out/o01_basic.xml"), local: target });
+    const first = new Sipp({
+      scenario: file,
+      target: `127.0.0.1:${port}`,
+      local: local(),
+      extra: ["-key", "target", `sip:x@${target}`],
+    });
+    const { problem } = await first.result();
+    await second.stop();
+    assert.equal(problem, "");
+  }
+
+  // Scenarios spend most of their time waiting: those that share nothing run side by side, each reported on its own.
+  const alone = /call-account|o0[69]|o07|out-auth/;
+  const started = new Map<string, Promise<void>>();
+  function start(): void {
+    if (started.size > 0) return;
+    const queue = runs.filter(({ title }) => !alone.test(title));
+    const lanes = Array.from({ length: 6 }, () => Promise.resolve());
+    queue.forEach(({ title, run }, index) => {
+      const lane = index % lanes.length;
+      const result = (lanes[lane]).then(run);
+      started.set(title, result);
+      lanes[lane] = result.catch(() => undefined);
+    });
+  }
+
+  for (const { title, run } of runs)
+    it(title, async function () {
+      this.timeout(600_000);
+      if (alone.test(title)) return run();
+      start();
+      await started.get(title);
+    });
+
+  it("leaves no session behind and reported nothing unexpected to Catch nodes", async function () {
+    this.timeout(60_000);
+    await new Promise((done) => setTimeout(done, 1500));
+    const sessions = (await (await fetch(`${nodeRed.url}/sip/sessions`)).json()) as unknown[];
+    assert.deepEqual(sessions, []);
+    assert.deepEqual(
+      (await nodeRed.captured("caught")).map(({ msg }) => (msg as { error: unknown }).error),
+      [],
+    );
+    assert.equal(nodeRed.exitCode, undefined);
+    assert.doesNotMatch(nodeRed.log, /Uncaught|TypeError|ReferenceError/);
+  });
+});

@@ -1,0 +1,153 @@
+/**
+ * One flow that plays every role the SIPp scenarios ask for, so that all of them run against the same Node-RED, side by
+ * side. Called users: `alice` answers at once, `ring` rings 5 s and answers, `hang` answers and hangs up, `silent` rings.
+ */
+import { FlowBuilder, type FlowNode } from "../flow-builder.js";
+
+export interface AcceptanceFlowOptions {
+  readonly port: number;
+  readonly address?: string;
+  /** Address and port of the scenario peer whose challenges the account answers. */
+  readonly authPeer?: string;
+}
+
+export const accountId = "acceptance-account";
+
+export function acceptanceFlow(options: AcceptanceFlowOptions): {
+  flows: FlowNode[];
+  credentials: Record<string, Record<string, string>>;
+} {
+  const address = options.address ?? "127.0.0.1";
+  const flow = new FlowBuilder();
+  const stack = flow.config("sip-stack", {
+    name: "acceptance",
+    transports: [
+      { protocol: "udp", address, port: options.port },
+      { protocol: "tcp", address, port: options.port },
+    ],
+    maxRequestsPerSecond: 0,
+    codecs: "PCMU,PCMA",
+  });
+  const account = flow.config(
+    "sip-account",
+    {
+      stack,
+      uri: `sip:test@${options.authPeer ?? "127.0.0.1:5999"}`,
+      authUser: "test",
+      register: false,
+    },
+    accountId,
+  );
+  const delay = (seconds: number, next: string[]) =>
+    flow.node(
+      "delay",
+      {
+        pauseType: "delay",
+        timeout: String(seconds),
+        timeoutUnits: "seconds",
+        rate: "1",
+        nbRateUnits: "1",
+        rateUnits: "second",
+        randomFirst: "1",
+        randomLast: "5",
+        randomUnits: "seconds",
+        drop: false,
+        allowrate: false,
+        outputs: 1,
+      },
+      [next],
+    );
+  const caught = flow.capture("caught");
+  flow.node("catch", { scope: null, uncaught: false }, [[caught]]);
+
+  // Incoming calls.
+  const accept = flow.node("sip-accept", {}, flow.captures("accept", 2));
+  flow.node("sip-incoming", { stack, match: "alice", ring: true }, [
+    [flow.capture("incoming/1"), accept],
+    [flow.capture("incoming/2")],
+  ]);
+  flow.node("sip-incoming", { stack, match: "ring", ring: true }, [
+    [delay(5, [accept])],
+    [flow.capture("ring/2")],
+  ]);
+  flow.node("sip-incoming", { stack, match: "silent", ring: true }, [
+    [flow.capture("silent/1")],
+    [flow.capture("silent/2")],
+  ]);
+  const hangBye = flow.node("sip-bye", {}, [[flow.capture("hang/bye")]]);
+  const hangAccept = flow.node("sip-accept", {}, [[delay(0.5, [hangBye])], []]);
+  flow.node("sip-incoming", { stack, match: "hang", ring: false }, [
+    [hangAccept],
+    [flow.capture("hang/2")],
+  ]);
+  const busy = flow.node("sip-reject", { statusCode: 486 }, [[flow.capture("busy/rejected")]]);
+  flow.node("sip-incoming", { stack, match: "busy", ring: false }, [
+    [busy],
+    [flow.capture("busy/2")],
+  ]);
+
+  // What comes besides calls.
+  flow.node("sip-event", { stack, events: ["dtmf"] }, [[flow.capture("dtmf")]]);
+  flow.node("sip-event", { stack, events: ["message"], answerWithin: 0 }, [
+    [flow.capture("message")],
+  ]);
+  flow.node("sip-event", { stack, events: [] }, [[flow.capture("events")]]);
+  const follow = flow.node("sip-accept", { follow: true }, flow.captures("follow", 2));
+  flow.node("sip-event", { stack, events: ["refer"], answerWithin: 3000 }, [
+    [flow.capture("refer"), follow],
+  ]);
+
+  // Outgoing calls: msg.to, and what happens after the answer by the entry's name.
+  const invite = (
+    name: string,
+    next: string[],
+    properties: Record<string, unknown> = {},
+    onProgress: string[] = [],
+  ) => {
+    const node = flow.node(
+      "sip-invite",
+      { stack, to: "to", toType: "msg", timeout: 60, ...properties },
+      flow.captures(name, 4, { 1: next, 2: onProgress }),
+    );
+    flow.entry(name, [node]);
+  };
+  const bye = flow.node("sip-bye", {}, [[flow.capture("bye")]]);
+  invite("call", [delay(0.5, [bye])]);
+  invite("call-wait", []);
+  invite("call-account", [delay(0.5, [bye])], { account, stack });
+  invite("call-delayed", [delay(0.5, [bye])], { delayedOffer: true });
+  invite("call-report-redirect", [], { redirects: 0 });
+  const ringing = flow.node(
+    "switch",
+    {
+      property: "sip.statusCode",
+      propertyType: "msg",
+      rules: [{ t: "eq", v: "180", vt: "num" }],
+      checkall: "true",
+      repair: false,
+      outputs: 1,
+    },
+    [[bye]],
+  );
+  invite("call-cancel", [], {}, [ringing]);
+  const refer = flow.node(
+    "sip-refer",
+    { to: "referTo", toType: "msg", timeout: 20 },
+    flow.captures("refer-out", 3),
+  );
+  invite("call-refer", [delay(0.5, [refer])]);
+  const digits = flow.node(
+    "sip-dtmf",
+    { digits: "5", digitsType: "str", method: "info-relay" },
+    flow.captures("dtmf-out", 2, { 1: [delay(0.3, [bye])] }),
+  );
+  invite("call-dtmf", [delay(0.3, [digits])]);
+  const message = flow.node(
+    "sip-message",
+    { stack, scope: "standalone", to: "to", toType: "msg" },
+    flow.captures("message-out", 2),
+  );
+  flow.entry("message-send", [message]);
+
+  return { flows: flow.build(), credentials: { [accountId]: { password: "secret" } } };
+}
