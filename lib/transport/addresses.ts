@@ -47,7 +47,7 @@ export function hostPort(address: string, port: number): string {
 
 /** 4 or 6 for an IP literal (brackets allowed), 0 for a name. */
 export function ipFamily(host: string): 0 | 4 | 6 {
-  return isIP(unbracket(host)) as 0 | 4 | 6;
+  return isIP(unbracket(host)) === 0 ? 0 : unbracket(host).includes(":") ? 6 : 4;
 }
 
 /**
@@ -62,7 +62,7 @@ export function canonicalAddress(host: string): string {
   if (isIP(bare) !== 6) return host.toLowerCase();
   const address = new SocketAddress({ address: bare, family: "ipv6" }).address;
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address);
-  return mapped ? (mapped[1] as string) : address;
+  return mapped ? mapped[1] : address;
 }
 
 /** Do two texts name the same IP address (or the same host name)? */

@@ -71,16 +71,29 @@ export interface Flow {
   readonly remotePort: number;
   /** Value for Via sent-by, `host[:port]`, IPv6 in brackets; `<random>.invalid` for outgoing WebSockets. */
   readonly sentBy: string;
-  /** `host[:port]` for a Contact by which the peer reaches us again over this flow's protocol. */
+  /**
+   * `host[:port]` for a Contact by which the peer reaches us again, over `contactProtocol`. A TCP connection of a
+   * stack that listens only on UDP names the UDP port here; one of a stack that listens nowhere, its own end.
+   */
   readonly contactHost: string;
+  /** The protocol that is served at `contactHost`; undefined = the flow's. */
+  readonly contactProtocol?: TransportProtocol | undefined;
   readonly isOpen: boolean;
   /** Sends one message; a failure is reported later through `onError`, never thrown. */
   send(bytes: string | Uint8Array, onError?: (error: TransportError) => void): void;
   /** Calls `listener` once when a connection closes. @returns removes the listener. */
   onClosed(listener: (reason: string) => void): () => void;
+  /**
+   * Keeps the flow up for a registration, dialog or subscription that needs it: no idle close, and keep-alives
+   * (RFC 5626 §3.5) on connections that we opened and on UDP flows that leave our subnet. @returns lets go.
+   */
+  retain?(): () => void;
 }
 
-/** Reported when a connection or a listener comes up or goes down; one event per connection. */
+/**
+ * Reported when a connection comes up, goes down or could not be opened, and when a listener breaks. A connection
+ * that a peer opened is reported with its first whole message, so that a port scan is no event.
+ */
 export interface ConnectionState {
   readonly state: "connected" | "disconnected";
   readonly protocol: TransportProtocol;
@@ -96,7 +109,10 @@ export interface ConnectionState {
 export interface TransportUser {
   /** A message that passed the parser and its checks; for requests the top Via has received/rport set. */
   onMessage(message: SipMessage, flow: Flow): void;
-  /** A message that did not; `request` is there when it can still be answered with `error.statusHint`. */
+  /**
+   * A message that did not; `request` is there when it can still be answered with `error.statusHint`. Without it
+   * only for a stream that is about to close; other garbage is counted and dropped.
+   */
   onMalformed(error: ParseError, request: SipRequest | undefined, flow: Flow): void;
   onConnectionState(state: ConnectionState): void;
 }
@@ -119,7 +135,7 @@ export interface TransportLayer {
   connect(target: FlowTarget, callback: FlowCallback): void;
   /** The flow on which the responses to `request` travel (§18.2.2), reopened if the connection was lost. */
   responseFlow(request: SipRequest, arrivedOn: Flow, callback: FlowCallback): void;
-  /** Opens a lost connection at once instead of waiting (contract §5 `register`). */
+  /** Totals since the layer was made; `connections` = open now. */
   counters(): TransportCounters;
 }
 

@@ -1,0 +1,98 @@
+/**
+ * From bytes to the transport user: parse, count, complete the Via, hand up. Nothing a peer sends may throw out
+ * of here, whatever the rooms above do with it.
+ */
+import { errorText, printable } from "../foundation/index.js";
+import { parseMessage } from "../message/index.js";
+import type { ParseError, ParseOptions, SipMessage } from "../message/index.js";
+import { canonicalAddress } from "./addresses.js";
+import type { TransportSettings } from "./settings.js";
+import type { Flow, TransportUser } from "./transport.js";
+import { applyViaRules } from "./via-rules.js";
+
+export class MessageReceiver {
+  user: TransportUser | undefined;
+  /** Written by the flows too. */
+  readonly counters = { received: 0, sent: 0, malformed: 0, dropped: 0 };
+
+  readonly #settings: TransportSettings;
+  readonly #datagram: ParseOptions;
+  readonly #stream: ParseOptions;
+
+  constructor(settings: TransportSettings) {
+    this.#settings = settings;
+    this.#datagram = { limits: settings.limits, framing: "datagram" };
+    this.#stream = { limits: settings.limits, framing: "stream" };
+  }
+
+  /**
+   * One whole message. UDP and WebSocket frame by themselves ("datagram"), TCP and TLS by Content-Length.
+   *
+   * @param accepted - called before the message is handed up.
+   * @returns `message` when it was handed up, `malformed` when not, `fatal` when the stream must close.
+   */
+  receive(
+    data: Buffer,
+    flow: Flow,
+    framing: "datagram" | "stream",
+    accepted?: () => void,
+  ): "message" | "malformed" | "fatal" {
+    this.counters.received++;
+    try {
+      const result = parseMessage(data, framing === "stream" ? this.#stream : this.#datagram);
+      if (!result.ok) {
+        this.#malformed(result.error, result.request, flow);
+        return result.error.fatal ? "fatal" : "malformed";
+      }
+      this.#addSource(result.message, flow);
+      accepted?.();
+      this.user?.onMessage(result.message, flow);
+      return "message";
+    } catch (error) {
+      this.#failed(error, flow);
+      return "malformed";
+    }
+  }
+
+  /** A stream that cannot be followed any more; what was read of the message may still deserve an answer. */
+  unframable(error: ParseError, data: Buffer, flow: Flow): void {
+    this.counters.received++;
+    try {
+      const result = parseMessage(data, this.#stream);
+      const message = result.ok ? result.message : result.request;
+      this.#malformed(error, message?.kind === "request" ? message : undefined, flow);
+    } catch (thrown) {
+      this.#failed(thrown, flow);
+    }
+  }
+
+  #malformed(error: ParseError, request: SipMessage | undefined, flow: Flow): void {
+    this.counters.malformed++;
+    if (request?.kind !== "request") {
+      this.counters.dropped++;
+      if (!error.fatal) return;
+      this.user?.onMalformed(error, undefined, flow);
+      return;
+    }
+    this.#addSource(request, flow);
+    this.user?.onMalformed(error, request, flow);
+  }
+
+  #addSource(message: SipMessage, flow: Flow): void {
+    const source = {
+      protocol: flow.protocol,
+      address: canonicalAddress(flow.remoteAddress),
+      port: flow.remotePort,
+    };
+    if (message.kind === "request") applyViaRules(message, source);
+    else message.source = source;
+  }
+
+  #failed(error: unknown, flow: Flow): void {
+    this.counters.dropped++;
+    const stack = error instanceof Error ? (error.stack ?? error.message) : errorText(error);
+    this.#settings.logger.error(
+      `A message from ${flow.protocol}:${flow.remoteAddress}:${flow.remotePort} failed inside the stack: ${printable(stack, 2000)}`,
+    );
+  }
+}

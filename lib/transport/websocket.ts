@@ -1,0 +1,166 @@
+/** SIP over WebSocket, plain and over TLS: listening and connecting with the subprotocol `sip` (RFC 7118). */
+import { createServer as createHttpServer } from "node:http";
+import type { IncomingMessage, Server as HttpServer } from "node:http";
+import { createServer as createHttpsServer } from "node:https";
+import { connect as connectTcp } from "node:net";
+import type { Socket } from "node:net";
+import { connect as connectTls } from "node:tls";
+import type { Duplex } from "node:stream";
+import { WebSocket, WebSocketServer } from "ws";
+import { errorText } from "../foundation/index.js";
+import { bracket } from "./addresses.js";
+import type { Opener } from "./connection-pool.js";
+import { Admission, connectionOptions, listen, sourceAddress } from "./listener.js";
+import type { Listener, StreamContext } from "./listener.js";
+import { clientTlsOptions, serverTlsOptions } from "./tls.js";
+import { explainTlsError } from "./tls-identity.js";
+import type { FlowTarget, TlsMaterial, TransportOptions } from "./transport.js";
+import { WebSocketConnection } from "./websocket-connection.js";
+
+const SUBPROTOCOL = "sip";
+
+/** Serves one ws or wss entry. Origins are not checked: requests have to pass the stack's access rules anyway. */
+export function listenWebSocket(
+  entry: TransportOptions,
+  context: StreamContext,
+): Promise<Listener> {
+  const { settings } = context;
+  const admission = new Admission(context.pool);
+  const server = createHttp(entry, settings.tuning.handshakeTimeoutMs);
+  const webSockets = new WebSocketServer({
+    noServer: true,
+    clientTracking: false,
+    maxPayload: settings.limits.streamMessage,
+    perMessageDeflate: false,
+    handleProtocols: () => SUBPROTOCOL,
+  });
+  server.on("connection", (socket: Socket) => {
+    socket.on("error", () => undefined);
+    admission.admit(socket);
+  });
+  server.on("tlsClientError", (error: Error) => {
+    settings.logger.debug(`TLS handshake with a WebSocket client failed: ${errorText(error)}`);
+  });
+  server.on("clientError", (_error: Error, socket: Duplex) => socket.destroy());
+  server.on("upgrade", (request: IncomingMessage, socket: Socket, head: Buffer) => {
+    const fault = upgradeFault(request, entry.path);
+    if (fault !== undefined) {
+      refuse(socket, fault);
+      return;
+    }
+    webSockets.handleUpgrade(request, socket, head, (webSocket) => {
+      const options = connectionOptions(entry.protocol, socket, false, context);
+      admission.open(new WebSocketConnection(webSocket, options));
+    });
+  });
+  return listen(server, entry, context);
+}
+
+function createHttp(entry: TransportOptions, timeoutMs: number): HttpServer {
+  const times = {
+    headersTimeout: timeoutMs,
+    requestTimeout: timeoutMs,
+    keepAliveTimeout: timeoutMs,
+  };
+  const server =
+    entry.protocol === "wss"
+      ? createHttpsServer({ ...serverTlsOptions(entry, timeoutMs), ...times })
+      : createHttpServer(times);
+  server.on("request", (_request, response) => {
+    response.writeHead(426, {
+      "Content-Type": "text/plain",
+      Connection: "close",
+      Upgrade: "websocket",
+    });
+    response.end("This port speaks SIP over WebSocket (RFC 7118).\n");
+  });
+  return server;
+}
+
+/** The status line of the refusal, or undefined when the upgrade is welcome. */
+function upgradeFault(request: IncomingMessage, path: string | undefined): string | undefined {
+  const asked = (request.url ?? "/").split("?", 1)[0];
+  if (path !== undefined && path !== "" && asked !== path) return "404 Not Found";
+  const offered = (request.headers["sec-websocket-protocol"] ?? "").split(",");
+  // RFC 7118 §4: without the subprotocol it is not SIP.
+  if (!offered.some((name) => name.trim().toLowerCase() === SUBPROTOCOL)) return "400 Bad Request";
+  return undefined;
+}
+
+function refuse(socket: Socket, status: string): void {
+  const text = `${status}: SIP over WebSocket needs the subprotocol "sip" and the configured path.\n`;
+  socket.end(
+    `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: text/plain\r\n` +
+      `Content-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`,
+  );
+}
+
+/** @returns what the pool calls to open a connection. */
+export function webSocketOpener(
+  material: TlsMaterial | undefined,
+  defaultPath: string | undefined,
+  context: StreamContext,
+): Opener {
+  return (target, done) => {
+    let socket: Socket | undefined;
+    let webSocket: WebSocket;
+    try {
+      webSocket = new WebSocket(webSocketUrl(target, defaultPath), SUBPROTOCOL, {
+        createConnection: () => (socket = openSocket(target, material, context)),
+        perMessageDeflate: false,
+        maxPayload: context.settings.limits.streamMessage,
+        followRedirects: false,
+      });
+    } catch (error) {
+      context.settings.clock.defer(() => done(error, undefined));
+      return () => undefined;
+    }
+    webSocket.once("error", (error) => done(explainWebSocketError(target, error), undefined));
+    webSocket.once("open", () => {
+      webSocket.removeAllListeners("error");
+      if (!socket) return;
+      const options = connectionOptions(target.protocol, socket, true, context);
+      done(undefined, new WebSocketConnection(webSocket, options));
+    });
+    return () => {
+      webSocket.removeAllListeners();
+      webSocket.on("error", () => undefined);
+      webSocket.terminate();
+    };
+  };
+}
+
+function webSocketUrl(target: FlowTarget, defaultPath: string | undefined): string {
+  const path = target.path ?? defaultPath ?? "/";
+  const host = bracket(target.serverName ?? target.address);
+  return `${target.protocol}://${host}:${target.port}${path.startsWith("/") ? path : `/${path}`}`;
+}
+
+function openSocket(
+  target: FlowTarget,
+  material: TlsMaterial | undefined,
+  context: StreamContext,
+): Socket {
+  if (target.protocol === "wss") return connectTls(clientTlsOptions(target, material, context));
+  return connectTcp({
+    host: target.address,
+    port: target.port,
+    localAddress: sourceAddress(target.protocol, target.address, context),
+  });
+}
+
+function explainWebSocketError(target: FlowTarget, error: Error): unknown {
+  if (error.message.includes("subprotocol")) {
+    return new Error("the server speaks WebSocket but not SIP over WebSocket: check the path", {
+      cause: error,
+    });
+  }
+  const answer = /Unexpected server response: (\d+)/.exec(error.message);
+  if (answer) {
+    const path = target.path ?? "/";
+    return new Error(`the web server answered ${answer[1]} to ${path}: check the path and port`, {
+      cause: error,
+    });
+  }
+  return target.protocol === "wss" ? explainTlsError(error) : error;
+}
