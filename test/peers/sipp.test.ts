@@ -152,7 +152,7 @@ describe("SIPp through a flow", function () {
     const lanes = Array.from({ length: 6 }, () => Promise.resolve());
     queue.forEach(({ title, run }, index) => {
       const lane = index % lanes.length;
-      const result = (lanes[lane]).then(run);
+      const result = lanes[lane].then(run);
       started.set(title, result);
       lanes[lane] = result.catch(() => undefined);
     });
