@@ -1,0 +1,112 @@
+/** The tarball as a user gets it: uploaded through the palette manager's interface, every node loads, examples import. */
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { FlowNode } from "../support/flow-builder.js";
+import { NodeRed, projectRoot } from "../support/node-red.js";
+import { freePort } from "../support/ports.js";
+
+interface NodeSet {
+  readonly id: string;
+  readonly types: string[];
+  readonly enabled: boolean;
+  readonly err?: unknown;
+}
+
+const manifest = JSON.parse(readFileSync(join(projectRoot, "package.json"), "utf8")) as {
+  name: string;
+  "node-red": { nodes: Record<string, string> };
+};
+const types = Object.keys(manifest["node-red"].nodes);
+
+describe("the package in the palette manager", function () {
+  this.timeout(180_000);
+  let folder: string;
+  let nodeRed: NodeRed;
+
+  before(async () => {
+    folder = mkdtempSync(join(tmpdir(), "pack-"));
+    const packed = spawnSync("npm", ["pack", "--json", "--pack-destination", folder], {
+      cwd: projectRoot,
+      encoding: "utf8",
+    });
+    assert.equal(packed.status, 0, packed.stderr);
+    nodeRed = await NodeRed.start({ withPackage: false });
+  });
+
+  after(async () => {
+    await nodeRed?.stop();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  const getJson = async (path: string): Promise<unknown> => {
+    const response = await fetch(`${nodeRed.url}${path}`, {
+      headers: { accept: "application/json" },
+    });
+    assert.equal(response.status, 200, path);
+    return response.json();
+  };
+
+  it("uploads and enables every node", async () => {
+    const file = readdirSync(folder).find((name) => name.endsWith(".tgz"));
+    assert.ok(file);
+    const form = new FormData();
+    form.set(
+      "tarball",
+      new Blob([readFileSync(join(folder, file))], { type: "application/x-compressed-tar" }),
+      file,
+    );
+    const response = await fetch(`${nodeRed.url}/nodes`, { method: "POST", body: form });
+    const text = await response.text();
+    assert.equal(response.status, 200, text);
+    const sets = ((await getJson("/nodes")) as NodeSet[]).filter((set) =>
+      set.id.startsWith(manifest.name),
+    );
+    assert.deepEqual(sets.flatMap((set) => set.types).sort(), [...types].sort());
+    for (const set of sets) assert.ok(set.enabled && !set.err, JSON.stringify(set));
+  });
+
+  it("serves icons, labels and the examples in the import menu", async () => {
+    const icons = (await getJson("/icons")) as Record<string, string[]>;
+    assert.ok((icons[manifest.name]?.length ?? 0) >= 10, JSON.stringify(icons[manifest.name]));
+    const examples = JSON.stringify(await getJson("/library/examples/flows"));
+    for (const file of readdirSync(join(projectRoot, "examples")))
+      assert.ok(examples.includes(file.replace(/\.json$/, "")), file);
+    const labels = (await getJson(`/locales/${manifest.name}/sip-invite?lng=en-US`)) as object;
+    assert.ok(Object.keys(labels).length > 0);
+  });
+
+  for (const file of readdirSync(join(projectRoot, "examples")).filter((name) =>
+    name.endsWith(".json"),
+  )) {
+    it(`deploys the example ${file} without an error or warning`, async () => {
+      const nodes = JSON.parse(
+        readFileSync(join(projectRoot, "examples", file), "utf8"),
+      ) as FlowNode[];
+      const before = nodeRed.log.length;
+      if (!nodes.some((node) => node.type === "tab"))
+        nodes.unshift({ id: "example-tab", type: "tab", label: file });
+      for (const node of nodes) if ("x" in node) node.z ??= "example-tab";
+      // The machine under test may use the telephone port itself.
+      for (const node of nodes) {
+        if (node.type !== "sip-stack") continue;
+        for (const transport of node.transports as { port: number; address: string }[]) {
+          if (nodes.filter((other) => other.type === "sip-stack").length === 1)
+            transport.port = await freePort();
+          transport.address = "127.0.0.1";
+        }
+      }
+      await nodeRed.deploy(nodes);
+      const log = nodeRed.log.slice(before);
+      // An example's registrar is not on this machine: its refusal is the user's to see, not an error of the package.
+      const complaints = log
+        .split("\n")
+        .filter((line) => /\[(error|warn)\]/.test(line) && !/regist/i.test(line));
+      assert.deepEqual(complaints, []);
+      const flows = (await getJson("/flows")) as FlowNode[];
+      assert.ok(flows.length >= nodes.length);
+    });
+  }
+});
