@@ -82,8 +82,7 @@ describe("a hostile network", function () {
       const method = ["INVITE", "OPTIONS", "MESSAGE", "BYE", "REFER", "REGISTER", "ACK", "CANCEL"][
         Math.floor(random.next() * 8)
       ];
-      const headers =
-        random.next() < 0.2 ? (nasty[Math.floor(random.next() * nasty.length)]) : "";
+      const headers = random.next() < 0.2 ? nasty[Math.floor(random.next() * nasty.length)] : "";
       let data: Uint8Array = Buffer.from(
         request(method, { localPort, headers, body: method === "INVITE" ? sdp : "" }),
         "latin1",
@@ -91,7 +90,8 @@ describe("a hostile network", function () {
       const flips = Math.floor(random.next() * 9);
       for (let k = 0; k < flips; k++)
         data[Math.floor(random.next() * data.length)] = Math.floor(random.next() * 256);
-      if (random.next() < 0.1) data = random.bytes(1 + Math.floor(random.next() * 1400));
+      const shape = random.next();
+      if (shape < 0.1) data = random.bytes(1 + Math.floor(random.next() * 1400));
       else if (random.next() < 0.1)
         data = data.subarray(0, Math.floor(random.next() * data.length));
       socket.send(data, port, "127.0.0.1");

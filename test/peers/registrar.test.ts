@@ -67,7 +67,7 @@ async function accountFlow(plan: AccountPlan, authority: string) {
     credentials: {
       [account]: { password: plan.password ?? "noderedpw" },
       [tls]: { cadata: authority },
-    },
+    } as Record<string, Record<string, string>>,
   };
 }
 
