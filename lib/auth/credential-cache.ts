@@ -25,7 +25,7 @@ const MOST_REALMS = 8;
 interface ServerState {
   /** By header and realm. */
   readonly nonces: Map<string, NonceState>;
-  /** By realm. */
+  /** By realm, of those that went beyond MD5. */
   readonly strengths: Map<string, number>;
 }
 
@@ -41,7 +41,7 @@ export class CredentialCache {
     return this.#servers.size;
   }
 
-  /** Strength of the strongest challenge of this realm so far, 0 for none. */
+  /** Strength of the strongest challenge of this realm that was answered, 0 when none went beyond MD5. */
   strength(serverKey: string, user: string, realm: string): number {
     return this.#server(serverKey, user)?.strengths.get(realm) ?? 0;
   }
@@ -67,8 +67,7 @@ export class CredentialCache {
     const server = this.#serverToFill(serverKey, user);
     const { challenge } = state;
     insert(server.nonces, nonceKey(challenge), state);
-    const known = server.strengths.get(challenge.realm) ?? 0;
-    insert(server.strengths, challenge.realm, Math.max(known, challenge.strength));
+    noteStrength(server.strengths, challenge);
   }
 
   /**
@@ -102,6 +101,13 @@ function serverId(serverKey: string, user: string): string {
 
 function nonceKey(challenge: UsableChallenge): string {
   return `${challenge.header}\n${challenge.realm}`;
+}
+
+/** What was learnt first stays: nobody can make us forget it by naming many realms. */
+function noteStrength(strengths: Map<string, number>, { realm, strength }: UsableChallenge): void {
+  const known = strengths.get(realm) ?? 1;
+  if (strength <= known) return;
+  if (strengths.has(realm) || strengths.size < MOST_REALMS) strengths.set(realm, strength);
 }
 
 /** As the newest entry of a small map. */
