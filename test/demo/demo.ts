@@ -10,17 +10,21 @@ import { NodeRed, projectRoot } from "../support/node-red.js";
 import { freePort } from "../support/ports.js";
 
 const example = "03 - IVR with digits.json";
-const digits = "1";
+/** 1 plays the doorbell, 3 hangs up. */
+const digits = "13";
 const once = process.argv.includes("--once");
 
-/** The example with its stack moved to a free port on loopback, and a listener for digits beside it. */
-function flows(port: number): FlowNode[] {
-  const nodes = JSON.parse(
-    readFileSync(join(projectRoot, "examples", example), "utf8"),
-  ) as FlowNode[];
-  const stack = nodes.find((node) => node.type === "sip-stack");
+/** The example with its stacks moved to free ports on loopback, and a listener for digits beside it. */
+async function flows(port: number): Promise<FlowNode[]> {
+  const file = join(projectRoot, "examples", example);
+  const nodes = JSON.parse(readFileSync(file, "utf8")) as FlowNode[];
+  const stacks = nodes.filter((node) => node.type === "sip-stack");
+  const [stack] = stacks;
   if (!stack) throw new Error(`${example} has no sip-stack`);
-  stack.transports = [{ protocol: "udp", address: "127.0.0.1", port }];
+  for (const other of stacks)
+    other.transports = [
+      { protocol: "udp", address: "127.0.0.1", port: other === stack ? port : await freePort() },
+    ];
   if (!nodes.some((node) => node.type === "tab"))
     nodes.unshift({ id: "demo-tab", type: "tab", label: "Demo: an IVR" });
   for (const node of nodes) if ("x" in node && !node.z) node.z = "demo-tab";
@@ -33,7 +37,7 @@ async function main(): Promise<number> {
   const { call, loudness } = await import("./caller.mjs");
   const port = await freePort();
   console.log("Starting Node-RED with an example call flow …");
-  const nodeRed = await NodeRed.start({ flows: flows(port) });
+  const nodeRed = await NodeRed.start({ flows: await flows(port) });
   try {
     console.log(
       `\nEditor:   ${nodeRed.url}\nFlow:     examples/${example}\nListens:  sip:ivr@127.0.0.1:${port} (UDP)\n`,
