@@ -2,20 +2,22 @@
  * The checks of RFC 3261 §8.1.1, §8.2, §16.3 and RFC 4475 that a message must pass before anything acts on
  * it. What they parse stays cached in the header fields.
  */
-import { isWhitespace, parseDecimal } from "./grammar.js";
+import { parseDecimal } from "./grammar.js";
+import { HeaderKind } from "./header-names.js";
 import type { HeaderField } from "./headers.js";
 import { DEFAULT_LIMITS, type MessageLimits } from "./limits.js";
 import {
   addressListOf,
-  parseCSeq,
   strictAddressOf,
+  strictCSeqOf,
   viasOf,
   type CSeq,
   type SipMessage,
+  type SipRequest,
 } from "./message.js";
 import { parseNameAddr } from "./name-addr.js";
 import type { ParseError } from "./parser.js";
-import { parseUri, SipUri } from "./uri.js";
+import { SipUri } from "./uri.js";
 
 /** What a check found; the message decides about the status. */
 export interface Fault {
@@ -55,97 +57,115 @@ export function checkMessage(
 export function findFault(message: SipMessage, limits: MessageLimits): Fault | undefined {
   return (
     checkHeaders(message, limits) ??
-    (message.kind === "request" ? checkRequestUri(message.uri) : undefined)
+    (message.kind === "request" ? checkRequestUri(message) : undefined)
   );
 }
 
+/** What the walk over the headers has seen so far. */
+interface Seen {
+  /** A bit per header kind. */
+  kinds: number;
+  vias: number;
+  contacts: number;
+  routes: number;
+  recordRoutes: number;
+  cseq: CSeq | undefined;
+}
+
+const MANDATORY: readonly (readonly [number, string])[] = [
+  [HeaderKind.via, "Via"],
+  [HeaderKind.from, "From"],
+  [HeaderKind.to, "To"],
+  [HeaderKind.callId, "Call-ID"],
+  [HeaderKind.cseq, "CSeq"],
+];
+const ALL_MANDATORY = MANDATORY.reduce((bits, [kind]) => bits | (1 << kind), 0);
+
 function checkHeaders(message: SipMessage, limits: MessageLimits): Fault | undefined {
-  let seen = 0;
-  let viaLines = 0;
-  const counts = { via: 0, contact: 0, route: 0 };
-  let cseq: CSeq | undefined;
-  let callId = false;
-  let from = false;
-  let to = false;
-  for (const field of message.headers.fields) {
-    const { name, single } = field.header;
-    if (single !== 0) {
-      if ((seen & single) !== 0) return repeated(field);
-      seen |= single;
-    }
-    let fault: Fault | undefined;
-    switch (name) {
-      case "via":
-        if (viaLines++ === 0 && viasOf(field).length === 0) fault = malformed(field, "§20.42");
-        if ((counts.via += itemsAtMost(field.value)) > limits.vias) fault = tooMany("via");
-        break;
-      case "from":
-        from = true;
-        if (strictAddressOf(field) === undefined) fault = malformed(field, "§20.20");
-        break;
-      case "to":
-        to = true;
-        if (strictAddressOf(field) === undefined) fault = malformed(field, "§20.39");
-        break;
-      case "call-id":
-        callId = true;
-        if (!isCallId(field.value)) fault = malformed(field, "§20.8");
-        break;
-      case "cseq":
-        cseq = (field.parsed ??= parseCSeq(field.value)) as CSeq | undefined;
-        if (cseq === undefined) return malformed(field, "§20.16");
-        break;
-      case "max-forwards":
-        if (message.kind === "request" && parseDecimal(field.value, 255) === undefined) {
-          fault = malformed(field, "§20.22");
-        }
-        break;
-      case "contact":
-        fault = checkList(message, field, "contact");
-        if ((counts.contact += itemsOf(field)) > limits.contacts) fault = tooMany("contact");
-        break;
-      case "route":
-      case "record-route":
-        fault = checkList(message, field, name);
-        if ((counts.route += itemsOf(field)) > limits.routes * 2) fault = tooMany("route");
-        break;
-      case "refer-to":
-      case "referred-by":
-        if (parseNameAddr(field.value) === undefined) fault = malformed(field, "§25.1");
-        break;
-    }
+  const seen: Seen = {
+    kinds: 0,
+    vias: 0,
+    contacts: 0,
+    routes: 0,
+    recordRoutes: 0,
+    cseq: undefined,
+  };
+  const fields = message.headers.fields;
+  for (let i = 0; i < fields.length; i++) {
+    const field = fields[i];
+    const { kind } = field.header;
+    if (kind === HeaderKind.other) continue;
+    const bit = 1 << kind;
+    if (kind <= HeaderKind.lastSingle && (seen.kinds & bit) !== 0) return repeated(field);
+    const fault = checkField(message, field, seen, limits);
     if (fault !== undefined) return fault;
+    seen.kinds |= bit;
   }
-  if (viaLines === 0) return missing("Via");
-  if (!from) return missing("From");
-  if (!to) return missing("To");
-  if (!callId) return missing("Call-ID");
-  if (cseq === undefined) return missing("CSeq");
-  if (message.kind === "request" && cseq.method !== message.method) {
-    return {
-      rule: "cseq-method",
-      rfc: "RFC 3261 §8.1.1.5",
-      reason: "CSeq method differs from request method",
-    };
+  if ((seen.kinds & ALL_MANDATORY) !== ALL_MANDATORY) {
+    const absent = MANDATORY.find(([kind]) => (seen.kinds & (1 << kind)) === 0);
+    return missing(absent?.[1] ?? "");
   }
-  return undefined;
+  return message.kind === "request" && seen.cseq?.method !== message.method
+    ? WRONG_METHOD
+    : undefined;
+}
+
+function checkField(
+  message: SipMessage,
+  field: HeaderField,
+  seen: Seen,
+  limits: MessageLimits,
+): Fault | undefined {
+  switch (field.header.kind) {
+    case HeaderKind.via:
+      if (seen.vias === 0 && viasOf(field).length === 0) return malformed(field, "§20.42");
+      seen.vias += itemsAtMost(field.value);
+      return seen.vias > limits.vias ? tooMany("via") : undefined;
+    case HeaderKind.from:
+      return strictAddressOf(field) === undefined ? malformed(field, "§20.20") : undefined;
+    case HeaderKind.to:
+      return strictAddressOf(field) === undefined ? malformed(field, "§20.39") : undefined;
+    case HeaderKind.callId:
+      return isCallId(field.value) ? undefined : malformed(field, "§20.8");
+    case HeaderKind.cseq:
+      seen.cseq = strictCSeqOf(field);
+      return seen.cseq === undefined ? malformed(field, "§20.16") : undefined;
+    case HeaderKind.maxForwards:
+      return message.kind === "request" && parseDecimal(field.value, 255) === undefined
+        ? malformed(field, "§20.22")
+        : undefined;
+    case HeaderKind.contact:
+      seen.contacts += countList(field);
+      if (seen.contacts > limits.contacts) return tooMany("contact");
+      return isLenientContact(message) ? undefined : checkList(field, "§20.10");
+    case HeaderKind.route:
+      seen.routes += countList(field);
+      return seen.routes > limits.routes ? tooMany("route") : checkList(field, "§20.34");
+    case HeaderKind.recordRoute:
+      seen.recordRoutes += countList(field);
+      return seen.recordRoutes > limits.routes ? tooMany("route") : checkList(field, "§20.30");
+    case HeaderKind.referTo:
+    case HeaderKind.referredBy:
+      return parseNameAddr(field.value) === undefined ? malformed(field, "§25.1") : undefined;
+    default:
+      return undefined;
+  }
 }
 
 /**
- * Contact, Route, Record-Route. Other people's bindings in the answer to a REGISTER, and targets in 3xx and
- * above, are read leniently: what is malformed is left out, the response still counts.
+ * Other people's bindings in the answer to a REGISTER, and targets in 3xx and above, are read leniently: what
+ * is malformed is left out, the response still counts.
  */
-function checkList(message: SipMessage, field: HeaderField, name: string): Fault | undefined {
-  if (name === "contact" && message.kind === "response") {
-    if (message.statusCode >= 300) return undefined;
-    if (message.headers.get("cseq")?.endsWith("REGISTER") === true) return undefined;
-  }
-  if (addressListOf(field) !== undefined) return undefined;
-  const section = name === "contact" ? "§20.10" : name === "route" ? "§20.34" : "§20.30";
-  return malformed(field, section);
+function isLenientContact(message: SipMessage): boolean {
+  if (message.kind === "request") return false;
+  return message.statusCode >= 300 || message.headers.get("cseq")?.endsWith("REGISTER") === true;
 }
 
-function itemsOf(field: HeaderField): number {
+function checkList(field: HeaderField, section: string): Fault | undefined {
+  return addressListOf(field) === undefined ? malformed(field, section) : undefined;
+}
+
+function countList(field: HeaderField): number {
   return addressListOf(field)?.length ?? 1;
 }
 
@@ -158,16 +178,27 @@ function itemsAtMost(value: string): number {
 
 /** Not empty and in one piece; its characters are not our business (RFC 4475 §3.1.1.2 shows why). */
 function isCallId(value: string): boolean {
-  for (let i = 0; i < value.length; i++) if (isWhitespace(value.charCodeAt(i))) return false;
+  if (value.includes(" ") || value.includes("\t")) return false;
   return value.length > 0;
 }
 
 /** Any scheme will do here (416 is the user agent's); headers inside are forbidden (RFC 3261 §19.1.1). */
-function checkRequestUri(text: string): Fault | undefined {
-  const uri = parseUri(text);
-  if (uri !== undefined && !(uri instanceof SipUri && uri.headers.size > 0)) return undefined;
-  return { rule: "request-uri", rfc: "RFC 3261 §7.1", reason: "Malformed Request-URI" };
+function checkRequestUri(request: SipRequest): Fault | undefined {
+  const uri = request.strictRequestUri;
+  if (uri === undefined) return BAD_REQUEST_URI;
+  return uri instanceof SipUri && uri.hasHeaders ? BAD_REQUEST_URI : undefined;
 }
+
+const BAD_REQUEST_URI: Fault = {
+  rule: "request-uri",
+  rfc: "RFC 3261 §7.1",
+  reason: "Malformed Request-URI",
+};
+const WRONG_METHOD: Fault = {
+  rule: "cseq-method",
+  rfc: "RFC 3261 §8.1.1.5",
+  reason: "CSeq method differs from request method",
+};
 
 function malformed(field: HeaderField, section: string): Fault {
   return {

@@ -8,7 +8,7 @@ export const HEXDIGIT = 4;
 export const USER = 8;
 /** `paramchar` without `escaped`. */
 export const URI_PARAMETER = 16;
-/** `hnv-unreserved` and `unreserved`; also `@`, `;`, `=`, which many send unescaped in `?Replaces=`. */
+/** `hnv-unreserved` and `unreserved`; also `@` and `;`, which many send unescaped in `?Replaces=`. */
 export const URI_HEADER = 32;
 /** Characters of a host name; `_` is not of the grammar but is met in the field. */
 export const HOST = 64;
@@ -31,7 +31,7 @@ mark(DIGITS, DIGIT);
 mark(DIGITS + "abcdefABCDEF", HEXDIGIT);
 mark(DIGITS + LETTERS + MARKS + "&=+$,;?/#", USER);
 mark(DIGITS + LETTERS + MARKS + "[]/:&+$", URI_PARAMETER);
-mark(DIGITS + LETTERS + MARKS + "[]/?:+$@;=,", URI_HEADER);
+mark(DIGITS + LETTERS + MARKS + "[]/?:+$@;,", URI_HEADER);
 mark(DIGITS + LETTERS + "-._", HOST);
 mark(DIGITS + "abcdefABCDEF" + "*#-.()", TELEPHONE);
 
@@ -149,9 +149,19 @@ export const LARGEST_SECONDS = 0xffff_ffff;
  * @returns The number, or undefined when the text is malformed or the number above `largest`.
  */
 export function parseDecimal(text: string, largest: number): number | undefined {
-  if (text.length === 0) return undefined;
+  return parseDecimalWithin(text, 0, text.length, largest);
+}
+
+/** As `parseDecimal`, for the characters from `start` to `end`. */
+export function parseDecimalWithin(
+  text: string,
+  start: number,
+  end: number,
+  largest: number,
+): number | undefined {
+  if (end <= start) return undefined;
   let value = 0;
-  for (let i = 0; i < text.length; i++) {
+  for (let i = start; i < end; i++) {
     const digit = text.charCodeAt(i) - 48;
     if (digit < 0 || digit > 9) return undefined;
     value = value * 10 + digit;

@@ -6,37 +6,39 @@ import { HeaderField } from "./headers.js";
 import type { MessageLimits } from "./limits.js";
 
 /**
- * Reads header lines from `start` to the end of `head`.
+ * Reads header lines from `start` to `stop`.
  *
- * @param head - Text that ends with the CRLF of its last line.
+ * @param text - Holds the lines; `stop` is behind the CRLF of the last one.
  * @param fields - Filled in order; of a faulty block with what is readable.
  * @returns The first fault. Over a limit, reading stops.
  */
 export function readHeaderLines(
-  head: string,
+  text: string,
   start: number,
+  stop: number,
   fields: HeaderField[],
   limits: MessageLimits,
 ): Fault | undefined {
   let fault: Fault | undefined;
   let i = start;
-  while (i < head.length) {
-    let lineFeed = head.indexOf("\n", i);
-    if (lineFeed < 0) lineFeed = head.length;
-    const next = head.charCodeAt(lineFeed + 1);
+  while (i < stop) {
+    let lineFeed = text.indexOf("\n", i);
+    if (lineFeed < 0 || lineFeed > stop) lineFeed = stop;
     if (lineFeed - i > limits.line) return LINE_TOO_LONG;
     if (fields.length >= limits.headers) return TOO_MANY_HEADERS;
-    if (next !== SPACE && next !== TAB && head.indexOf("\r", i) === lineFeed - 1) {
-      const field = readField(head, i, lineFeed - 1);
+    const next = lineFeed + 1 < stop ? text.charCodeAt(lineFeed + 1) : 0;
+    if (next !== SPACE && next !== TAB && text.indexOf("\r", i) === lineFeed - 1) {
+      const field = readField(text, i, lineFeed - 1);
       if (field === undefined) fault ??= BAD_HEADER_LINE;
       else fields.push(field);
       i = lineFeed + 1;
       continue;
     }
-    const end = endOfFolded(head, lineFeed);
+    const end = endOfFolded(text, lineFeed, stop);
     if (end - i > limits.line) return LINE_TOO_LONG;
-    let line = unfold(head.slice(i, head.charCodeAt(end - 1) === CR ? end - 1 : end));
-    if (line.includes("\r") || line.includes("\n") || head.charCodeAt(end - 1) !== CR) {
+    const complete = text.charCodeAt(end - 1) === CR;
+    let line = unfold(text.slice(i, complete ? end - 1 : end));
+    if (!complete || line.includes("\r") || line.includes("\n")) {
       fault ??= BARE_LINE_END;
       line = line.replaceAll("\r", " ").replaceAll("\n", " ");
     }
@@ -49,15 +51,16 @@ export function readHeaderLines(
 }
 
 /** Index of the line feed that ends the last of the lines that belong together. */
-function endOfFolded(head: string, lineFeed: number): number {
+function endOfFolded(text: string, lineFeed: number, stop: number): number {
   let end = lineFeed;
-  for (;;) {
-    const next = head.charCodeAt(end + 1);
+  while (end + 1 < stop) {
+    const next = text.charCodeAt(end + 1);
     if (next !== SPACE && next !== TAB) return end;
-    const following = head.indexOf("\n", end + 1);
-    if (following < 0) return head.length;
+    const following = text.indexOf("\n", end + 1);
+    if (following < 0 || following > stop) return stop;
     end = following;
   }
+  return end;
 }
 
 /** CRLF and the white space around it become one space. */

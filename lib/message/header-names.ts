@@ -6,9 +6,31 @@ export interface HeaderName {
   readonly name: string;
   /** As it is written on the wire. */
   readonly display: string;
-  /** A bit of its own for headers that must not repeat, else 0. */
-  readonly single: number;
+  /** Which of the headers that the parser looks at, else `HeaderKind.other`. */
+  readonly kind: number;
 }
+
+/** The headers that every message is checked for. Those up to `lastSingle` must not repeat. */
+export const HeaderKind = {
+  other: 0,
+  from: 1,
+  to: 2,
+  callId: 3,
+  cseq: 4,
+  maxForwards: 5,
+  contentType: 6,
+  contentLength: 7,
+  referTo: 8,
+  referredBy: 9,
+  replaces: 10,
+  event: 11,
+  subscriptionState: 12,
+  lastSingle: 12,
+  via: 13,
+  contact: 14,
+  route: 15,
+  recordRoute: 16,
+} as const;
 
 const SPELLINGS = `
   Accept Accept-Contact Accept-Encoding Accept-Language Accept-Resource-Priority Alert-Info Allow Allow-Events
@@ -48,18 +70,33 @@ const COMPACT: readonly (readonly [string, string])[] = [
   ["y", "identity"],
 ];
 
-/** Headers of which a message has at most one line with one value. */
-const SINGLE =
-  "from to call-id cseq max-forwards content-type content-length refer-to referred-by replaces event subscription-state";
+/** Names by kind; the place in the list is the number in `HeaderKind`. */
+const KINDS = [
+  "",
+  "from",
+  "to",
+  "call-id",
+  "cseq",
+  "max-forwards",
+  "content-type",
+  "content-length",
+  "refer-to",
+  "referred-by",
+  "replaces",
+  "event",
+  "subscription-state",
+  "via",
+  "contact",
+  "route",
+  "record-route",
+];
 
 /** Every spelling that is recognised without further work. Never grows with what peers send. */
 const KNOWN = new Map<string, HeaderName>();
 {
-  const single = SINGLE.split(" ");
   for (const display of ["Identity-Info", ...SPELLINGS.trim().split(/\s+/)]) {
     const name = display.toLowerCase();
-    const index = single.indexOf(name);
-    const entry: HeaderName = { name, display, single: index < 0 ? 0 : 1 << index };
+    const entry: HeaderName = { name, display, kind: Math.max(KINDS.indexOf(name), 0) };
     for (const spelling of [display, name, name.toUpperCase()]) KNOWN.set(spelling, entry);
   }
   for (const [letter, name] of COMPACT) {
@@ -78,19 +115,19 @@ export function headerName(spelling: string): HeaderName {
   const known = KNOWN.get(spelling);
   if (known !== undefined) return known;
   const name = spelling.toLowerCase();
-  return KNOWN.get(name) ?? { name, display: spelling, single: 0 };
+  return KNOWN.get(name) ?? { name, display: spelling, kind: HeaderKind.other };
 }
 
-/** Buckets of the full names by `hashStep`, filled once. */
-const BUCKETS: HeaderName[][] = Array.from({ length: 512 }, () => []);
+const LONGEST = 31;
+
+/** Full names by length and first letter: at most a few share a place. Filled once. */
+const BUCKETS: HeaderName[][] = Array.from({ length: (LONGEST + 1) * 32 }, () => []);
 for (const entry of new Set(KNOWN.values())) {
-  let hash = 0;
-  for (let i = 0; i < entry.name.length; i++) hash = hashStep(hash, entry.name.charCodeAt(i));
-  BUCKETS[hash & 511]?.push(entry);
+  BUCKETS[bucketOf(entry.name.length, entry.name.charCodeAt(0))]?.push(entry);
 }
 
-function hashStep(hash: number, code: number): number {
-  return (hash * 31 + (code | 32)) | 0;
+function bucketOf(length: number, firstLetter: number): number {
+  return (length << 5) | (firstLetter & 31);
 }
 
 /**
@@ -103,14 +140,12 @@ export function recogniseHeaderName(
   start: number,
   end: number,
 ): HeaderName | undefined {
-  let hash = 0;
-  for (let i = start; i < end; i++) hash = hashStep(hash, text.charCodeAt(i));
-  const bucket = BUCKETS[hash & 511];
-  for (let k = 0; k < bucket.length; k++) {
-    const entry = bucket[k];
-    if (entry.name.length !== end - start) continue;
-    if (text.startsWith(entry.display, start)) return entry;
-    if (text.slice(start, end).toLowerCase() === entry.name) return entry;
+  const length = end - start;
+  if (length > LONGEST) return undefined;
+  const bucket = BUCKETS[bucketOf(length, text.charCodeAt(start))];
+  for (let i = 0; i < bucket.length; i++) {
+    if (text.startsWith(bucket[i].display, start)) return bucket[i];
   }
-  return undefined;
+  if (bucket.length === 0) return undefined;
+  return KNOWN.get(text.slice(start, end).toLowerCase());
 }

@@ -1,13 +1,5 @@
 /** host and hostport (RFC 3261 §25.1), IPv6 references (RFC 5118), ports. */
-import { COLON, HEXDIGIT, HOST, isOf, parseDecimal, skipDigits } from "./grammar.js";
-
-/** A host with its optional port and the place where it ended. */
-export interface HostPort {
-  /** Lower-case; IPv6 in brackets. */
-  readonly host: string;
-  readonly port: number | undefined;
-  readonly end: number;
-}
+import { HEXDIGIT, HOST, isOf, parseDecimal } from "./grammar.js";
 
 const OPEN_BRACKET = 91;
 
@@ -32,24 +24,13 @@ export function parsePort(text: string): number | undefined {
   return port === 0 ? undefined : port;
 }
 
-/** `host[:port]` without spaces, as in URIs. @returns undefined when malformed. */
-export function parseHostPort(text: string, position: number): HostPort | undefined {
-  const end = skipHost(text, position);
-  if (end < 0) return undefined;
-  const host = normalizeHost(text.slice(position, end));
-  if (text.charCodeAt(end) !== COLON) return { host, port: undefined, end };
-  const portEnd = skipDigits(text, end + 1);
-  const port = parsePort(text.slice(end + 1, portEnd));
-  return port === undefined ? undefined : { host, port, end: portEnd };
-}
-
 /**
- * Lower case; of `[2001:db8:::192.0.2.1]`, which the grammar of RFC 3261 allowed by mistake, the usual
- * form (RFC 5118 §4.10).
+ * A host out of a text, in lower case; of `[2001:db8:::192.0.2.1]`, which the grammar of RFC 3261 allowed by
+ * mistake, the usual form (RFC 5118 §4.10).
  */
-export function normalizeHost(host: string): string {
-  const lower = host.toLowerCase();
-  return lower.includes(":::") ? lower.replace(":::", "::") : lower;
+export function hostOf(text: string, start: number, end: number): string {
+  const host = text.slice(start, end).toLowerCase();
+  return host.charCodeAt(0) === OPEN_BRACKET ? host.replace(":::", "::") : host;
 }
 
 /**

@@ -116,8 +116,7 @@ export abstract class MessageBase {
   }
 
   get cseq(): CSeq {
-    const field = this.#required("cseq");
-    return (field.parsed ??= parseCSeq(field.value) ?? NO_CSEQ) as CSeq;
+    return strictCSeqOf(this.#required("cseq")) ?? NO_CSEQ;
   }
 
   get contacts(): NameAddr[] {
@@ -211,6 +210,11 @@ export function viasOf(field: HeaderField): readonly Via[] {
   return (field.parsed ??= parseVias(field.value) ?? []) as Via[];
 }
 
+/** CSeq of a line, undefined when malformed. */
+export function strictCSeqOf(field: HeaderField): CSeq | undefined {
+  return (field.parsed ??= parseCSeq(field.value)) as CSeq | undefined;
+}
+
 /** Address of a From or To line, undefined when malformed. */
 export function strictAddressOf(field: HeaderField): NameAddr | undefined {
   field.parsed ??= parseNameAddr(field.value) ?? MALFORMED;
@@ -243,10 +247,15 @@ export class SipRequest extends MessageBase {
     super(headers, body);
   }
 
-  /** The Request-URI parsed; OtherUri for schemes that we do not know. */
+  /** The Request-URI parsed; OtherUri for schemes that we do not know (and for what is no URI at all). */
   get requestUri(): Uri {
-    if (this.#parsedUri === undefined || this.#parsedFrom !== this.uri) {
-      this.#parsedUri = parseUri(this.uri) ?? new OtherUri("malformed", this.uri);
+    return this.strictRequestUri ?? new OtherUri("malformed", this.uri);
+  }
+
+  /** The Request-URI parsed, undefined when malformed. */
+  get strictRequestUri(): Uri | undefined {
+    if (this.#parsedFrom !== this.uri) {
+      this.#parsedUri = parseUri(this.uri);
       this.#parsedFrom = this.uri;
     }
     return this.#parsedUri;

@@ -128,7 +128,7 @@ function readPart(content: Buffer, limits: MessageLimits): BodyPart | undefined 
     const head = content.subarray(0, headEnd < 0 ? content.length : headEnd + 2);
     if (head.length > limits.headerBlock) return undefined;
     const text = head.toString(isAscii(head) ? "latin1" : "utf8");
-    if (readHeaderLines(text, 0, fields, limits) !== undefined) return undefined;
+    if (readHeaderLines(text, 0, text.length, fields, limits) !== undefined) return undefined;
   }
   const headers = new HeaderMap(fields);
   const start = bare ? 2 : headEnd < 0 ? content.length : headEnd + 4;

@@ -1,7 +1,6 @@
 /** name-addr and addr-spec with header parameters: From, To, Contact, Route, Refer-To … (RFC 3261 §20.10, §25.1). */
 import {
   COMMA,
-  GREATER,
   isOf,
   isWhitespace,
   LESS,
@@ -13,25 +12,41 @@ import {
   TOKEN,
   unquote,
 } from "./grammar.js";
-import { formatParameters, scanParameters, type Parameters } from "./params.js";
-import { parseUri, type Uri } from "./uri.js";
+import { formatParameters, readParameters, scanParameters, type Parameters } from "./params.js";
+import { parseUriWithin, type Uri } from "./uri.js";
+
+const QUESTION = 63;
 
 export class NameAddr {
+  /** A text was checked and becomes a map when somebody asks for it. */
+  #parameters: Parameters | string | undefined;
+
   constructor(
     readonly uri: Uri,
     /** Unquoted and unescaped. */
     readonly displayName?: string,
-    readonly parameters: Parameters = new Map(),
-  ) {}
+    parameters?: Parameters | string,
+  ) {
+    this.#parameters = parameters;
+  }
+
+  /** Header parameters: those behind the angle brackets. */
+  get parameters(): Parameters {
+    if (typeof this.#parameters === "object") return this.#parameters;
+    return (this.#parameters = readParameters(this.#parameters));
+  }
 
   get tag(): string | undefined {
+    if (this.#parameters === undefined) return undefined;
     return this.parameters.get("tag") ?? undefined;
   }
 
   /** `"Display" <uri>;parameters`, quoted and escaped as needed; always with angle brackets. */
   toString(): string {
     const display = this.displayName ? `${quote(this.displayName)} ` : "";
-    return `${display}<${this.uri.toString()}>${formatParameters(this.parameters)}`;
+    const address = `${display}<${this.uri.toString()}>`;
+    if (this.#parameters === undefined) return address;
+    return address + formatParameters(this.parameters);
   }
 }
 
@@ -80,23 +95,22 @@ class AddressReader {
     const text = this.text;
     let i = skipWhitespace(text, this.#position);
     let displayName: string | undefined;
-    if (text.charCodeAt(i) === QUOTE) {
+    const code = text.charCodeAt(i);
+    if (code === QUOTE) {
       const end = skipQuoted(text, i);
       if (end < 0) return undefined;
       displayName = unquote(text.slice(i, end));
       i = skipWhitespace(text, end);
       if (text.charCodeAt(i) !== LESS) return undefined;
-    } else {
-      const less = findBracket(text, i);
-      if (less < 0) return this.#addrSpec(i);
-      if (!isDisplayName(text, i, less)) return undefined;
-      const display = text.slice(i, less).trim();
-      if (display.length > 0) displayName = display;
-      i = less;
+    } else if (code !== LESS) {
+      const end = skipDisplayName(text, i);
+      if (text.charCodeAt(end) !== LESS) return this.#addrSpec(i);
+      displayName = text.slice(i, end).trimEnd();
+      i = end;
     }
     const greater = text.indexOf(">", i);
     if (greater < 0) return undefined;
-    return this.#withParameters(parseUri(text.slice(i + 1, greater)), displayName, greater + 1);
+    return this.#finish(parseUriWithin(text, i + 1, greater), displayName, greater + 1);
   }
 
   /** Without brackets, parameters belong to the header, and the URI has neither comma nor question mark. */
@@ -106,41 +120,36 @@ class AddressReader {
     while (end < text.length) {
       const code = text.charCodeAt(end);
       if (code === SEMICOLON || code === COMMA || isWhitespace(code)) break;
-      if (code === 63) return undefined;
+      if (code === QUESTION) return undefined;
       end++;
     }
-    return this.#withParameters(parseUri(text.slice(start, end)), undefined, end);
+    return this.#finish(parseUriWithin(text, start, end), undefined, end);
   }
 
-  #withParameters(
-    uri: Uri | undefined,
-    displayName: string | undefined,
-    position: number,
-  ): NameAddr | undefined {
+  #finish(uri: Uri | undefined, displayName: string | undefined, end: number) {
     if (uri === undefined) return undefined;
-    const parameters: Parameters = new Map();
-    const end = scanParameters(this.text, position, parameters);
-    if (end < 0) return undefined;
-    this.#position = end;
-    return new NameAddr(uri, displayName, parameters);
+    const text = this.text;
+    if (end === text.length) {
+      this.#position = end;
+      return new NameAddr(uri, displayName);
+    }
+    this.#position = scanParameters(text, end);
+    if (this.#position < 0) return undefined;
+    return new NameAddr(uri, displayName, text.slice(end, this.#position));
   }
 }
 
-/** Index of the `<` of this address, or -1 when a comma, semicolon or the end comes first. */
-function findBracket(text: string, position: number): number {
-  for (let i = position; i < text.length; i++) {
+/**
+ * Skips `*(token LWS)`; characters beyond ASCII are accepted unquoted, as telephones send them.
+ *
+ * @returns Index of the first other character: a `<` when this was a display name.
+ */
+function skipDisplayName(text: string, start: number): number {
+  let i = start;
+  while (i < text.length) {
     const code = text.charCodeAt(i);
-    if (code === LESS) return i;
-    if (code === COMMA || code === SEMICOLON || code === GREATER || code === QUOTE) return -1;
+    if (code < 128 && !isOf(code, TOKEN) && !isWhitespace(code)) break;
+    i++;
   }
-  return -1;
-}
-
-/** `*(token LWS)`; characters beyond ASCII are accepted unquoted, as telephones send them. */
-function isDisplayName(text: string, start: number, end: number): boolean {
-  for (let i = start; i < end; i++) {
-    const code = text.charCodeAt(i);
-    if (code < 128 && !isOf(code, TOKEN) && !isWhitespace(code)) return false;
-  }
-  return true;
+  return i;
 }

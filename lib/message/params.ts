@@ -40,12 +40,12 @@ export function scanParameters(text: string, position: number, into?: Parameters
     let value: string | null = null;
     if (text.charCodeAt(i) === EQUALS) {
       const start = skipWhitespace(text, i + 1);
-      const end =
-        text.charCodeAt(start) === QUOTE ? skipQuoted(text, start) : skipValue(text, start);
+      const quoted = text.charCodeAt(start) === QUOTE;
+      const end = quoted ? skipQuoted(text, start) : skipValue(text, start);
       if (end <= start) return -1;
       if (into !== undefined) {
         value = text.slice(start, end);
-        if (text.charCodeAt(start) === QUOTE) value = unquote(value);
+        if (quoted) value = unquote(value);
       }
       i = skipWhitespace(text, end);
     }
@@ -65,6 +65,13 @@ export function scanParameters(text: string, position: number, into?: Parameters
 export function parseParameters(text: string): Parameters | undefined {
   const parameters: Parameters = new Map();
   return scanParameters(text, 0, parameters) === text.length ? parameters : undefined;
+}
+
+/** Checked parameters as a map; an empty one for undefined. */
+export function readParameters(text: string | undefined): Parameters {
+  const parameters: Parameters = new Map();
+  if (text !== undefined) scanParameters(text, 0, parameters);
+  return parameters;
 }
 
 /** `;name=value` of every parameter; values that are no plain text are quoted. */

@@ -2,6 +2,7 @@
 import { isAscii } from "node:buffer";
 import { checkMessage, errorOf, findFault, type Fault } from "./check.js";
 import { CR, parseDecimal } from "./grammar.js";
+import { HeaderKind } from "./header-names.js";
 import { BARE_LINE_END, readHeaderLines } from "./header-lines.js";
 import { HeaderMap, type HeaderField } from "./headers.js";
 import { DEFAULT_LIMITS, type MessageLimits } from "./limits.js";
@@ -57,7 +58,8 @@ export function parseMessage(data: Buffer, options?: ParseOptions): ParseResult 
   const head = data.subarray(start, end);
   const text = isAscii(head) ? head.toString("latin1") : head.toString("utf8");
   const bodyStart = headEnd < 0 ? data.length : headEnd + 4;
-  return finish(text, headEnd < 0, data.subarray(bodyStart), stream, limits);
+  const rest = data.subarray(bodyStart);
+  return finish({ text, start: 0, end: text.length, complete: headEnd >= 0 }, rest, stream, limits);
 }
 
 /**
@@ -74,29 +76,35 @@ export function parseText(text: string, options?: ParseOptions): ParseResult {
   if (end - start > limits.headerBlock) return drop("header-block-too-large", "Headers too large");
   const body = headEnd < 0 ? "" : text.slice(headEnd + 4);
   const stream = options?.framing === "stream";
-  return finish(text.slice(start, end), headEnd < 0, body, stream, limits);
+  return finish({ text, start, end, complete: headEnd >= 0 }, body, stream, limits);
 }
 
-/**
- * @param head - Start line and headers, with the CRLF of the last header.
- * @param rest - All that came behind the empty line.
- */
+/** Start line and headers, with the CRLF of the last header. */
+interface Head {
+  readonly text: string;
+  readonly start: number;
+  readonly end: number;
+  /** False when the empty line is missing. */
+  readonly complete: boolean;
+}
+
+/** @param rest - All that came behind the empty line. */
 function finish(
-  head: string,
-  unfinished: boolean,
+  head: Head,
   rest: Buffer | string,
   stream: boolean,
   limits: MessageLimits,
 ): ParseResult {
-  const lineFeed = head.indexOf("\n");
-  const lineEnd = lineFeed < 0 ? head.length : lineFeed;
-  const bareEnd = head.charCodeAt(lineEnd - 1) !== CR;
-  const startLine = readStartLine(head.slice(0, bareEnd ? lineEnd : lineEnd - 1));
+  const { text, start, end } = head;
+  let lineEnd = text.indexOf("\n", start);
+  if (lineEnd < 0 || lineEnd > end) lineEnd = end;
+  const bareEnd = text.charCodeAt(lineEnd - 1) !== CR;
+  const startLine = readStartLine(text.slice(start, bareEnd ? lineEnd : lineEnd - 1));
   if (startLine === undefined) return drop("start-line", "Malformed start line");
   const fields: HeaderField[] = [];
-  let fault = unfinished ? UNFINISHED : startLine.fault;
+  let fault = head.complete ? startLine.fault : UNFINISHED;
   if (bareEnd) fault ??= BARE_LINE_END;
-  const lineFault = readHeaderLines(head, lineEnd + 1, fields, limits);
+  const lineFault = readHeaderLines(text, lineEnd + 1, end, fields, limits);
   fault ??= lineFault;
   const headers = new HeaderMap(fields);
   const content = cutBody(fields, rest, stream, limits);
@@ -130,7 +138,7 @@ function cutBody(
   let text: string | undefined;
   let fault: Fault | undefined;
   for (const field of fields) {
-    if (field.header.name !== "content-length") continue;
+    if (field.header.kind !== HeaderKind.contentLength) continue;
     if (text !== undefined) fault = text === field.value ? REPEATED_LENGTH : DIFFERING_LENGTHS;
     text ??= field.value;
   }

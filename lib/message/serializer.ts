@@ -4,6 +4,7 @@
  */
 import { InvalidArgumentError } from "../foundation/index.js";
 import { checkUserHeaderValue, checkUserToken } from "./header-checks.js";
+import { HeaderKind } from "./header-names.js";
 import type { SipMessage } from "./message.js";
 
 /**
@@ -44,7 +45,7 @@ function serializeHead(message: SipMessage, bodyLength: number): string {
   const fields = message.headers.fields;
   for (let i = 0; i < fields.length; i++) {
     const { header, value } = fields[i];
-    if (header.name !== "content-length") head += `${header.display}: ${value}\r\n`;
+    if (header.kind !== HeaderKind.contentLength) head += `${header.display}: ${value}\r\n`;
   }
   return `${head}Content-Length: ${bodyLength}\r\n\r\n`;
 }

@@ -1,10 +1,11 @@
 /** SIP, SIPS, tel and other URIs (RFC 3261 §19.1, §25.1; RFC 3966). */
-import { decodeEscapes, encodeEscapes, isEscape } from "./escapes.js";
-import { HOST, isOf, SEMICOLON, TELEPHONE, URI_HEADER, URI_PARAMETER, USER } from "./grammar.js";
+import { decodeEscapes, encodeEscapes } from "./escapes.js";
+import { HOST, isOf, TELEPHONE, URI_PARAMETER } from "./grammar.js";
 import { headerName } from "./header-names.js";
 import { hasForbiddenCharacters } from "./header-checks.js";
-import { parseHostPort } from "./host.js";
+import { hostOf } from "./host.js";
 import type { Parameters } from "./params.js";
+import { scanUriParameters, SipUriScanner } from "./uri-scanner.js";
 
 /** Parts of a SipUri that `with` replaces. */
 export interface SipUriChange {
@@ -16,9 +17,12 @@ export interface SipUriChange {
   headers?: Parameters;
 }
 
+/** Text of parameters or headers, checked, that becomes a map when somebody asks for it. */
+type Unread = string;
+
 export class SipUri {
-  #parameters: Parameters | undefined;
-  #headers: Parameters | undefined;
+  #parameters: Parameters | Unread | undefined;
+  #headers: Parameters | Unread | undefined;
 
   constructor(
     readonly scheme: "sip" | "sips",
@@ -27,8 +31,8 @@ export class SipUri {
     /** Lower-case; IPv6 in brackets. */
     readonly host: string,
     readonly port?: number,
-    parameters?: Parameters,
-    headers?: Parameters,
+    parameters?: Parameters | Unread,
+    headers?: Parameters | Unread,
     readonly password?: string,
   ) {
     this.#parameters = parameters;
@@ -37,12 +41,18 @@ export class SipUri {
 
   /** URI parameters: names lower-case, values with escapes resolved (they are escaped again on output). */
   get parameters(): Parameters {
-    return (this.#parameters ??= new Map<string, string | null>());
+    if (typeof this.#parameters === "object") return this.#parameters;
+    return (this.#parameters = readPairs(this.#parameters ?? "", ";"));
   }
 
   /** Headers behind `?`: names lower-case, values with escapes resolved. Never hold CR, LF or NUL. */
   get headers(): Parameters {
-    return (this.#headers ??= new Map<string, string | null>());
+    if (typeof this.#headers === "object") return this.#headers;
+    return (this.#headers = readPairs(this.#headers ?? "", "&"));
+  }
+
+  get hasHeaders(): boolean {
+    return this.#headers !== undefined && this.headers.size > 0;
   }
 
   /** The user part with %-escapes decoded, or "" when absent. */
@@ -52,12 +62,13 @@ export class SipUri {
 
   /** `transport` parameter, lower-case. */
   get transport(): string | undefined {
-    return this.#parameters?.get("transport")?.toLowerCase();
+    if (this.#parameters === undefined) return undefined;
+    return this.parameters.get("transport")?.toLowerCase();
   }
 
   /** True for a loose router (`lr`). */
   get isLooseRouter(): boolean {
-    return this.#parameters?.has("lr") === true;
+    return this.#parameters !== undefined && this.parameters.has("lr");
   }
 
   /** A copy with some parts replaced. A key given as undefined removes user or port. */
@@ -67,8 +78,8 @@ export class SipUri {
       "user" in change ? change.user : this.user,
       change.host ?? this.host,
       "port" in change ? change.port : this.port,
-      change.parameters ?? (this.#parameters && new Map(this.#parameters)),
-      change.headers ?? (this.#headers && new Map(this.#headers)),
+      change.parameters ?? copyOf(this.#parameters),
+      change.headers ?? copyOf(this.#headers),
       this.password,
     );
   }
@@ -80,10 +91,12 @@ export class SipUri {
     }
     text += this.host;
     if (this.port !== undefined) text += `:${this.port}`;
-    if (this.#parameters !== undefined) {
+    if (typeof this.#parameters === "string") text += `;${this.#parameters}`;
+    else if (this.#parameters !== undefined) {
       for (const [name, value] of this.#parameters) text += `;${pair(name, value, URI_PARAMETER)}`;
     }
-    if (this.#headers !== undefined) {
+    if (typeof this.#headers === "string") text += `?${this.#headers}`;
+    else if (this.#headers !== undefined) {
       let separator = "?";
       for (const [name, value] of this.#headers) {
         text += separator + pair(headerName(name).display, value ?? "", STRICT_HEADER);
@@ -92,6 +105,10 @@ export class SipUri {
     }
     return text;
   }
+}
+
+function copyOf(pairs: Parameters | Unread | undefined): Parameters | Unread | undefined {
+  return typeof pairs === "object" ? new Map(pairs) : pairs;
 }
 
 export class TelUri {
@@ -127,48 +144,44 @@ const STRICT_HEADER = HOST;
 
 /** @returns undefined when the text is no URI. Never throws. */
 export function parseUri(text: string): Uri | undefined {
-  const colon = text.indexOf(":");
-  if (colon < 1) return undefined;
-  const scheme = text.slice(0, colon).toLowerCase();
-  if (scheme === "sip" || scheme === "sips") return parseSipUri(scheme, text, colon + 1);
-  if (scheme === "tel") return parseTelUri(text, colon + 1);
-  return parseOtherUri(scheme, text, colon + 1);
+  return parseUriWithin(text, 0, text.length);
 }
 
-function parseSipUri(scheme: "sip" | "sips", text: string, start: number): SipUri | undefined {
-  const at = text.indexOf("@", start);
-  let user: string | undefined;
-  let password: string | undefined;
-  let position = start;
-  if (at >= 0) {
-    const colon = text.indexOf(":", start);
-    const userEnd = colon >= 0 && colon < at ? colon : at;
-    if (userEnd === start || !isRun(text, start, userEnd, USER)) return undefined;
-    user = text.slice(start, userEnd);
-    if (userEnd < at) {
-      if (!isRun(text, userEnd + 1, at, USER)) return undefined;
-      password = text.slice(userEnd + 1, at);
-    }
-    position = at + 1;
-  }
-  const hostPort = parseHostPort(text, position);
-  if (hostPort === undefined) return undefined;
-  if (hostPort.end === text.length) {
-    return new SipUri(scheme, user, hostPort.host, hostPort.port, undefined, undefined, password);
-  }
-  const question = text.indexOf("?", hostPort.end);
-  const parametersEnd = question < 0 ? text.length : question;
-  let parameters: Parameters | undefined;
-  if (parametersEnd > hostPort.end) {
-    parameters = new Map();
-    if (!readParameters(text, hostPort.end, parametersEnd, parameters)) return undefined;
-  }
-  let headers: Parameters | undefined;
-  if (question >= 0) {
-    headers = new Map();
-    if (!readHeaders(text, question + 1, headers)) return undefined;
-  }
-  return new SipUri(scheme, user, hostPort.host, hostPort.port, parameters, headers, password);
+/** As `parseUri`, for a URI inside a longer text, which need not be cut out. */
+export function parseUriWithin(text: string, start: number, end: number): Uri | undefined {
+  if (text.startsWith("sip:", start)) return parseSipUri("sip", text, start + 4, end);
+  const colon = text.indexOf(":", start);
+  if (colon <= start || colon >= end) return undefined;
+  const scheme = text.slice(start, colon).toLowerCase();
+  if (scheme === "sip" || scheme === "sips") return parseSipUri(scheme, text, colon + 1, end);
+  const whole = text.slice(start, end);
+  if (scheme === "tel") return parseTelUri(whole, 4);
+  return parseOtherUri(scheme, whole, colon + 1 - start);
+}
+
+const scanner = new SipUriScanner();
+
+function parseSipUri(
+  scheme: "sip" | "sips",
+  text: string,
+  start: number,
+  end: number,
+): SipUri | undefined {
+  const parts = scanner;
+  if (!parts.scan(text, start, end)) return undefined;
+  const user = parts.userEnd < 0 ? undefined : text.slice(start, parts.userEnd);
+  const password =
+    parts.passwordEnd < 0 ? undefined : text.slice(parts.userEnd + 1, parts.passwordEnd);
+  const { parametersEnd, hostPortEnd } = parts;
+  return new SipUri(
+    scheme,
+    user,
+    hostOf(text, parts.hostStart, parts.hostEnd),
+    parts.port === 0 ? undefined : parts.port,
+    parametersEnd > hostPortEnd ? text.slice(hostPortEnd + 1, parametersEnd) : undefined,
+    parametersEnd < end ? text.slice(parametersEnd + 1, end) : undefined,
+    password,
+  );
 }
 
 function parseTelUri(text: string, start: number): TelUri | undefined {
@@ -179,9 +192,8 @@ function parseTelUri(text: string, start: number): TelUri | undefined {
   for (let i = from; i < numberEnd; i++) {
     if (!isOf(text.charCodeAt(i), TELEPHONE)) return undefined;
   }
-  const parameters: Parameters = new Map();
-  if (!readParameters(text, numberEnd, text.length, parameters)) return undefined;
-  return new TelUri(text.slice(start, numberEnd), parameters);
+  if (scanUriParameters(text, numberEnd, text.length) !== text.length) return undefined;
+  return new TelUri(text.slice(start, numberEnd), readPairs(text.slice(numberEnd + 1), ";"));
 }
 
 /** absoluteURI: a scheme and anything without spaces, quotes, brackets and control characters. */
@@ -201,50 +213,21 @@ function parseOtherUri(scheme: string, text: string, start: number): OtherUri | 
   return new OtherUri(scheme, text);
 }
 
-/** `;name=value` from `position` to `end`. @returns false when malformed. */
-function readParameters(text: string, position: number, end: number, into: Parameters): boolean {
-  let i = position;
-  while (i < end) {
-    if (text.charCodeAt(i) !== SEMICOLON) return false;
-    const semicolon = text.indexOf(";", i + 1);
-    const next = semicolon < 0 || semicolon > end ? end : semicolon;
-    if (!readPair(text, i + 1, next, URI_PARAMETER, into)) return false;
-    i = next;
+/** A checked `name=value` list as a map; the first of several with one name wins. */
+function readPairs(text: string, separator: string): Parameters {
+  const pairs: Parameters = new Map();
+  let i = 0;
+  while (i < text.length) {
+    let end = text.indexOf(separator, i);
+    if (end < 0) end = text.length;
+    const equals = text.indexOf("=", i);
+    const nameEnd = equals < 0 || equals > end ? end : equals;
+    const name = decodeSafely(text.slice(i, nameEnd)).toLowerCase();
+    const value = nameEnd < end ? decodeSafely(text.slice(nameEnd + 1, end)) : null;
+    if (!pairs.has(name)) pairs.set(name, value);
+    i = end + 1;
   }
-  return true;
-}
-
-/** `name=value&name=value` to the end of the text. @returns false when malformed. */
-function readHeaders(text: string, position: number, into: Parameters): boolean {
-  let i = position;
-  for (;;) {
-    const ampersand = text.indexOf("&", i);
-    const end = ampersand < 0 ? text.length : ampersand;
-    if (!readPair(text, i, end, URI_HEADER, into)) return false;
-    if (ampersand < 0) return true;
-    i = ampersand + 1;
-  }
-}
-
-/** One `name[=value]`; the first of several with one name wins. */
-function readPair(
-  text: string,
-  start: number,
-  end: number,
-  classes: number,
-  into: Parameters,
-): boolean {
-  const equals = text.indexOf("=", start);
-  const nameEnd = equals < 0 || equals > end ? end : equals;
-  if (nameEnd === start || !isRun(text, start, nameEnd, classes)) return false;
-  const name = decodeSafely(text.slice(start, nameEnd)).toLowerCase();
-  let value: string | null = null;
-  if (nameEnd < end) {
-    if (!isRun(text, nameEnd + 1, end, classes)) return false;
-    value = decodeSafely(text.slice(nameEnd + 1, end));
-  }
-  if (!into.has(name)) into.set(name, value);
-  return true;
+  return pairs;
 }
 
 /** Escapes resolved, unless that would bring forth a line break or NUL: then the text stays as it is. */
@@ -252,17 +235,6 @@ function decodeSafely(text: string): string {
   if (!text.includes("%")) return text;
   const decoded = decodeEscapes(text);
   return hasForbiddenCharacters(decoded) ? text : decoded;
-}
-
-/** True when all characters are of the class, well-formed escapes, or not ASCII (met in the field). */
-function isRun(text: string, start: number, end: number, classes: number): boolean {
-  for (let i = start; i < end; i++) {
-    const code = text.charCodeAt(i);
-    if (code >= 128 || isOf(code, classes)) continue;
-    if (!isEscape(text, i) || i + 2 >= end) return false;
-    i += 2;
-  }
-  return true;
 }
 
 function pair(name: string, value: string | null, classes: number): string {

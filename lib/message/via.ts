@@ -1,19 +1,29 @@
 /** Via (RFC 3261 §20.42, RFC 3581). */
 import { COLON, isToken, SLASH, skipDigits, skipToken, skipWhitespace } from "./grammar.js";
-import { normalizeHost, parsePort, skipHost } from "./host.js";
-import { formatParameters, scanParameters, type Parameters } from "./params.js";
+import { hostOf, parsePort, skipHost } from "./host.js";
+import { formatParameters, readParameters, scanParameters, type Parameters } from "./params.js";
 
 export class Via {
+  /** A text was checked and becomes a map when somebody asks for it. */
+  #parameters: Parameters | string | undefined;
+
   constructor(
     /** Upper-case: UDP, TCP, TLS, WS, WSS … */
     readonly protocol: string,
     /** Lower-case; IPv6 in brackets. */
     readonly host: string,
     readonly port: number | undefined,
-    readonly parameters: Parameters,
+    parameters: Parameters | string | undefined,
     /** Protocol name and version; other versions than 2.0 occur in requests that get 505. */
     readonly version: string = "SIP/2.0",
-  ) {}
+  ) {
+    this.#parameters = parameters;
+  }
+
+  get parameters(): Parameters {
+    if (typeof this.#parameters === "object") return this.#parameters;
+    return (this.#parameters = readParameters(this.#parameters));
+  }
 
   get branch(): string | undefined {
     return this.parameters.get("branch") ?? undefined;
@@ -47,10 +57,11 @@ export function parseVias(text: string): Via[] | undefined {
       port = parsePort(text.slice(portStart, end));
       if (port === undefined) return undefined;
     }
-    const parameters: Parameters = new Map();
-    end = scanParameters(text, end, parameters);
+    const start = end;
+    end = scanParameters(text, start);
     if (end < 0) return undefined;
-    const host = normalizeHost(text.slice(hostStart, hostEnd));
+    const host = hostOf(text, hostStart, hostEnd);
+    const parameters = text.slice(start, end);
     vias.push(new Via(protocol.transport, host, port, parameters, protocol.version));
     if (end === text.length) return vias;
     position = end + 1;
