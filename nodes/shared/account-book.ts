@@ -1,0 +1,154 @@
+/**
+ * The accounts of one stack. A deploy closes and remakes every `sip-account` node; an account whose settings are
+ * the same afterwards keeps its registration, a changed one is un-registered and registered anew.
+ */
+import { createHash } from "node:crypto";
+import {
+  type AccountOptions,
+  errorText,
+  type Logger,
+  parseUri,
+  type RegistrationStatus,
+  type StackEvent,
+} from "../../lib/index.js";
+import type { UserAgentPort } from "./environment.js";
+
+export interface AccountSettings {
+  readonly options: AccountOptions;
+}
+
+export interface AccountEntry {
+  readonly options: AccountOptions;
+  readonly fingerprint: string;
+  /** A node for it exists. */
+  claimed: boolean;
+  /** The user agent does not take it: why, in words. */
+  problem: string | undefined;
+  /** From the last stack event, for the words of a failure. */
+  lastFailure: StackEvent | undefined;
+}
+
+export class AccountBook {
+  readonly #entries = new Map<string, AccountEntry>();
+  /** Removals under way, per account; a new registration waits for them. */
+  readonly #leaving = new Map<string, Promise<void>>();
+  #userAgent: UserAgentPort | undefined;
+
+  constructor(
+    private readonly logger: Logger,
+    private readonly onStatus: () => void,
+  ) {}
+
+  entry(id: string): AccountEntry | undefined {
+    return this.#entries.get(id);
+  }
+
+  entries(): IterableIterator<AccountEntry> {
+    return this.#entries.values();
+  }
+
+  registration(id: string): RegistrationStatus | undefined {
+    return this.#userAgent?.accounts.get(id)?.registration;
+  }
+
+  /** User part of an account's address-of-record. */
+  userOf(id: string | undefined): string | undefined {
+    const uri = id === undefined ? undefined : this.#entries.get(id)?.options.uri;
+    const parsed = uri === undefined ? undefined : parseUri(uri);
+    return parsed !== undefined && "decodedUser" in parsed ? parsed.decodedUser : undefined;
+  }
+
+  /** A `sip-account` node exists with these settings. */
+  claim({ options }: AccountSettings): AccountEntry {
+    // A hash, because the password goes into it.
+    const fingerprint = createHash("sha256").update(JSON.stringify(options)).digest("hex");
+    const existing = this.#entries.get(options.id);
+    if (existing?.fingerprint === fingerprint) {
+      existing.claimed = true;
+      return existing;
+    }
+    if (existing !== undefined) void this.#leave(existing);
+    const entry: AccountEntry = {
+      options,
+      fingerprint,
+      claimed: true,
+      problem: undefined,
+      lastFailure: undefined,
+    };
+    this.#entries.set(options.id, entry);
+    this.#enter(entry);
+    return entry;
+  }
+
+  /** Its node was closed; a deploy may bring it back. */
+  release(id: string): void {
+    const entry = this.#entries.get(id);
+    if (entry !== undefined) entry.claimed = false;
+  }
+
+  /** Its node was deleted or disabled. Resolves when it is un-registered (bounded). */
+  remove(id: string): Promise<void> {
+    const entry = this.#entries.get(id);
+    if (entry === undefined) return Promise.resolve();
+    this.#entries.delete(id);
+    return this.#leave(entry);
+  }
+
+  removeUnclaimed(): void {
+    for (const entry of [...this.#entries.values()]) {
+      if (!entry.claimed) void this.remove(entry.options.id);
+    }
+  }
+
+  observe(event: StackEvent): void {
+    const entry = event.accountId === undefined ? undefined : this.#entries.get(event.accountId);
+    if (entry === undefined) return;
+    if (event.name === "registration-failed") entry.lastFailure = event;
+    else if (event.name === "registered") entry.lastFailure = undefined;
+  }
+
+  attach(userAgent: UserAgentPort): void {
+    this.#userAgent = userAgent;
+    for (const entry of this.#entries.values()) this.#enter(entry);
+  }
+
+  detach(): void {
+    this.#userAgent = undefined;
+  }
+
+  #enter(entry: AccountEntry): void {
+    const { id } = entry.options;
+    const leaving = this.#leaving.get(id);
+    if (leaving !== undefined) {
+      void leaving.then(() => {
+        if (this.#entries.get(id) === entry) this.#enter(entry);
+      });
+      return;
+    }
+    const userAgent = this.#userAgent;
+    if (userAgent === undefined || userAgent.accounts.has(id)) return;
+    try {
+      userAgent.addAccount(entry.options);
+      entry.problem = undefined;
+    } catch (error) {
+      entry.problem = errorText(error);
+      this.logger.error(`Account ${entry.options.uri}: ${entry.problem}`);
+    }
+    this.onStatus();
+  }
+
+  #leave(entry: AccountEntry): Promise<void> {
+    const { id } = entry.options;
+    const userAgent = this.#userAgent;
+    if (userAgent?.accounts.has(id) !== true) return Promise.resolve();
+    const left = userAgent
+      .removeAccount(id)
+      .catch((error: unknown) => this.logger.warn(errorText(error)))
+      .then(() => {
+        this.#leaving.delete(id);
+        this.onStatus();
+      });
+    this.#leaving.set(id, left);
+    return left;
+  }
+}

@@ -1,0 +1,63 @@
+/** Admin endpoints of contract §8: what stacks and sessions there are, and hanging up. */
+import type { NodeAPI } from "node-red";
+import { errorText } from "../../lib/index.js";
+import { callsOfStack, findCall } from "./call.js";
+import type { Engine } from "./engine.js";
+import { allEngines } from "./engines.js";
+
+const registered = new WeakSet<object>();
+
+/** Routes cannot be taken away again, so they are made once and look for the stacks when they are asked. */
+export function registerAdmin(RED: NodeAPI): void {
+  const { httpAdmin } = RED;
+  // Absent when the runtime is embedded without an editor.
+  if ((httpAdmin as unknown) === undefined || registered.has(httpAdmin)) return;
+  registered.add(httpAdmin);
+  const read = RED.auth.needsPermission("sip.read");
+  const write = RED.auth.needsPermission("sip.write");
+
+  httpAdmin.get("/sip/stacks", read, (_request, response) => {
+    response.json([...allEngines()].map(describeStack));
+  });
+  httpAdmin.get("/sip/sessions", read, (_request, response) => {
+    response.json([...allEngines()].flatMap(describeSessions));
+  });
+  httpAdmin.delete("/sip/sessions/:id", write, (request, response) => {
+    const call = findCall(String(request.params["id"]));
+    if (call === undefined) {
+      response.sendStatus(404);
+      return;
+    }
+    call.session.end().then(
+      () => response.sendStatus(204),
+      (error: unknown) => response.status(409).json({ message: errorText(error) }),
+    );
+  });
+}
+
+function describeStack(engine: Engine): Record<string, unknown> {
+  const { userAgent } = engine;
+  const isUp = engine.state === "running" && userAgent !== undefined;
+  return {
+    id: engine.stackId,
+    name: engine.settings.name,
+    state: engine.state,
+    problem: engine.problem,
+    transports: isUp ? userAgent.bound : [],
+    accounts: [...engine.accounts.entries()].map((entry) => ({
+      id: entry.options.id,
+      uri: entry.options.uri,
+      problem: entry.problem,
+      registration: engine.accounts.registration(entry.options.id),
+    })),
+    counters: isUp ? userAgent.counters() : {},
+  };
+}
+
+function describeSessions(engine: Engine): Record<string, unknown>[] {
+  return callsOfStack(engine.stackId).map((call) => ({
+    ...call.session.snapshot(),
+    stack: engine.stackId,
+    node: call.owner?.nodeId,
+  }));
+}

@@ -1,0 +1,195 @@
+/**
+ * What the nodes know about one session besides the session itself: who brought it, who waits for its end, its
+ * digits and its sounds. Lives in the stack, not in a node, and therefore through a deploy.
+ */
+import type { Playback, Session, SessionEvent, Timer } from "../../lib/index.js";
+import { DigitBuffer } from "./digits.js";
+import type { Delivery } from "./dispatcher.js";
+import { environment } from "./environment.js";
+import { sessionFields } from "./event-fields.js";
+import { misuse } from "./errors.js";
+import { ownedCalls } from "./owned-calls.js";
+import { isSafeKey, jsonCopy, type SipFields } from "./sip-fields.js";
+
+const LONGEST_DATA = 16_384;
+
+/** The node that brought the call (`sip-incoming`, `sip-invite`). */
+export interface Owner {
+  readonly nodeId: string;
+  /** The message that this event is worth to the owner. Called once per event, in order. */
+  deliver(event: SessionEvent): Delivery | undefined;
+}
+
+/** A sound that a node plays in the session. */
+export interface ActivePlayback {
+  readonly nodeId: string;
+  /** A digit stops it. */
+  readonly bargeIn: boolean;
+  readonly playback: Playback;
+  /** Set when a digit stopped it. */
+  stoppedByDigit: boolean;
+}
+
+/** Whoever takes the digits now; one at a time. */
+export interface DigitTaker {
+  digit(digit: string): void;
+}
+
+export class Call {
+  readonly id: string;
+  readonly digits = new DigitBuffer();
+  readonly playbacks = new Set<ActivePlayback>();
+  /** Waiting nodes that the end of the session releases. */
+  readonly closers = new Set<(event: SessionEvent) => void>();
+  /** Called at the end: attempts that end with this session (`linked`). */
+  readonly dependants = new Set<() => void>();
+  /** Called when the stack stopped without closing the session. */
+  onAbandoned: (() => void) | undefined;
+  collector: DigitTaker | undefined;
+  /** Ends the call when it is not answered in time. */
+  answerDeadline: Timer | undefined;
+  answered = false;
+  /** Closed: exactly one `ended` or `failed` was seen. */
+  over = false;
+  #owner: Owner | undefined;
+  #phaseSince = environment().clock.now();
+
+  constructor(
+    readonly session: Session,
+    readonly stackId: string,
+  ) {
+    this.id = session.id;
+  }
+
+  get owner(): Owner | undefined {
+    return this.#owner;
+  }
+
+  setOwner(owner: Owner): void {
+    this.#owner = owner;
+    ownedCalls.add(owner.nodeId, this);
+  }
+
+  /** Whole seconds since it began to ring or was answered. */
+  get secondsInPhase(): number {
+    return Math.floor((environment().clock.now() - this.#phaseSince) / 1000);
+  }
+
+  /** Follows the session; called for every event, in order, before anything is delivered. */
+  observe(event: SessionEvent): void {
+    switch (event.name) {
+      case "answered":
+        this.answered = true;
+        this.#phaseSince = environment().clock.now();
+        this.answerDeadline?.cancel();
+        break;
+      case "dtmf":
+        if (event.digit !== undefined) this.#digit(event.digit.digit);
+        break;
+      case "ended":
+      case "failed":
+        this.#close(event);
+        break;
+      default:
+        break;
+    }
+    if (this.#owner !== undefined) ownedCalls.changed(this.#owner.nodeId);
+  }
+
+  /** This session's fields now, for a message about `event`. */
+  fields(event: string, more: Partial<SipFields> = {}): SipFields {
+    const own = sessionFields(this.stackId, this.session, this.session.snapshot());
+    return { ...own, ...more, event };
+  }
+
+  /**
+   * Merges a message's data, key by key (contract §3.3). @throws InvalidArgumentError `bad-data` when the result
+   * is larger than 16 KiB or no JSON; then nothing has changed.
+   */
+  mergeData(data: Record<string, unknown>): void {
+    const merged: Record<string, unknown> = { ...this.session.data };
+    for (const [key, value] of Object.entries(data)) {
+      if (!isSafeKey(key)) continue;
+      if (value === null) delete merged[key];
+      else merged[key] = value;
+    }
+    this.session.data = checkedData(merged);
+  }
+
+  /** The stack stopped without closing it: frees what it holds. */
+  abandon(): void {
+    if (this.over) return;
+    this.over = true;
+    calls.delete(this.id);
+    this.answerDeadline?.cancel();
+    this.onAbandoned?.();
+    this.#free();
+  }
+
+  #free(): void {
+    this.closers.clear();
+    this.dependants.clear();
+    this.playbacks.clear();
+    this.collector = undefined;
+    if (this.#owner !== undefined) ownedCalls.remove(this.#owner.nodeId, this);
+  }
+
+  #digit(digit: string): void {
+    for (const active of this.playbacks) {
+      if (!active.bargeIn) continue;
+      active.stoppedByDigit = true;
+      active.playback.stop();
+    }
+    if (this.collector !== undefined) this.collector.digit(digit);
+    else if (this.answered) this.digits.add(digit);
+  }
+
+  #close(event: SessionEvent): void {
+    this.over = true;
+    calls.delete(this.id);
+    this.answerDeadline?.cancel();
+    for (const release of [...this.closers]) release(event);
+    for (const cancel of [...this.dependants]) cancel();
+    this.#free();
+  }
+}
+
+/** A copy that is JSON and small enough. @throws InvalidArgumentError `bad-data`. */
+export function checkedData(data: Record<string, unknown>): Record<string, unknown> {
+  let copy: unknown;
+  try {
+    copy = jsonCopy(data);
+  } catch (error) {
+    throw misuse("bad-data", `msg.sip.data is no JSON (${String(error)})`);
+  }
+  if (Buffer.byteLength(JSON.stringify(copy)) > LONGEST_DATA) {
+    throw misuse("bad-data", "msg.sip.data would be larger than 16 KiB");
+  }
+  return copy as Record<string, unknown>;
+}
+
+const calls = new Map<string, Call>();
+
+/** The live call of a handle, whatever stack it is on. */
+export function findCall(handle: string): Call | undefined {
+  return calls.get(handle);
+}
+
+/** The call of a session, made on its first appearance. */
+export function callOf(session: Session, stackId: string): Call {
+  let call = calls.get(session.id);
+  if (call === undefined) {
+    call = new Call(session, stackId);
+    calls.set(session.id, call);
+  }
+  return call;
+}
+
+/** Forgets a session that nobody took. */
+export function forgetCall(call: Call): void {
+  calls.delete(call.id);
+}
+
+export function callsOfStack(stackId: string): Call[] {
+  return [...calls.values()].filter((call) => call.stackId === stackId);
+}

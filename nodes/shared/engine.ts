@@ -1,0 +1,251 @@
+/**
+ * One running SIP stack: the user agent of a `sip-stack` node with its accounts and calls. It belongs to no node
+ * instance, so that it lives through deploys (engines.ts decides which engine a new instance gets).
+ */
+import { errorText, type Logger, type Session, type SipRequest } from "../../lib/index.js";
+import { type AccountEntry, AccountBook, type AccountSettings } from "./account-book.js";
+import { type Call, callOf, callsOfStack, forgetCall } from "./call.js";
+import { deploys } from "./deploys.js";
+import { type Delivery, dispatcher } from "./dispatcher.js";
+import { environment, type UserAgentPort } from "./environment.js";
+import { misuse } from "./errors.js";
+import { requestPolicy, watchSession, watchStack } from "./event-nodes.js";
+import { takeIncoming } from "./incoming-calls.js";
+import { liveNode } from "./live-nodes.js";
+import type { StackSettings } from "./stack-settings.js";
+
+export type EngineState = "starting" | "running" | "failed" | "stopped";
+
+/** A port that was busy may be free soon. */
+const RETRY_MS = 15_000;
+const GRACE_MS = 2500;
+/** Stopping never takes longer, whatever the user agent does (contract §2: 3 s). */
+const LONGEST_STOP_MS = 2900;
+
+export class Engine {
+  readonly accounts: AccountBook;
+  #state: EngineState = "starting";
+  #problem: string | undefined;
+  #userAgent: UserAgentPort | undefined;
+  #retry: NodeJS.Timeout | undefined;
+  #stopped: Promise<void> | undefined;
+  readonly #waiting = new Set<() => void>();
+  /** Calls that came while flows were being replaced; they get their node when that is over. */
+  readonly #unrouted = new Map<Call, SipRequest>();
+  #connections: (() => void)[] = [];
+
+  constructor(
+    readonly stackId: string,
+    readonly settings: StackSettings,
+    private readonly logger: Logger,
+    /** Tells the users of this stack that its state or an account's has changed. */
+    private readonly onStatus: () => void,
+    /** The engine whose ports must be free first. */
+    after: Promise<void> | undefined,
+  ) {
+    this.accounts = new AccountBook(logger, onStatus);
+    if (!settings.usesTls && after === undefined) this.#createQuietly();
+    setImmediate(() => void this.#start(after));
+  }
+
+  get state(): EngineState {
+    return this.#state;
+  }
+
+  /** Why it is `failed`, in words. */
+  get problem(): string | undefined {
+    return this.#problem;
+  }
+
+  /** Undefined until its settings were read. */
+  get userAgent(): UserAgentPort | undefined {
+    return this.#userAgent;
+  }
+
+  /** Resolves when the stack can be used. @throws InvalidStateError-like `stack-failed` that says why not. */
+  async ready(): Promise<UserAgentPort> {
+    while (this.#state === "starting") {
+      await new Promise<void>((resolve) => this.#waiting.add(resolve));
+    }
+    if (this.#state === "running" && this.#userAgent !== undefined) return this.#userAgent;
+    throw misuse("stack-failed", this.#problem ?? "the stack is stopped");
+  }
+
+  /** Ends every call and registration properly and frees all sockets. At most 3 s. Idempotent. */
+  stop(): Promise<void> {
+    return (this.#stopped ??= this.#stop());
+  }
+
+  /** After a deploy: calls whose owner is gone end, held calls find their node, unused accounts leave. */
+  reconcile(): void {
+    if (this.#stopped !== undefined) return;
+    for (const call of callsOfStack(this.stackId)) {
+      if (call.owner === undefined || liveNode(call.owner.nodeId) !== undefined) continue;
+      this.#attempt(call.session.end({ cause: "shutdown" }));
+    }
+    for (const [call, invite] of this.#unrouted) {
+      this.#unrouted.delete(call);
+      if (call.over || this.#route(call, invite)) continue;
+      this.#attempt(call.session.reject({ statusCode: this.settings.unhandledStatus }));
+    }
+    this.accounts.removeUnclaimed();
+  }
+
+  claimAccount(settings: AccountSettings): AccountEntry {
+    return this.accounts.claim(settings);
+  }
+
+  async #start(after: Promise<void> | undefined): Promise<void> {
+    await after;
+    if (this.settings.usesTls) await flowsComplete();
+    if (this.#stopped !== undefined) return;
+    let userAgent = this.#userAgent;
+    try {
+      userAgent ??= this.#create();
+      await userAgent.start();
+      if (this.#stopped !== undefined) return;
+      this.#problem = undefined;
+      this.#setState("running");
+    } catch (error) {
+      if (this.#stopped === undefined) await this.#failed(error, userAgent);
+    }
+  }
+
+  /** Early, so that other nodes find `userAgent`; a wrong setting is reported by the start. */
+  #createQuietly(): void {
+    try {
+      this.#create();
+    } catch (error) {
+      this.logger.debug(errorText(error));
+    }
+  }
+
+  #create(): UserAgentPort {
+    const userAgent = environment().createUserAgent(this.settings.options(this.logger));
+    userAgent.requestPolicy = requestPolicy(this.stackId);
+    userAgent.onIncomingCall = (session, invite) => this.#onIncomingCall(session, invite);
+    this.#connections = [
+      userAgent.on("sessionEvent", (session, event) => {
+        const call = callOf(session, this.stackId);
+        // The slot first: what `observe` settles leaves with this event.
+        dispatcher.event(call.id, event.name, () => {
+          const owner: Delivery | undefined = call.owner?.deliver(event);
+          const watchers = watchSession(this.stackId, session, event);
+          return owner === undefined ? watchers : [owner, ...watchers];
+        });
+        call.observe(event);
+      }),
+      userAgent.on("stackEvent", (event) => {
+        this.accounts.observe(event);
+        dispatcher.event(undefined, event.name, () => watchStack(this.stackId, event));
+        this.onStatus();
+      }),
+    ];
+    this.#userAgent = userAgent;
+    this.accounts.attach(userAgent);
+    return userAgent;
+  }
+
+  async #failed(error: unknown, userAgent: UserAgentPort | undefined): Promise<void> {
+    const text = errorText(error);
+    this.logger.error(text);
+    this.#problem = text;
+    this.#discard();
+    if (userAgent !== undefined) await quietly(userAgent.stop({ graceMs: 0 }));
+    if (this.#stopped !== undefined) return;
+    dispatcher.event(undefined, "error", () => watchStack(this.stackId, { name: "error", text }));
+    this.#setState("failed");
+    this.#retry = setTimeout(() => {
+      this.#setState("starting");
+      void this.#start(undefined);
+    }, RETRY_MS);
+    this.#retry.unref();
+  }
+
+  #discard(): void {
+    for (const disconnect of this.#connections) disconnect();
+    this.#connections = [];
+    this.accounts.detach();
+    this.#userAgent = undefined;
+  }
+
+  #setState(state: EngineState): void {
+    this.#state = state;
+    if (state !== "starting") {
+      for (const resolve of this.#waiting) resolve();
+      this.#waiting.clear();
+    }
+    this.onStatus();
+  }
+
+  #onIncomingCall(session: Session, invite: SipRequest): boolean {
+    const call = callOf(session, this.stackId);
+    if (deploys.phase === "changing") {
+      this.#unrouted.set(call, invite);
+      return true;
+    }
+    if (this.#route(call, invite)) return true;
+    forgetCall(call);
+    return false;
+  }
+
+  #route(call: Call, invite: SipRequest): boolean {
+    return takeIncoming(call, invite, {
+      stackId: this.stackId,
+      unhandledStatus: this.settings.unhandledStatus,
+      ownUser: this.accounts.userOf(call.session.accountId),
+      logger: this.logger,
+    });
+  }
+
+  /** Starts something that nobody waits for; a failure is logged. */
+  #attempt(action: Promise<unknown>): void {
+    action.catch((error: unknown) => this.logger.warn(errorText(error)));
+  }
+
+  async #stop(): Promise<void> {
+    clearTimeout(this.#retry);
+    const userAgent = this.#userAgent;
+    this.#problem = undefined;
+    this.#setState("stopped");
+    if (userAgent !== undefined) {
+      await within(LONGEST_STOP_MS, quietly(userAgent.stop({ graceMs: GRACE_MS })));
+    }
+    for (const call of callsOfStack(this.stackId)) {
+      // Left over only when the user agent did not end in time.
+      if (userAgent?.sessions.has(call.id) !== false) call.abandon();
+    }
+    this.#unrouted.clear();
+    this.#discard();
+  }
+}
+
+/** Config nodes that this stack refers to may be created after it. */
+function flowsComplete(): Promise<void> {
+  if (deploys.phase === "running") return Promise.resolve();
+  return new Promise((resolve) => {
+    const end = (): void => {
+      unlisten();
+      resolve();
+    };
+    const unlisten = deploys.listen({ started: end, stopped: end });
+  });
+}
+
+/** The promise without its error: used only where the thing is being thrown away anyway. */
+function quietly(promise: Promise<unknown>): Promise<void> {
+  return promise.then(
+    () => undefined,
+    () => undefined,
+  );
+}
+
+function within(limitMs: number, promise: Promise<void>): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, limitMs);
+    void promise.then(() => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}

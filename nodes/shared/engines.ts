@@ -1,0 +1,135 @@
+/**
+ * All engines by the id of their `sip-stack` node. A node that closes in a deploy parks its engine; the next
+ * instance adopts it when the settings are the same, else the old one ends before the new one begins.
+ */
+import { type Logger, printable } from "../../lib/index.js";
+import type { NodeAPI } from "node-red";
+import { deploys } from "./deploys.js";
+import { Engine } from "./engine.js";
+import { liveNodes } from "./live-nodes.js";
+import type { StackSettings } from "./stack-settings.js";
+import { stackStatus } from "./stack-status.js";
+
+/** Longer than Node-RED waits for nodes to close; then nobody comes for the engine. */
+const PARKED_MS = 16_000;
+
+const engines = new Map<string, Engine>();
+const parked = new Map<string, NodeJS.Timeout>();
+/** Engines that are ending, so that a new one on the same ports waits. */
+const ending = new Map<string, Promise<void>>();
+
+deploys.listen({
+  started: () => {
+    for (const id of [...parked.keys()]) void endEngine(id);
+    for (const engine of engines.values()) engine.reconcile();
+  },
+  stopped: () => {
+    for (const id of [...engines.keys()]) void endEngine(id);
+  },
+});
+
+export function findEngine(stackId: string | undefined): Engine | undefined {
+  return stackId === undefined ? undefined : engines.get(stackId);
+}
+
+export function allEngines(): IterableIterator<Engine> {
+  return engines.values();
+}
+
+/** The engine for a new instance of a stack node. */
+export function openEngine(RED: NodeAPI, stackId: string, settings: StackSettings): Engine {
+  const existing = engines.get(stackId);
+  unpark(stackId);
+  if (existing !== undefined) {
+    if (existing.settings.fingerprint === settings.fingerprint) {
+      refreshStatuses(stackId);
+      return existing;
+    }
+    void endEngine(stackId);
+  }
+  const engine = new Engine(
+    stackId,
+    settings,
+    engineLogger(RED, settings.name),
+    () => refreshStatuses(stackId),
+    ending.get(stackId),
+  );
+  engines.set(stackId, engine);
+  return engine;
+}
+
+/** Its node closed, but may come back in a moment. */
+export function parkEngine(stackId: string): void {
+  unpark(stackId);
+  const timer = setTimeout(() => void endEngine(stackId), PARKED_MS);
+  parked.set(stackId, timer.unref());
+}
+
+function unpark(stackId: string): void {
+  clearTimeout(parked.get(stackId));
+  parked.delete(stackId);
+}
+
+/** Ends everything of a stack; resolves when its sockets are free. */
+export function endEngine(stackId: string): Promise<void> {
+  unpark(stackId);
+  const engine = engines.get(stackId);
+  engines.delete(stackId);
+  const before = ending.get(stackId);
+  if (engine === undefined) return before ?? Promise.resolve();
+  const end = Promise.all([before, engine.stop()]).then(() => {
+    if (ending.get(stackId) === end) ending.delete(stackId);
+  });
+  ending.set(stackId, end);
+  return end;
+}
+
+/** All nodes on this stack show what it and its accounts say. */
+export function refreshStatuses(stackId: string): void {
+  for (const live of liveNodes()) {
+    if (live.stackId === stackId) live.showBase();
+  }
+}
+
+/** What a node on this stack and account shows when nothing else happens. */
+export function baseStatus(
+  RED: NodeAPI,
+  stackId: string | undefined,
+  accountId: string | undefined,
+): ReturnType<typeof stackStatus> {
+  return stackStatus(RED, findEngine(stackId), accountId);
+}
+
+/** The runtime's log; it lives longer than a node instance. */
+function engineLogger(RED: NodeAPI, name: string): Logger {
+  const line = (text: string): string => `[sip-stack:${name}] ${printable(text, 1000)}`;
+  return {
+    debug: (text) => RED.log.debug(line(text)),
+    info: (text) => RED.log.info(line(text)),
+    warn: (text) => RED.log.warn(line(text)),
+    error: (text) => RED.log.error(line(text)),
+  };
+}
+
+let signalsInstalled = false;
+
+/**
+ * On SIGTERM and SIGINT Node-RED closes the nodes and exits at once: engines must then end inside `close`.
+ * Installed once, in front of the runtime's own handlers.
+ */
+export function watchSignals(): void {
+  if (signalsInstalled) return;
+  signalsInstalled = true;
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    const onSignal = (): void => {
+      deploys.dying = true;
+      if (process.listenerCount(signal) > 1) return;
+      // Nobody else handles it: end properly, then let the signal do its work.
+      void Promise.all([...engines.keys()].map(endEngine)).then(() => {
+        process.removeListener(signal, onSignal);
+        process.kill(process.pid, signal);
+      });
+    };
+    process.prependListener(signal, onSignal);
+  }
+}

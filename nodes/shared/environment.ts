@@ -1,0 +1,69 @@
+/**
+ * What the nodes take from outside: the user agent and media they create, and time. Tests put fakes behind it
+ * (test/support/fake-user-agent.ts).
+ */
+import {
+  type Clock,
+  EmbeddedMediaHandler,
+  type Logger,
+  type MediaHandler,
+  SystemClock,
+  UserAgent,
+  type UserAgentOptions,
+} from "../../lib/index.js";
+
+/** The part of the user agent that nodes use. */
+export type UserAgentPort = Pick<
+  UserAgent,
+  | "on"
+  | "start"
+  | "stop"
+  | "running"
+  | "bound"
+  | "sessions"
+  | "accounts"
+  | "addAccount"
+  | "removeAccount"
+  | "invite"
+  | "request"
+  | "pendingRequest"
+  | "counters"
+  | "onIncomingCall"
+  | "requestPolicy"
+>;
+
+export interface EmbeddedMediaSettings {
+  readonly address: string | undefined;
+  readonly advertise: string | undefined;
+  readonly portMin: number;
+  readonly portMax: number;
+  readonly codecs: readonly string[];
+  readonly logger: Logger;
+}
+
+export interface Environment {
+  readonly clock: Clock;
+  createUserAgent(options: UserAgentOptions): UserAgentPort;
+  createMediaHandler(settings: EmbeddedMediaSettings): MediaHandler;
+}
+
+const real: Environment = {
+  clock: new SystemClock(),
+  createUserAgent: (options) => new UserAgent(options),
+  createMediaHandler: (settings) => new EmbeddedMediaHandler(settings),
+};
+
+let current: Environment = real;
+
+export function environment(): Environment {
+  return current;
+}
+
+/** For tests. @returns puts back what was there before. */
+export function replaceEnvironment(change: Partial<Environment>): () => void {
+  const before = current;
+  current = { ...current, ...change };
+  return () => {
+    current = before;
+  };
+}

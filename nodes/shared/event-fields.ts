@@ -1,0 +1,178 @@
+/** `msg.sip` and `msg.payload` of session and stack events. Every call builds fresh objects. */
+import type {
+  ActionOutcome,
+  Session,
+  SessionEvent,
+  SessionSnapshot,
+  StackEvent,
+} from "../../lib/index.js";
+import { bodyOf, messageFields, partyFields } from "./message-fields.js";
+import { jsonCopy, type SipFields, withoutUndefined } from "./sip-fields.js";
+
+/** A session's own part of `msg.sip`. */
+export function sessionFields(
+  stackId: string,
+  session: Session,
+  snapshot: SessionSnapshot,
+): Omit<SipFields, "event"> {
+  return {
+    ...withoutUndefined(structuredClone(snapshot)),
+    stack: stackId,
+    data: jsonCopy(session.data),
+  };
+}
+
+/** `msg.sip` of a session event. */
+export function sessionEventFields(
+  stackId: string,
+  session: Session,
+  event: SessionEvent,
+): SipFields {
+  return withoutUndefined({
+    ...sessionFields(stackId, session, event.snapshot),
+    ...(event.message === undefined ? {} : messageFields(event.message)),
+    event: event.name,
+    ...withoutUndefined({
+      statusCode: event.statusCode,
+      reason: event.reason,
+      remoteSdp: event.remoteSdp,
+      localSdp: event.localSdp,
+      request: event.pending?.handle,
+      previousState: event.previousState,
+      target: event.target,
+      retryAfter: event.retryAfter,
+    }),
+    dtmf: event.digit === undefined ? undefined : { ...event.digit },
+    contacts: event.contacts === undefined ? undefined : structuredClone([...event.contacts]),
+  });
+}
+
+/** The natural value of a session event (contract §3, §4.8). */
+export function sessionEventPayload(event: SessionEvent): unknown {
+  const { snapshot } = event;
+  switch (event.name) {
+    case "inviting": {
+      const uris = event.uris ?? snapshot.targets?.map((target) => target.uri) ?? [];
+      return uris.length > 1 ? [...uris] : (uris[0] ?? snapshot.remote.uri);
+    }
+    case "redirecting":
+      return [...(event.uris ?? event.contacts?.map((contact) => contact.uri) ?? [])];
+    case "progress":
+    case "rejected":
+    case "failed":
+    case "refer-progress":
+    case "response":
+      return event.statusCode ?? 0;
+    case "ended":
+    case "cancelled":
+    case "bye":
+      return snapshot.cause ?? event.name;
+    case "state":
+      return snapshot.state;
+    case "hold":
+    case "resume":
+    case "updated":
+      return snapshot.hold;
+    case "refer":
+      return event.referTo ?? "";
+    case "replaced":
+      return snapshot.replacedBy ?? "";
+    case "message":
+    case "info":
+    case "notify":
+      return event.message === undefined ? "" : bodyOf(event.message);
+    case "dtmf":
+      return event.digit?.digit ?? "";
+    case "route":
+      return event.route ?? "";
+    case "media":
+      return structuredClone(snapshot.media ?? []);
+    case "request":
+      return event.message?.kind === "request" ? event.message.method : "";
+    default:
+      return snapshot.remote.uri;
+  }
+}
+
+/** `msg.sip` of an event that belongs to no session. */
+export function stackEventFields(stackId: string, event: StackEvent): SipFields {
+  return withoutUndefined({
+    ...(event.message === undefined
+      ? {}
+      : { ...messageFields(event.message), ...partyFields(event.message) }),
+    event: event.name,
+    stack: stackId,
+    ...withoutUndefined({
+      account: event.accountId,
+      statusCode: event.statusCode,
+      reason: event.reason ?? event.text,
+      cause: event.cause,
+      request: event.pending?.handle,
+      expires: event.expires,
+      retryAfter: event.retryAfter,
+    }),
+    connection:
+      event.connection === undefined
+        ? undefined
+        : withoutUndefined({
+            protocol: event.connection.protocol,
+            address: event.connection.address,
+            port: event.connection.port,
+            reason: event.connection.reason,
+            retryIn: event.connection.retryIn,
+          }),
+  });
+}
+
+/** The natural value of a stack event. */
+export function stackEventPayload(event: StackEvent): unknown {
+  const { message } = event;
+  switch (event.name) {
+    case "registered":
+      return event.expires ?? 0;
+    case "unregistered":
+      return 0;
+    case "registration-failed":
+    case "response":
+      return event.statusCode ?? 0;
+    case "connected":
+    case "disconnected": {
+      const { connection } = event;
+      if (connection === undefined) return "";
+      return `${connection.protocol}:${connection.address}:${connection.port}`;
+    }
+    case "message":
+    case "notify":
+    case "info":
+      return message === undefined ? "" : bodyOf(message);
+    case "subscribe":
+      return message?.headers.get("event") ?? "";
+    case "refer":
+      return message?.headers.get("refer-to") ?? "";
+    case "request":
+      return message?.kind === "request" ? message.method : "";
+    case "options":
+      return message?.from.uri.toString() ?? "";
+    case "subscription-ended":
+      return event.reason ?? "";
+    case "challenge":
+    case "error":
+      return event.text ?? event.reason ?? "";
+    default:
+      return event.reason ?? "";
+  }
+}
+
+/** What the outcome of an action adds to `msg.sip`. */
+export function outcomeFields(outcome: ActionOutcome): Partial<SipFields> {
+  return withoutUndefined({
+    ...(outcome.message === undefined ? {} : messageFields(outcome.message)),
+    ...withoutUndefined({
+      statusCode: outcome.statusCode,
+      reason: outcome.reason,
+      cause: outcome.ok ? undefined : outcome.cause,
+      retryAfter: outcome.ok ? undefined : outcome.retryAfter,
+      subscription: outcome.ok ? outcome.subscription : undefined,
+    }),
+  });
+}

@@ -1,0 +1,79 @@
+/** The `sip-incoming` nodes and the one that a call belongs to (contract §4.5 "Which sip-incoming"). */
+import type { Session, SipRequest } from "../../lib/index.js";
+import { type Pattern, patternMatches, patternRank } from "./patterns.js";
+
+export interface IncomingRule {
+  readonly nodeId: string;
+  readonly stackId: string;
+  readonly accountId: string | undefined;
+  /** The called user. */
+  readonly match: Pattern | undefined;
+  /** The caller: `user` or `user@host`. */
+  readonly from: Pattern | undefined;
+  /** 180 at once. */
+  readonly ring: boolean;
+  /** Milliseconds, 0 = never. */
+  readonly answerTimeout: number;
+}
+
+const rules = new Map<string, IncomingRule>();
+
+export function addIncomingNode(rule: IncomingRule): void {
+  rules.set(rule.nodeId, rule);
+}
+
+export function removeIncomingNode(rule: IncomingRule): void {
+  if (rules.get(rule.nodeId) === rule) rules.delete(rule.nodeId);
+}
+
+/** The most specific rule that fits, or undefined. */
+export function chooseIncoming(
+  stackId: string,
+  session: Session,
+  invite: SipRequest,
+  ownUser: string | undefined,
+): IncomingRule | undefined {
+  const called = calledUser(invite, ownUser);
+  const { remote } = session.snapshot();
+  const callers = [remote.user, `${remote.user}@${remote.host}`];
+  let best: IncomingRule | undefined;
+  for (const rule of rules.values()) {
+    if (rule.stackId !== stackId) continue;
+    if (rule.accountId !== undefined && rule.accountId !== session.accountId) continue;
+    if (!patternMatches(rule.match, [called]) || !patternMatches(rule.from, callers)) continue;
+    if (best === undefined || compareRules(rule, best) < 0) best = rule;
+  }
+  return best;
+}
+
+/**
+ * The user of the Request-URI; of To where the Request-URI is only our registered Contact and To tells which of
+ * the account's numbers was dialled. @param ownUser - user part of the account that the call came to.
+ */
+export function calledUser(invite: SipRequest, ownUser: string | undefined): string {
+  const requestUser = userOf(invite.requestUri);
+  if (ownUser === undefined || requestUser !== ownUser) return requestUser;
+  return userOf(invite.to.uri) || requestUser;
+}
+
+function userOf(uri: SipRequest["requestUri"]): string {
+  if ("decodedUser" in uri) return uri.decodedUser;
+  return "number" in uri ? uri.number : "";
+}
+
+/** Negative when `a` is more specific. */
+export function compareRules(a: IncomingRule, b: IncomingRule): number {
+  const account = Number(b.accountId !== undefined) - Number(a.accountId !== undefined);
+  if (account !== 0) return account;
+  const match = patternRank(a.match) - patternRank(b.match);
+  if (match !== 0) return match;
+  const from = patternRank(a.from) - patternRank(b.from);
+  if (from !== 0) return from;
+  const length = lengthOf(b.match) - lengthOf(a.match) || lengthOf(b.from) - lengthOf(a.from);
+  if (length !== 0) return length;
+  return a.nodeId < b.nodeId ? -1 : 1;
+}
+
+function lengthOf(pattern: Pattern | undefined): number {
+  return pattern?.source.length ?? 0;
+}

@@ -1,0 +1,60 @@
+/** Patterns of a flow's author over short texts of a peer: literal, `*` glob or `/regular expression/`. */
+import { misuse } from "./errors.js";
+
+export type Pattern =
+  | { readonly kind: "literal" | "glob"; readonly source: string }
+  | { readonly kind: "regex"; readonly source: string; readonly regex: RegExp };
+
+/** Longer texts of a peer match nothing: a user part has no reason to be longer. */
+const LONGEST_TEXT = 256;
+const RANK: Readonly<Record<Pattern["kind"], number>> = { literal: 0, glob: 1, regex: 2 };
+
+/** @throws InvalidArgumentError `bad-pattern` for a broken regular expression. */
+export function parsePattern(text: string): Pattern | undefined {
+  if (text === "") return undefined;
+  if (text.length > 2 && text.startsWith("/") && text.endsWith("/")) {
+    try {
+      return { kind: "regex", source: text, regex: new RegExp(`^(?:${text.slice(1, -1)})$`) };
+    } catch (error) {
+      throw misuse("bad-pattern", `${text}: ${String(error)}`);
+    }
+  }
+  return { kind: text.includes("*") ? "glob" : "literal", source: text };
+}
+
+/** literal > glob > regex > none. */
+export function patternRank(pattern: Pattern | undefined): number {
+  return pattern === undefined ? 3 : RANK[pattern.kind];
+}
+
+/** No pattern fits everything; else one of the texts must match as a whole, case included. */
+export function patternMatches(pattern: Pattern | undefined, texts: readonly string[]): boolean {
+  if (pattern === undefined) return true;
+  return texts.some((text) => {
+    if (text.length > LONGEST_TEXT) return false;
+    if (pattern.kind === "regex") return pattern.regex.test(text);
+    return pattern.kind === "literal" ? text === pattern.source : globMatches(pattern.source, text);
+  });
+}
+
+/** `*` stands for any text. One pass with one point to come back to, so no input makes it slow. */
+export function globMatches(glob: string, text: string): boolean {
+  let g = 0;
+  let t = 0;
+  let star = -1;
+  let resume = 0;
+  while (t < text.length) {
+    if (glob[g] === "*") {
+      star = g++;
+      resume = t;
+    } else if (glob[g] === text[t]) {
+      g++;
+      t++;
+    } else if (star >= 0) {
+      g = star + 1;
+      t = ++resume;
+    } else return false;
+  }
+  while (glob[g] === "*") g++;
+  return g === glob.length;
+}

@@ -1,0 +1,273 @@
+/** The properties of a `sip-stack` node → options of the user agent, and the fingerprint that a deploy compares. */
+import { createHash } from "node:crypto";
+import { statSync } from "node:fs";
+import type { Node, NodeAPI } from "node-red";
+import type {
+  Logger,
+  MediaHandler,
+  TlsMaterial,
+  TransportOptions,
+  TransportProtocol,
+  UserAgentOptions,
+} from "../../lib/index.js";
+import { environment } from "./environment.js";
+import { misuse } from "./errors.js";
+import { parseList } from "./properties.js";
+import { expandEnvironment, type NodeConfig } from "./property-values.js";
+import { isRecord } from "./sip-fields.js";
+
+const PROTOCOLS: ReadonlySet<string> = new Set(["udp", "tcp", "tls", "ws", "wss"]);
+const DEFAULT_TRANSPORTS = [{ protocol: "udp", address: "0.0.0.0", port: 5060 }];
+const DEFAULT_CODECS = ["opus", "G722", "PCMU", "PCMA"];
+/** Properties that change nothing in the running stack. */
+const NOT_SETTINGS: ReadonlySet<string> = new Set([
+  "id",
+  "type",
+  "z",
+  "name",
+  "x",
+  "y",
+  "wires",
+  "_users",
+]);
+
+export interface StackSettings {
+  /** Two equal fingerprints = the running stack can stay. */
+  readonly fingerprint: string;
+  readonly name: string;
+  readonly redeploy: "keep" | "hangup";
+  readonly unhandledStatus: number;
+  /** Key material comes from other config nodes, which may be created after this one. */
+  readonly usesTls: boolean;
+  /** @throws InvalidArgumentError `bad-stack` that names the wrong setting. */
+  options(logger: Logger): UserAgentOptions;
+}
+
+interface TlsNode {
+  addTLSOptions(options: Record<string, unknown>): Record<string, unknown>;
+}
+
+class SettingsReader {
+  constructor(
+    private readonly RED: NodeAPI,
+    private readonly node: Node,
+    private readonly config: NodeConfig,
+  ) {}
+
+  raw(name: string): unknown {
+    const value = this.config[name];
+    return typeof value === "string" ? expandEnvironment(this.RED, this.node, value).trim() : value;
+  }
+
+  text(name: string): string | undefined {
+    const value = this.raw(name);
+    if (value === undefined || value === null || value === "") return undefined;
+    if (typeof value !== "string") throw misuse("bad-stack", `${name} must be a text`);
+    return value;
+  }
+
+  number(name: string, fallback: number, highest = Number.MAX_SAFE_INTEGER): number {
+    const value = this.raw(name);
+    if (value === undefined || value === null || value === "") return fallback;
+    const number = wholeNumber(value);
+    if (number === undefined || number > highest) {
+      throw misuse("bad-stack", `${name} must be a whole number up to ${highest}`);
+    }
+    return number;
+  }
+
+  flag(name: string): boolean {
+    const value = this.raw(name);
+    return value === true || value === "true";
+  }
+
+  list(name: string): string[] | undefined {
+    const value = this.raw(name);
+    if (value === undefined || value === null || value === "") return undefined;
+    const entries = parseList(value, name).map((entry) =>
+      expandEnvironment(this.RED, this.node, entry),
+    );
+    return entries.length === 0 ? undefined : entries;
+  }
+
+  transports(): TransportOptions[] {
+    let value = this.raw("transports");
+    if (typeof value === "string" && value !== "") {
+      try {
+        value = JSON.parse(value) as unknown;
+      } catch {
+        throw misuse("bad-stack", "transports is no valid JSON");
+      }
+    }
+    const entries: unknown[] =
+      Array.isArray(value) && value.length > 0 ? (value as unknown[]) : DEFAULT_TRANSPORTS;
+    return entries.map((entry, index) => this.#transport(entry, index + 1));
+  }
+
+  #transport(entry: unknown, number: number): TransportOptions {
+    if (!isRecord(entry)) throw misuse("bad-stack", `transport ${number} is no object`);
+    const text = (name: string): string => {
+      const value = entry[name];
+      return typeof value === "string" ? expandEnvironment(this.RED, this.node, value).trim() : "";
+    };
+    const protocol = text("protocol").toLowerCase();
+    if (!PROTOCOLS.has(protocol)) {
+      throw misuse("bad-stack", `transport ${number}: unknown protocol "${protocol}"`);
+    }
+    const port = typeof entry["port"] === "string" ? text("port") : entry["port"];
+    const isWebSocket = protocol === "ws" || protocol === "wss";
+    const noPort = port === undefined || port === null || port === "";
+    const portNumber = noPort ? undefined : wholeNumber(port);
+    if (!noPort && (portNumber === undefined || portNumber > 65_535)) {
+      throw misuse("bad-stack", `transport ${number}: the port must be a number from 0 to 65535`);
+    }
+    const tlsId = text("tls");
+    return {
+      protocol: protocol as TransportProtocol,
+      address: text("address") || "0.0.0.0",
+      // A WebSocket transport without a port only connects out.
+      port: portNumber ?? (isWebSocket ? undefined : protocol === "tls" ? 5061 : 5060),
+      advertise: text("advertise") || undefined,
+      path: isWebSocket ? text("path") || undefined : undefined,
+      tls: tlsId === "" ? undefined : this.#tls(tlsId, number),
+    };
+  }
+
+  #tls(id: string, number: number): TlsMaterial {
+    const node: unknown = this.RED.nodes.getNode(id);
+    if (!isTlsNode(node)) {
+      throw misuse("bad-stack", `transport ${number}: its TLS settings (tls-config) are missing`);
+    }
+    const material = node.addTLSOptions({});
+    const text = (name: string): string | undefined => {
+      const value = material[name];
+      return typeof value === "string" && value !== "" ? value : undefined;
+    };
+    const pem = (name: string): string | Buffer | undefined => {
+      const value = material[name];
+      return Buffer.isBuffer(value) ? value : text(name);
+    };
+    return {
+      cert: pem("cert"),
+      key: pem("key"),
+      ca: pem("ca"),
+      passphrase: text("passphrase"),
+      serverName: text("servername"),
+      verifyServer: material["rejectUnauthorized"] !== false,
+    };
+  }
+
+  /** Ids of the tls-config nodes in use. */
+  tlsIds(): string[] {
+    const value = this.config["transports"];
+    const text = typeof value === "string" ? value : JSON.stringify(value ?? "");
+    let entries: unknown;
+    try {
+      entries = JSON.parse(text);
+    } catch {
+      return [];
+    }
+    if (!Array.isArray(entries)) return [];
+    return (entries as unknown[])
+      .map((entry) => (isRecord(entry) ? entry["tls"] : undefined))
+      .filter((id): id is string => typeof id === "string" && id !== "");
+  }
+
+  mediaHandler(advertise: string | undefined, logger: Logger): MediaHandler | undefined {
+    const media = this.text("media") ?? "rtp";
+    if (media === "none") return undefined;
+    if (media !== "rtp") {
+      throw misuse("bad-stack", `media "${media}" comes with a later version; choose rtp or none`);
+    }
+    const portMin = this.number("rtpPortMin", 10_000, 65_535);
+    const portMax = this.number("rtpPortMax", 20_000, 65_535);
+    if (portMin >= portMax) throw misuse("bad-stack", "rtpPortMin must be less than rtpPortMax");
+    return environment().createMediaHandler({
+      address: this.text("mediaAddress"),
+      advertise,
+      portMin,
+      portMax,
+      codecs: this.list("codecs") ?? DEFAULT_CODECS,
+      logger,
+    });
+  }
+}
+
+function wholeNumber(value: unknown): number | undefined {
+  const text = String(value);
+  return /^\d{1,15}$/.test(text) ? Number(text) : undefined;
+}
+
+function isTlsNode(value: unknown): value is TlsNode {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    typeof (value as { addTLSOptions?: unknown }).addTLSOptions === "function"
+  );
+}
+
+/** Reads what is needed at once; wrong values are found when the options are made. */
+export function readStackSettings(RED: NodeAPI, node: Node, config: NodeConfig): StackSettings {
+  const reader = new SettingsReader(RED, node, config);
+  const tlsIds = reader.tlsIds();
+  const unhandled = wholeNumber(reader.raw("unhandledStatus") ?? "") ?? 480;
+  return {
+    fingerprint: fingerprint(RED, node, config, tlsIds),
+    name: typeof config.name === "string" && config.name !== "" ? config.name : config.id,
+    redeploy: config["redeploy"] === "hangup" ? "hangup" : "keep",
+    unhandledStatus: unhandled >= 300 && unhandled <= 699 ? unhandled : 480,
+    usesTls: tlsIds.length > 0,
+    options: (logger) => {
+      const transports = reader.transports();
+      const advertise = transports.find((transport) => transport.advertise)?.advertise;
+      return {
+        transports,
+        userAgent: reader.text("userAgent"),
+        mediaHandler: reader.mediaHandler(hostOf(advertise), logger),
+        allow: reader.list("allow"),
+        deny: reader.list("deny"),
+        trusted: reader.list("trusted"),
+        dial: reader.list("dial"),
+        infoPackages: reader.list("infoPackages"),
+        maxSessions: reader.number("maxSessions", 0),
+        maxRequestsPerSecond: reader.number("maxRequestsPerSecond", 0),
+        unhandledStatus: reader.number("unhandledStatus", 480, 699),
+        dnsServers: reader.list("dnsServers"),
+        trace: reader.flag("trace"),
+        logger,
+      };
+    },
+  };
+}
+
+/** The host of `host[:port]`, which SDP shows. */
+function hostOf(advertise: string | undefined): string | undefined {
+  if (advertise === undefined) return undefined;
+  if (advertise.startsWith("[")) return advertise.slice(1, advertise.indexOf("]"));
+  const colon = advertise.indexOf(":");
+  return colon >= 0 && colon === advertise.lastIndexOf(":") ? advertise.slice(0, colon) : advertise;
+}
+
+/** A hash, because key material and passwords go into it. */
+function fingerprint(RED: NodeAPI, node: Node, config: NodeConfig, tlsIds: string[]): string {
+  const settings = Object.keys(config)
+    .filter((name) => !NOT_SETTINGS.has(name))
+    .sort()
+    .map((name) => [name, expandEnvironment(RED, node, JSON.stringify(config[name] ?? null))]);
+  const hash = createHash("sha256").update(JSON.stringify(settings));
+  const used = new Set(tlsIds);
+  if (used.size > 0) {
+    RED.nodes.eachNode((def) => {
+      if (!used.has(def.id)) return;
+      hash.update(JSON.stringify([def, RED.nodes.getCredentials(def.id)]));
+      for (const value of Object.values(def)) hash.update(fileTime(value));
+    });
+  }
+  return hash.digest("hex");
+}
+
+/** A renewed certificate under the same name counts as a change. */
+function fileTime(path: unknown): string {
+  if (typeof path !== "string" || !path.includes("/")) return "";
+  return String(statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? "");
+}

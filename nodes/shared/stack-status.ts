@@ -1,0 +1,64 @@
+/** What a stack and an account say under the nodes that use them (contract §8 "Status"). */
+import type { NodeAPI, NodeStatus as RuntimeStatus } from "node-red";
+import type { RegistrationStatus } from "../../lib/index.js";
+import type { Engine } from "./engine.js";
+import { translate } from "./texts.js";
+
+const LONGEST_TEXT = 60;
+
+export function stackStatus(
+  RED: NodeAPI,
+  engine: Engine | undefined,
+  accountId: string | undefined,
+): RuntimeStatus {
+  if (engine === undefined) return problem(translate(RED, "status.noStack"));
+  switch (engine.state) {
+    case "failed":
+      return problem(engine.problem ?? translate(RED, "status.failed"));
+    case "starting":
+      return { fill: "yellow", shape: "ring", text: translate(RED, "status.starting") };
+    case "stopped":
+      return { fill: "grey", shape: "ring", text: translate(RED, "status.stopped") };
+    case "running":
+      return accountId === undefined
+        ? { fill: "green", shape: "dot", text: translate(RED, "status.listening") }
+        : accountStatus(RED, engine, accountId);
+  }
+}
+
+function accountStatus(RED: NodeAPI, engine: Engine, accountId: string): RuntimeStatus {
+  const entry = engine.accounts.entry(accountId);
+  if (entry === undefined) return problem(translate(RED, "status.noAccount"));
+  if (entry.problem !== undefined) return problem(entry.problem);
+  if (entry.options.register === false) {
+    return { fill: "green", shape: "dot", text: translate(RED, "status.listening") };
+  }
+  return registrationStatus(RED, engine.accounts.registration(accountId));
+}
+
+function registrationStatus(
+  RED: NodeAPI,
+  registration: RegistrationStatus | undefined,
+): RuntimeStatus {
+  switch (registration?.state) {
+    case "registered":
+      return { fill: "green", shape: "dot", text: translate(RED, "status.registered") };
+    case "failed":
+      return problem(
+        [registration.statusCode || undefined, registration.reason ?? registration.cause]
+          .filter((part) => part !== undefined)
+          .join(" ") || translate(RED, "status.failed"),
+      );
+    case "registering":
+      return { fill: "yellow", shape: "ring", text: translate(RED, "status.registering") };
+    case "unregistering":
+    case "unregistered":
+    case undefined:
+      return { fill: "grey", shape: "ring", text: translate(RED, "status.unregistered") };
+  }
+}
+
+function problem(text: string): RuntimeStatus {
+  const short = text.length > LONGEST_TEXT ? `${text.slice(0, LONGEST_TEXT - 1)}…` : text;
+  return { fill: "red", shape: "ring", text: short };
+}

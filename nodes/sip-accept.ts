@@ -1,0 +1,98 @@
+/** `sip-accept`: answers a call or a held request (contract §4.5). Outputs: 1 confirmed, 2 failed. */
+import type { NodeAPI } from "node-red";
+import { bodyFrom } from "./shared/bodies.js";
+import { findCall } from "./shared/call.js";
+import { type Action, registerActionNode } from "./shared/flow-node.js";
+import {
+  anyValue,
+  flag,
+  optionalNumber,
+  optionalText,
+  session,
+  statusCode,
+  typed,
+} from "./shared/properties.js";
+import { findRequest, leaveAnswered, leaveNoRequest } from "./shared/request-action.js";
+import { attemptIn, callFor, leaveOver } from "./shared/session-action.js";
+
+const properties = {
+  session,
+  statusCode: statusCode(200, 299),
+  reason: optionalText,
+  contentType: optionalText,
+  body: typed(anyValue, { fallback: undefined }),
+  follow: flag(false),
+  expires: optionalNumber,
+};
+
+type AcceptAction = Action<typeof properties>;
+
+export default function (RED: NodeAPI): void {
+  registerActionNode(RED, "sip-accept", {
+    properties,
+    reads: ["headers", "sdp"],
+    run: (action) =>
+      action.input.carried.request === undefined ? acceptCall(action) : acceptRequest(action),
+  });
+}
+
+function bodyOptions({ values }: AcceptAction): { contentType?: string; body?: string | Buffer } {
+  const { body, contentType } = values;
+  if (body === undefined || body === null || body === "") return {};
+  const type = contentType ?? "text/plain";
+  return { contentType: type, body: bodyFrom(body, type) };
+}
+
+async function acceptCall(action: AcceptAction): Promise<void> {
+  const { input, values, headers, sdp } = action;
+  const call = callFor(input, values.session);
+  if (call === undefined) {
+    leaveOver(input, values.session, 2, "accept-failed", 0);
+    return;
+  }
+  await attemptIn(
+    input,
+    call,
+    {
+      success: [1, "confirmed"],
+      failure: [2, "accept-failed"],
+      with: ["confirmed"],
+      payload: () => call.session.snapshot().remote.uri,
+    },
+    () => call.session.accept({ headers, sdp, ...bodyOptions(action) }),
+  );
+}
+
+async function acceptRequest(action: AcceptAction): Promise<void> {
+  const { input, values, headers, sdp } = action;
+  const pending = findRequest(input);
+  if (pending === undefined) {
+    leaveNoRequest(input, values.session, 2, "accept-failed");
+    return;
+  }
+  const outcome = await pending.accept({
+    statusCode: values.statusCode,
+    reason: values.reason,
+    headers,
+    sdp,
+    ...bodyOptions(action),
+    follow: values.follow,
+    expires: values.expires,
+  });
+  if (outcome.ok && outcome.newSession !== undefined) {
+    // A followed REFER: the flow goes on with the new call; the one that referred is its peer.
+    const placed = findCall(outcome.newSession.id);
+    if (placed !== undefined) {
+      input.peer = input.carried.session;
+      leaveAnswered(input, placed, 1, "accepted", outcome);
+      return;
+    }
+  }
+  leaveAnswered(
+    input,
+    values.session,
+    outcome.ok ? 1 : 2,
+    outcome.ok ? "accepted" : "accept-failed",
+    outcome,
+  );
+}

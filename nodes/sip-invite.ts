@@ -1,0 +1,70 @@
+/** `sip-invite`: places a call (contract §4.5). Outputs: 1 answered, 2 progress, 3 failed, 4 ended. */
+import type { NodeAPI } from "node-red";
+import { checkedData, findCall } from "./shared/call.js";
+import { misuse } from "./shared/errors.js";
+import { type Action, engineFor, registerActionNode } from "./shared/flow-node.js";
+import { parseTargets } from "./shared/invite-targets.js";
+import { placeCall } from "./shared/outgoing-calls.js";
+import {
+  anyValue,
+  choice,
+  flag,
+  number,
+  optionalText,
+  seconds,
+  typed,
+} from "./shared/properties.js";
+
+const properties = {
+  stack: optionalText,
+  account: optionalText,
+  to: typed(anyValue, { fallback: undefined }),
+  strategy: choice(["parallel", "sequential"], "parallel"),
+  timeout: seconds(60),
+  linked: flag(true),
+  maxCalls: number(0),
+  queue: flag(false),
+  anonymous: flag(false),
+  earlyMedia: flag(true),
+  delayedOffer: flag(false),
+  redirects: number(3),
+  replaces: typed(anyValue, { fallback: undefined }),
+};
+
+export default function (RED: NodeAPI): void {
+  registerActionNode(RED, "sip-invite", {
+    shows: "problems",
+    properties,
+    reads: ["headers", "sdp"],
+    run,
+  });
+}
+
+function run({ input, values, headers, sdp }: Action<typeof properties>): void {
+  if (values.replaces !== undefined && values.replaces !== "") {
+    throw misuse("bad-option", `"replaces" comes with a later version`);
+  }
+  const { carried } = input;
+  const cameWith = carried.session;
+  input.peer = cameWith !== undefined && findCall(cameWith) ? cameWith : carried.peer;
+  placeCall({
+    input,
+    engine: engineFor(values.stack, values.account),
+    options: {
+      targets: parseTargets(values.to),
+      account: values.account,
+      strategy: values.strategy,
+      timeoutMs: values.timeout,
+      anonymous: values.anonymous,
+      earlyMedia: values.earlyMedia,
+      delayedOffer: values.delayedOffer,
+      redirects: values.redirects,
+      headers,
+      sdp,
+      data: checkedData(carried.data ?? {}),
+    },
+    linkedTo: values.linked ? input.peer : undefined,
+    maxCalls: values.maxCalls,
+    queue: values.queue,
+  });
+}

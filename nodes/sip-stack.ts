@@ -1,0 +1,34 @@
+/** Config node `sip-stack`: owns a user agent that lives through deploys (contract §2). */
+import type { Node, NodeAPI } from "node-red";
+import { registerAdmin } from "./shared/admin.js";
+import { deploys } from "./shared/deploys.js";
+import { endEngine, openEngine, parkEngine, watchSignals } from "./shared/engines.js";
+import type { UserAgentPort } from "./shared/environment.js";
+import type { NodeConfig } from "./shared/property-values.js";
+import { readStackSettings } from "./shared/stack-settings.js";
+
+/** What `RED.nodes.getNode(id)` of a stack gives to other packages (contract §7). */
+export interface SipStackNode extends Node {
+  /** Undefined when the stack could not be made from its settings. */
+  readonly userAgent: UserAgentPort | undefined;
+}
+
+export default function (RED: NodeAPI): void {
+  deploys.watch(RED);
+  watchSignals();
+  registerAdmin(RED);
+  RED.nodes.registerType("sip-stack", function (this: Node, config: NodeConfig) {
+    RED.nodes.createNode(this, config);
+    const settings = readStackSettings(RED, this, config);
+    const engine = openEngine(RED, this.id, settings);
+    Object.defineProperty(this, "userAgent", { get: () => engine.userAgent, enumerable: false });
+    this.on("close", (removed: boolean, done: () => void) => {
+      if (removed || deploys.dying || settings.redeploy === "hangup") {
+        void endEngine(this.id).then(done);
+        return;
+      }
+      parkEngine(this.id);
+      done();
+    });
+  });
+}
