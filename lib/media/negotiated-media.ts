@@ -1,8 +1,11 @@
 /** What was negotiated, in the words of the media port. */
 import { randomInteger } from "../foundation/index.js";
 import type { RandomSource } from "../foundation/index.js";
+import { mayReceive, maySend } from "../sdp/index.js";
 import type { NegotiatedStream } from "../sdp/index.js";
 import type { HoldState, MediaDescription } from "../session/media-handler.js";
+import type { G711Law } from "./rtp/g711.js";
+import type { StreamSettings } from "./rtp/stream-settings.js";
 
 const NO_MEDIA: readonly MediaDescription[] = [];
 
@@ -35,4 +38,35 @@ export function holdStateOf(hold: {
 /** A numeric session id for the origin line (RFC 8866 §5.2), unguessable enough not to meet another. */
 export function originSessionId(random: RandomSource): string {
   return String(randomInteger(random, 0x8000_0000) * 0x10_0000 + randomInteger(random, 0x10_0000));
+}
+
+/** The same for the RTP endpoint. */
+export function streamSettings(
+  stream: NegotiatedStream,
+  signallingAddress: string,
+): StreamSettings {
+  return {
+    address: stream.address,
+    port: stream.port,
+    rtcpAddress: stream.rtcpAddress,
+    rtcpPort: stream.rtcpPort,
+    signallingAddress,
+    payloadType: stream.codec.payloadType,
+    law: lawOf(stream.codec),
+    receive: stream.receiveCodecs.map((codec) => ({
+      payloadType: codec.payloadType,
+      law: lawOf(codec),
+    })),
+    eventPayloadType: stream.telephoneEvent?.payloadType,
+    eventsReceived: stream.telephoneEvent?.receive ?? [],
+    clockRate: stream.codec.clockRate,
+    ptime: stream.ptime,
+    maySend: maySend(stream.direction),
+    mayReceive: mayReceive(stream.direction),
+  };
+}
+
+/** Only codecs of `capabilitiesOf` are negotiated, and these are the two of G.711. */
+function lawOf(codec: { readonly name: string }): G711Law {
+  return codec.name.toUpperCase() === "PCMA" ? "PCMA" : "PCMU";
 }

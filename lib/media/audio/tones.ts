@@ -1,0 +1,152 @@
+/**
+ * Tones made by calculation: the call progress tones of the German network (ITU-T E.180 supplement 2), a beep, and the
+ * digits in band (ITU-T Q.23).
+ */
+import { LINE_RATE } from "./audio-source.js";
+import type { SampleSource } from "./audio-source.js";
+
+/** A stretch of one or two frequencies, or of silence. */
+interface ToneSegment {
+  /** Hz; empty = silence. */
+  readonly frequencies: readonly number[];
+  /** Milliseconds. */
+  readonly duration: number;
+}
+
+interface ToneDefinition {
+  readonly segments: readonly ToneSegment[];
+  /** Ends after its last segment; else it goes on from the first. */
+  readonly once: boolean;
+}
+
+const on = (frequency: number, duration: number): ToneSegment => ({
+  frequencies: [frequency],
+  duration,
+});
+const off = (duration: number): ToneSegment => ({ frequencies: [], duration });
+const forEver = (...segments: ToneSegment[]): ToneDefinition => ({ segments, once: false });
+
+const TONES: ReadonlyMap<string, ToneDefinition> = new Map([
+  ["ring", forEver(on(425, 1000), off(4000))],
+  ["busy", forEver(on(425, 480), off(480))],
+  ["congestion", forEver(on(425, 240), off(240))],
+  ["dial", forEver(on(425, 1000))],
+  ["waiting", forEver(on(425, 200), off(200), on(425, 200), off(5000))],
+  ["silence", forEver(off(1000))],
+  ["beep", { segments: [on(1000, 250)], once: true }],
+]);
+
+/** The names that `toneSource` knows. */
+export const TONE_NAMES: readonly string[] = [...TONES.keys()];
+
+/** −13 dBm0 or so: as loud as exchanges are. */
+const AMPLITUDE = 6_000;
+/** Each of the two tones of a digit. */
+const DIGIT_AMPLITUDES = [6_500, 8_000] as const;
+/** Rise and fall at the ends of a stretch, so that it does not click: 2 ms. */
+const RAMP = 16;
+
+const DIGIT_ROWS = [697, 770, 852, 941] as const;
+const DIGIT_COLUMNS = [1209, 1336, 1477, 1633] as const;
+const DIGIT_KEYS = "123A456B789C*0#D";
+
+/** The two frequencies of a digit, Hz, the lower first; undefined for what is no digit. */
+export function digitFrequencies(digit: string): readonly [number, number] | undefined {
+  const place = DIGIT_KEYS.indexOf(digit.toUpperCase());
+  if (place < 0 || digit.length !== 1) return undefined;
+  return [DIGIT_ROWS[place >> 2], DIGIT_COLUMNS[place & 3]];
+}
+
+/** @returns undefined when there is no tone of this name. */
+export function toneSource(name: string, repeats: number): SampleSource | undefined {
+  const definition = TONES.get(name);
+  if (definition === undefined) return undefined;
+  // A tone that ends by itself is repeated with a pause as long as itself.
+  const [first] = definition.segments;
+  const segments =
+    definition.once && repeats > 1 ? [first, off(first.duration)] : definition.segments;
+  return new ToneSource(segments, definition.once ? repeats : Infinity, [AMPLITUDE]);
+}
+
+/** Digits as dual tones; `,` is a pause of half a second. */
+export function digitTones(digits: string, durationMs: number, gapMs: number): SampleSource {
+  const segments: ToneSegment[] = [];
+  for (const digit of digits) {
+    const frequencies = digitFrequencies(digit);
+    if (frequencies === undefined) {
+      segments.push(off(500));
+    } else {
+      if (segments.length > 0) segments.push(off(gapMs));
+      segments.push({ frequencies, duration: durationMs });
+    }
+  }
+  return new ToneSource(segments, 1, DIGIT_AMPLITUDES);
+}
+
+/** Plays stretches in turn. */
+class ToneSource implements SampleSource {
+  readonly failed = false;
+  readonly #segments: readonly ToneSegment[];
+  readonly #amplitudes: readonly number[];
+  #rounds: number;
+  #segment = 0;
+  /** Samples since the stretch began. */
+  #position = 0;
+
+  constructor(segments: readonly ToneSegment[], rounds: number, amplitudes: readonly number[]) {
+    this.#segments = segments;
+    this.#rounds = segments.length === 0 ? 0 : rounds;
+    this.#amplitudes = amplitudes;
+  }
+
+  get ended(): boolean {
+    return this.#rounds <= 0;
+  }
+
+  read(target: Int16Array, count: number): number {
+    let filled = 0;
+    while (filled < count && this.#rounds > 0) {
+      const segment = this.#segments[this.#segment];
+      const length = Math.round((segment.duration * LINE_RATE) / 1000);
+      const part = Math.min(count - filled, length - this.#position);
+      this.#write(target, filled, part, segment, length);
+      filled += part;
+      this.#position += part;
+      if (this.#position >= length) this.#nextSegment();
+    }
+    return filled;
+  }
+
+  close(): void {
+    this.#rounds = 0;
+  }
+
+  #write(
+    target: Int16Array,
+    offset: number,
+    count: number,
+    segment: ToneSegment,
+    length: number,
+  ): void {
+    target.fill(0, offset, offset + count);
+    // A continuous tone must not dip where its stretch begins again; whole hertz fit into whole seconds.
+    const smooth = this.#segments.length > 1 || this.#rounds !== Infinity;
+    for (const [index, frequency] of segment.frequencies.entries()) {
+      const amplitude = this.#amplitudes[Math.min(index, this.#amplitudes.length - 1)];
+      const step = (2 * Math.PI * frequency) / LINE_RATE;
+      for (let i = 0; i < count; i++) {
+        const place = this.#position + i;
+        const edge = smooth ? Math.min(place, length - place, RAMP) / RAMP : 1;
+        target[offset + i] += Math.round(Math.sin(step * place) * amplitude * edge);
+      }
+    }
+  }
+
+  #nextSegment(): void {
+    this.#position = 0;
+    this.#segment += 1;
+    if (this.#segment < this.#segments.length) return;
+    this.#segment = 0;
+    this.#rounds -= 1;
+  }
+}

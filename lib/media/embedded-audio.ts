@@ -1,0 +1,145 @@
+/** Playing and digits of one session: asks the worker and keeps the promises of what runs there. */
+import { InvalidArgumentError, MediaError } from "../foundation/index.js";
+import { maySend } from "../sdp/index.js";
+import type { NegotiatedStream } from "../sdp/index.js";
+import type { AudioControl, AudioSource, Playback, PlayOptions } from "../session/media-handler.js";
+import type { PlaybackResult } from "./audio/player.js";
+import { digitFrequencies } from "./audio/tones.js";
+import type { TransferredSource } from "./rtp/worker-protocol.js";
+import type { WorkerClient } from "./worker-client.js";
+
+export interface EmbeddedAudioOptions {
+  readonly worker: WorkerClient;
+  /** Number of the session. */
+  readonly session: number;
+  /** What is negotiated now; undefined = nothing, or the session is closed. */
+  readonly stream: () => NegotiatedStream | undefined;
+}
+
+/** Bytes of a buffer that is copied to the worker. */
+const LARGEST_BUFFER = 100 * 1024 * 1024;
+/** Digits of one request. */
+const MOST_DIGITS = 256;
+
+export class EmbeddedAudio implements AudioControl {
+  readonly #worker: WorkerClient;
+  readonly #session: number;
+  readonly #stream: () => NegotiatedStream | undefined;
+  /** By the number of the play request. */
+  readonly #playbacks = new Map<number, (result: PlaybackResult) => void>();
+
+  constructor(options: EmbeddedAudioOptions) {
+    this.#worker = options.worker;
+    this.#session = options.session;
+    this.#stream = options.stream;
+  }
+
+  get ready(): boolean {
+    return this.#stream() !== undefined;
+  }
+
+  async play(source: AudioSource, options: PlayOptions = {}): Promise<Playback> {
+    this.#negotiated();
+    const transferred = transferable(source);
+    const id = this.#worker.nextNumber();
+    const done = new Promise<PlaybackResult>((resolve) => this.#playbacks.set(id, resolve));
+    const { loop, background, settle } = options;
+    try {
+      await this.#worker.request(
+        {
+          type: "play",
+          session: this.#session,
+          source: transferred,
+          options: { loop, background, settle },
+        },
+        {
+          id,
+          transfer: transferred.kind === "buffer" ? [transferred.data.buffer as ArrayBuffer] : [],
+        },
+      );
+    } catch (error) {
+      this.#playbacks.delete(id);
+      throw error;
+    }
+    const control = (action: "stop" | "pause" | "resume"): void =>
+      this.#worker.post({ type: "control", session: this.#session, playback: id, action });
+    return {
+      done,
+      stop: () => control("stop"),
+      pause: () => control("pause"),
+      resume: () => control("resume"),
+    };
+  }
+
+  async sendDigits(
+    digits: string,
+    options: {
+      readonly method: "rfc4733" | "inband";
+      readonly duration: number;
+      readonly gap: number;
+    },
+  ): Promise<void> {
+    checkDigits(digits);
+    const stream = this.#negotiated();
+    if (!maySend(stream.direction)) {
+      throw new MediaError("Digits cannot be sent while the call is on hold", { rule: "on-hold" });
+    }
+    if (options.method === "rfc4733" && stream.telephoneEvent === undefined) {
+      throw new MediaError("The peer takes no digits as telephone events (RFC 4733)", {
+        rule: "no-telephone-event",
+      });
+    }
+    if (digits.length === 0) return;
+    await this.#worker.request({
+      type: "digits",
+      session: this.#session,
+      digits,
+      method: options.method,
+      duration: options.duration,
+      gap: options.gap,
+    });
+  }
+
+  playbackDone(id: number, result: PlaybackResult): void {
+    const resolve = this.#playbacks.get(id);
+    this.#playbacks.delete(id);
+    resolve?.(result);
+  }
+
+  /** Everything that still runs ends with `result`. */
+  end(result: PlaybackResult): void {
+    for (const id of [...this.#playbacks.keys()]) this.playbackDone(id, result);
+  }
+
+  #negotiated(): NegotiatedStream {
+    const stream = this.#stream();
+    if (stream) return stream;
+    throw new MediaError("No sound is possible: nothing is negotiated yet, or the call has ended", {
+      rule: "no-media",
+    });
+  }
+}
+
+/** A copy that can be moved: a Buffer shares its memory with others. */
+function transferable(source: AudioSource): TransferredSource {
+  if (source.kind !== "buffer") return source;
+  if (source.data.length > LARGEST_BUFFER) {
+    throw new MediaError(`A buffer of ${source.data.length} bytes is too large to be played`, {
+      rule: "unsupported-audio",
+    });
+  }
+  return { ...source, data: new Uint8Array(source.data) };
+}
+
+function checkDigits(digits: string): void {
+  if (digits.length > MOST_DIGITS) {
+    throw new InvalidArgumentError(`More than ${MOST_DIGITS} digits at once`);
+  }
+  for (const digit of digits) {
+    if (digit !== "," && digitFrequencies(digit) === undefined) {
+      throw new InvalidArgumentError(
+        `"${digit}" is no digit; 0 to 9, A to D, *, # and the comma for a pause are`,
+      );
+    }
+  }
+}

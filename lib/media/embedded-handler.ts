@@ -1,0 +1,120 @@
+/**
+ * The media handler with an RTP endpoint of its own: negotiation on the main thread, everything that has to do with
+ * packets in a worker (rtp/worker.ts).
+ */
+import {
+  CryptoRandom,
+  InvalidArgumentError,
+  silentLogger,
+  SystemClock,
+} from "../foundation/index.js";
+import type { Clock, Logger, RandomSource } from "../foundation/index.js";
+import { capabilitiesOf, SdpCache } from "../sdp/index.js";
+import type { Capabilities } from "../sdp/index.js";
+import type { MediaHandler, MediaSession, MediaSessionContext } from "../session/media-handler.js";
+import { EmbeddedMediaSession } from "./embedded-session.js";
+import { localMediaAddress, withoutPort } from "./local-address.js";
+import { WorkerClient } from "./worker-client.js";
+import type { WorkerClientOptions } from "./worker-client.js";
+
+export interface EmbeddedMediaHandlerOptions {
+  /** IP address to bind and to name in descriptions. Default: the local address of the signalling. */
+  readonly address?: string | undefined;
+  /** Named in descriptions instead, behind a NAT or in a container. */
+  readonly advertise?: string | undefined;
+  /** UDP ports. Default 10000 to 20000. */
+  readonly portMin?: number | undefined;
+  readonly portMax?: number | undefined;
+  /** By preference; names that are not supported are ignored. Default PCMU, PCMA. */
+  readonly codecs?: readonly string[] | undefined;
+  /** Milliseconds without a packet after which `onMediaTimeout` is called; 0 (default) = never. */
+  readonly mediaTimeout?: number | undefined;
+  readonly clock?: Clock | undefined;
+  readonly random?: RandomSource | undefined;
+  readonly logger?: Logger | undefined;
+  /** Replaces the real thread in tests. */
+  readonly createWorker?: WorkerClientOptions["createWorker"];
+}
+
+export class EmbeddedMediaHandler implements MediaHandler {
+  readonly contentType = "application/sdp";
+  readonly #options: EmbeddedMediaHandlerOptions;
+  readonly #portMin: number;
+  readonly #portMax: number;
+  readonly #capabilities: Capabilities;
+  readonly #cache = new SdpCache();
+  readonly #random: RandomSource;
+  readonly #logger: Logger;
+  readonly #worker: WorkerClient;
+  readonly #sessions = new Set<EmbeddedMediaSession>();
+
+  /** @throws InvalidArgumentError for a port range that holds no pair of ports. */
+  constructor(options: EmbeddedMediaHandlerOptions = {}) {
+    this.#options = options;
+    this.#portMin = options.portMin ?? 10_000;
+    this.#portMax = options.portMax ?? 20_000;
+    if (!isPortRange(this.#portMin, this.#portMax)) {
+      throw new InvalidArgumentError(
+        `The RTP ports ${this.#portMin} to ${this.#portMax} hold no even port with its neighbour`,
+      );
+    }
+    this.#capabilities = capabilitiesOf(options.codecs ?? []);
+    this.#random = options.random ?? new CryptoRandom();
+    this.#logger = options.logger ?? silentLogger;
+    this.#worker = new WorkerClient({
+      clock: options.clock ?? new SystemClock(),
+      logger: this.#logger,
+      createWorker: options.createWorker,
+    });
+  }
+
+  /** Starts the worker beforehand, so that the first call need not wait for it. */
+  start(): Promise<void> {
+    return this.#worker.start();
+  }
+
+  createSession(context: MediaSessionContext): MediaSession {
+    const bindAddress = localMediaAddress(
+      this.#options.address ?? context.localAddress,
+      context.remoteAddress,
+    );
+    const { advertise } = this.#options;
+    const session = new EmbeddedMediaSession({
+      context,
+      worker: this.#worker,
+      capabilities: this.#capabilities,
+      cache: this.#cache,
+      random: this.#random,
+      logger: this.#logger,
+      bindAddress,
+      describedAddress: advertise ? withoutPort(advertise) : bindAddress,
+      portMin: this.#portMin,
+      portMax: this.#portMax,
+      mediaTimeout: this.#options.mediaTimeout ?? 0,
+      onClosed: (closed) => this.#sessions.delete(closed),
+    });
+    this.#sessions.add(session);
+    return session;
+  }
+
+  /** Sessions that are open. */
+  get sessionCount(): number {
+    return this.#sessions.size;
+  }
+
+  /** Closes every session and ends the worker; when it resolves all ports are free. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#sessions].map((session) => session.close()));
+    await this.#worker.close();
+  }
+}
+
+function isPortRange(min: number, max: number): boolean {
+  return (
+    Number.isInteger(min) &&
+    Number.isInteger(max) &&
+    min > 0 &&
+    max <= 65_535 &&
+    min + (min & 1) + 1 <= max
+  );
+}

@@ -1,0 +1,221 @@
+/**
+ * The sending half of a session: one packet per packet time, of what is played, of digits, or of silence, so that
+ * the peer and the NATs on the way always see a stream while the direction allows one.
+ */
+import type { SampleSource } from "../audio/audio-source.js";
+import type { Player } from "../audio/player.js";
+import { digitTones } from "../audio/tones.js";
+import { encodeG711, SILENCE_CODE } from "./g711.js";
+import { RTP_HEADER_LENGTH, writeRtpHeader } from "./rtp-packet.js";
+import type { StreamSettings } from "./stream-settings.js";
+import {
+  EVENT_PAYLOAD_LENGTH,
+  TelephoneEventSender,
+  writeEventPayload,
+} from "./telephone-event-sender.js";
+import type { EventPacket } from "./telephone-event-sender.js";
+
+export interface RtpSenderOptions {
+  /** Random, all three (RFC 3550 §5.1). */
+  readonly ssrc: number;
+  readonly sequenceNumber: number;
+  readonly timestamp: number;
+  readonly player: Player;
+  /** All digits of a request are sent, or can no longer be. */
+  readonly onDigitsSent: (id: number, sent: boolean) => void;
+}
+
+export interface DigitRequest {
+  readonly id: number;
+  readonly digits: string;
+  readonly method: "rfc4733" | "inband";
+  /** Milliseconds. */
+  readonly duration: number;
+  readonly gap: number;
+}
+
+interface DigitJob {
+  readonly id: number;
+  readonly events: TelephoneEventSender | undefined;
+  readonly tones: SampleSource | undefined;
+}
+
+/** A datagram may wait in the socket for a moment, so its memory is used again only this many packets later. */
+const PACKETS_IN_TURN = 8;
+/** Requests that wait at most. */
+const MOST_DIGIT_REQUESTS = 64;
+
+export class RtpSender {
+  readonly ssrc: number;
+  readonly #player: Player;
+  readonly #onDigitsSent: (id: number, sent: boolean) => void;
+  readonly #requests: DigitRequest[] = [];
+  #job: DigitJob | undefined;
+  #settings: StreamSettings | undefined;
+  #sequenceNumber: number;
+  #timestamp: number;
+  /** The next packet follows a gap (RFC 3551 §4.1). */
+  #marker = true;
+  #samples = new Int16Array(0);
+  #packets: Buffer[] = [];
+  #turn = 0;
+  #packetsSent = 0;
+  #octetsSent = 0;
+
+  constructor(options: RtpSenderOptions) {
+    this.ssrc = options.ssrc;
+    this.#sequenceNumber = options.sequenceNumber;
+    this.#timestamp = options.timestamp;
+    this.#player = options.player;
+    this.#onDigitsSent = options.onDigitsSent;
+  }
+
+  get packetsSent(): number {
+    return this.#packetsSent;
+  }
+
+  /** Payload only (RFC 3550 §6.4.1). */
+  get octetsSent(): number {
+    return this.#octetsSent;
+  }
+
+  /** Of the next packet. */
+  get timestamp(): number {
+    return this.#timestamp >>> 0;
+  }
+
+  configure(settings: StreamSettings | undefined): void {
+    this.#settings = settings;
+    if (settings === undefined) return;
+    const count = (settings.ptime * settings.clockRate) / 1000;
+    if (count === this.#samples.length) return;
+    this.#samples = new Int16Array(count);
+    this.#packets = Array.from({ length: PACKETS_IN_TURN }, () =>
+      Buffer.allocUnsafe(RTP_HEADER_LENGTH + count),
+    );
+  }
+
+  /** @returns false when too many requests wait. */
+  sendDigits(request: DigitRequest): boolean {
+    if (this.#requests.length >= MOST_DIGIT_REQUESTS) return false;
+    this.#requests.push(request);
+    return true;
+  }
+
+  /** Time passed without a tick: the stream goes on after a gap. */
+  skip(ms: number): void {
+    this.#timestamp += (ms * (this.#settings?.clockRate ?? 8000)) / 1000;
+    this.#marker = true;
+  }
+
+  /**
+   * One packet time passes.
+   *
+   * @param audible - False while nothing may be sent: what is played passes unheard.
+   * @returns the packet to send, valid until eight packets later; call `sent` after sending.
+   */
+  tick(audible: boolean): Buffer | undefined {
+    const count = this.#samples.length;
+    if (count === 0) return undefined;
+    const job = this.#currentJob();
+    const event = job?.events?.next(this.#timestamp, count);
+    const heard = this.#read(job?.tones, count);
+    let packet: Buffer | undefined;
+    if (audible) packet = event ? this.#eventPacket(event) : this.#audioPacket(heard, count);
+    else this.#marker = true;
+    this.#timestamp += count;
+    return packet;
+  }
+
+  /** The packet of the last tick is on its way: what ended with it is reported. */
+  sent(): void {
+    this.#player.sent();
+    const job = this.#job;
+    if (job === undefined || !(job.events?.finished ?? job.tones?.ended ?? true)) return;
+    this.#job = undefined;
+    this.#onDigitsSent(job.id, true);
+  }
+
+  close(): void {
+    const ids = this.#requests.map((request) => request.id);
+    if (this.#job) ids.unshift(this.#job.id);
+    this.#requests.length = 0;
+    this.#job = undefined;
+    for (const id of ids) this.#onDigitsSent(id, false);
+  }
+
+  #currentJob(): DigitJob | undefined {
+    if (this.#job) return this.#job;
+    const request = this.#requests.shift();
+    if (request === undefined) return undefined;
+    const { id, digits, duration, gap } = request;
+    this.#job =
+      request.method === "rfc4733"
+        ? {
+            id,
+            events: new TelephoneEventSender(
+              digits,
+              duration,
+              gap,
+              this.#settings?.clockRate ?? 8000,
+            ),
+            tones: undefined,
+          }
+        : { id, events: undefined, tones: digitTones(digits, duration, gap) };
+    return this.#job;
+  }
+
+  /** Fills the frame; what is played goes on while digits cover it. @returns false for silence. */
+  #read(tones: SampleSource | undefined, count: number): boolean {
+    const heard = this.#player.read(this.#samples, count);
+    if (tones === undefined) return heard;
+    const filled = tones.read(this.#samples, count);
+    this.#samples.fill(0, filled, count);
+    return true;
+  }
+
+  #audioPacket(heard: boolean, count: number): Buffer | undefined {
+    const settings = this.#settings;
+    if (settings === undefined) return undefined;
+    const packet = this.#nextPacket();
+    writeRtpHeader(packet, {
+      marker: this.#marker,
+      payloadType: settings.payloadType,
+      sequenceNumber: this.#sequenceNumber,
+      timestamp: this.#timestamp,
+      ssrc: this.ssrc,
+    });
+    if (heard) encodeG711(settings.law, this.#samples, count, packet, RTP_HEADER_LENGTH);
+    else packet.fill(SILENCE_CODE[settings.law], RTP_HEADER_LENGTH);
+    this.#marker = false;
+    this.#count(count);
+    return packet;
+  }
+
+  #eventPacket(event: EventPacket): Buffer | undefined {
+    const payloadType = this.#settings?.eventPayloadType;
+    if (payloadType === undefined) return undefined;
+    const packet = this.#nextPacket().subarray(0, RTP_HEADER_LENGTH + EVENT_PAYLOAD_LENGTH);
+    writeRtpHeader(packet, {
+      marker: event.marker,
+      payloadType,
+      sequenceNumber: this.#sequenceNumber,
+      timestamp: event.timestamp,
+      ssrc: this.ssrc,
+    });
+    writeEventPayload(packet, RTP_HEADER_LENGTH, event);
+    this.#count(EVENT_PAYLOAD_LENGTH);
+    return packet;
+  }
+
+  #nextPacket(): Buffer {
+    this.#turn = (this.#turn + 1) % PACKETS_IN_TURN;
+    return this.#packets[this.#turn];
+  }
+
+  #count(octets: number): void {
+    this.#sequenceNumber = (this.#sequenceNumber + 1) & 0xffff;
+    this.#packetsSent += 1;
+    this.#octetsSent += octets;
+  }
+}

@@ -1,0 +1,268 @@
+/**
+ * One session in the worker: two sockets, a receiver, a sender, a player and reports. Everything that comes in is
+ * untrusted; nothing in here throws out of a socket's or the ticker's call.
+ */
+import type { Socket } from "node:dgram";
+import { isIP } from "node:net";
+import { errorText, randomInteger } from "../../foundation/index.js";
+import type { Clock, RandomSource } from "../../foundation/index.js";
+import type { MediaStatistics } from "../../session/media-handler.js";
+import { Player } from "../audio/player.js";
+import type { PlaybackResult, PlayRequest } from "../audio/player.js";
+import { canonicalAddress } from "./ip-address.js";
+import type { TickJob } from "./packet-ticker.js";
+import type { SocketPair } from "./port-allocator.js";
+import { RtcpReporter } from "./rtcp-reporter.js";
+import { looksLikeRtcp } from "./rtp-packet.js";
+import { RtpReceiver } from "./rtp-receiver.js";
+import type { AudioTap } from "./rtp-receiver.js";
+import { RtpSender } from "./rtp-sender.js";
+import type { DigitRequest } from "./rtp-sender.js";
+import type { Endpoint } from "./source-latch.js";
+import type { StreamSettings } from "./stream-settings.js";
+
+export interface RtpSessionEvents {
+  onDigit(digit: string, duration: number): void;
+  onPlaybackDone(id: number, result: PlaybackResult): void;
+  onDigitsSent(id: number, sent: boolean): void;
+  onMediaTimeout(): void;
+  /** A socket failed; reported once. */
+  onError(text: string): void;
+}
+
+export interface RtpSessionOptions {
+  readonly sockets: SocketPair;
+  readonly clock: Clock;
+  readonly random: RandomSource;
+  /** 0 = never. */
+  readonly mediaTimeoutMs: number;
+  readonly events: RtpSessionEvents;
+}
+
+const DEFAULT_PERIOD_MS = 20;
+
+export class RtpSession implements TickJob {
+  readonly #player: Player;
+  readonly #sockets: SocketPair;
+  readonly #family: 4 | 6;
+  readonly #clock: Clock;
+  readonly #events: RtpSessionEvents;
+  readonly #mediaTimeoutMs: number;
+  readonly #receiver: RtpReceiver;
+  readonly #sender: RtpSender;
+  readonly #reporter: RtcpReporter;
+  #settings: StreamSettings | undefined;
+  #started = false;
+  /** Where the peer's reports come from, once they did. */
+  #rtcpSource: Endpoint | undefined;
+  /** When listening began, for the timeout, and when the silence was reported. */
+  #listeningSince: number | undefined;
+  #silenceReportedAt: number | undefined;
+  #failed = false;
+  #closing: Promise<MediaStatistics> | undefined;
+
+  constructor(options: RtpSessionOptions) {
+    this.#sockets = options.sockets;
+    this.#family = isIP(options.sockets.address) === 6 ? 6 : 4;
+    this.#clock = options.clock;
+    this.#events = options.events;
+    this.#mediaTimeoutMs = options.mediaTimeoutMs;
+    const { random, events } = options;
+    this.#player = new Player((id, result) => events.onPlaybackDone(id, result));
+    this.#sender = new RtpSender({
+      ssrc: randomInteger(random, 0x1_0000_0000),
+      // The upper half is left free, so that a first wrap does not come in the first seconds.
+      sequenceNumber: randomInteger(random, 0x8000),
+      timestamp: randomInteger(random, 0x1_0000_0000),
+      player: this.#player,
+      onDigitsSent: (id, sent) => events.onDigitsSent(id, sent),
+    });
+    this.#receiver = new RtpReceiver({
+      ownSsrc: this.#sender.ssrc,
+      onDigit: ({ digit, duration }) => events.onDigit(digit, duration),
+    });
+    this.#reporter = new RtcpReporter(this.#sender, this.#receiver, random);
+    this.#listen(options.sockets.rtp, (data, from) => this.#rtpDatagram(data, from));
+    this.#listen(options.sockets.rtcp, (data, from) => this.#rtcpDatagram(data, from));
+  }
+
+  get port(): number {
+    return this.#sockets.port;
+  }
+
+  get periodMs(): number {
+    return this.#settings?.ptime ?? DEFAULT_PERIOD_MS;
+  }
+
+  configure(settings: StreamSettings | undefined, started: boolean): void {
+    const normal = settings && {
+      ...settings,
+      address: canonicalAddress(settings.address),
+      rtcpAddress: canonicalAddress(settings.rtcpAddress),
+      signallingAddress: canonicalAddress(settings.signallingAddress),
+    };
+    this.#settings = normal;
+    this.#started = started;
+    this.#listeningSince = undefined;
+    this.#rtcpSource = undefined;
+    this.#receiver.configure(normal);
+    this.#sender.configure(normal);
+  }
+
+  play(request: PlayRequest): void {
+    this.#player.play(request);
+  }
+
+  stop(playback: number): void {
+    this.#player.stop(playback);
+  }
+
+  pause(playback: number, paused: boolean): void {
+    this.#player.pause(playback, paused);
+  }
+
+  /** @returns false when too many requests wait. */
+  sendDigits(request: DigitRequest): boolean {
+    return this.#sender.sendDigits(request);
+  }
+
+  /** Hears the peer; the place where recording, streaming and bridging attach. */
+  tap(tap: AudioTap): () => void {
+    return this.#receiver.tap(tap);
+  }
+
+  tick(nowMs: number): void {
+    if (this.#closing) return;
+    this.#receiver.tick(nowMs);
+    if (!this.#started) return;
+    const settings = this.#settings;
+    const target = settings?.maySend === true ? this.#target(settings) : undefined;
+    const packet = this.#sender.tick(target !== undefined);
+    if (packet && target) this.#send(this.#sockets.rtp, packet, target);
+    this.#sender.sent();
+    if (this.#reporter.due(nowMs)) this.#sendReport(nowMs, false);
+    if (this.#mediaTimeoutMs > 0) this.#watch(settings, nowMs);
+  }
+
+  skipped(ms: number): void {
+    this.#sender.skip(ms);
+  }
+
+  /** Ends everything with a last report. Idempotent. @returns when the ports are free. */
+  close(): Promise<MediaStatistics> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<MediaStatistics> {
+    const statistics: MediaStatistics = {
+      packetsSent: this.#sender.packetsSent,
+      packetsReceived: this.#receiver.packetsReceived,
+      packetsLost: this.#receiver.packetsLost,
+      jitter: Math.round(this.#receiver.jitterMs * 100) / 100,
+      roundTrip: this.#reporter.roundTripMs,
+    };
+    this.#player.stopAll();
+    this.#sender.close();
+    if (this.#started && this.#sender.packetsSent > 0) this.#sendReport(this.#clock.now(), true);
+    await this.#sockets.close();
+    return statistics;
+  }
+
+  #listen(socket: Socket, take: (data: Buffer, from: Endpoint) => void): void {
+    socket.on("message", take);
+    socket.on("error", (error) => this.#fail(error));
+  }
+
+  #rtpDatagram(datagram: Buffer, from: Endpoint): void {
+    if (this.#closing) return;
+    if (looksLikeRtcp(datagram)) this.#rtcpDatagram(datagram, from);
+    else {
+      this.#receiver.datagram(datagram, from.address, from.port, this.#clock.now());
+    }
+  }
+
+  /** Reports count only from the host that the packets come from, or shall come from. */
+  #rtcpDatagram(datagram: Buffer, from: Endpoint): void {
+    const settings = this.#settings;
+    if (settings === undefined || this.#closing) return;
+    const { address, port } = from;
+    const latched = this.#receiver.source;
+    const trusted = latched
+      ? address === latched.address
+      : address === settings.rtcpAddress || address === settings.address;
+    if (!trusted) return;
+    if (this.#reporter.datagram(datagram, this.#clock.now(), this.#clock.wallTime())) {
+      this.#rtcpSource = { address, port };
+    }
+  }
+
+  /** Where packets go: back to where they come from, else as described (symmetric RTP). */
+  #target(settings: StreamSettings): Endpoint | undefined {
+    const latched = this.#receiver.source;
+    if (latched) return latched;
+    if (settings.port === 0) return undefined;
+    if (isIP(settings.address) === this.#family) return settings;
+    // A name, or an address of the other family: what the signalling shows is the best guess.
+    if (isIP(settings.signallingAddress) !== this.#family) return undefined;
+    return { address: settings.signallingAddress, port: settings.port };
+  }
+
+  #rtcpTarget(settings: StreamSettings): Endpoint | undefined {
+    if (this.#rtcpSource) return this.#rtcpSource;
+    const latched = this.#receiver.source;
+    const described = latched === undefined || latched.address === settings.address;
+    if (described && isIP(settings.rtcpAddress) === this.#family && settings.rtcpPort > 0) {
+      return { address: settings.rtcpAddress, port: settings.rtcpPort };
+    }
+    const target = this.#target(settings);
+    return target && { address: target.address, port: Math.min(target.port + 1, 65_535) };
+  }
+
+  #sendReport(nowMs: number, bye: boolean): void {
+    const settings = this.#settings;
+    const target = settings && this.#rtcpTarget(settings);
+    if (target === undefined || isUnspecified(target.address)) return;
+    const report = this.#reporter.report(nowMs, this.#clock.wallTime(), bye);
+    this.#send(this.#sockets.rtcp, report, target);
+  }
+
+  #send(socket: Socket, packet: Buffer, target: Endpoint): void {
+    try {
+      socket.send(packet, 0, packet.length, target.port, target.address, this.#onSent);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** One function for all packets. */
+  readonly #onSent = (error: Error | null): void => {
+    if (error) this.#fail(error);
+  };
+
+  /** An unreachable network comes and goes; the call lives, and it is told once. */
+  #fail(error: unknown): void {
+    if (this.#failed || this.#closing) return;
+    this.#failed = true;
+    this.#events.onError(`RTP on port ${this.port}: ${errorText(error)}`);
+  }
+
+  /** Reports a silence of the peer once; its next packet makes the next silence a new one. */
+  #watch(settings: StreamSettings | undefined, nowMs: number): void {
+    if (settings?.mayReceive !== true) {
+      this.#listeningSince = undefined;
+      return;
+    }
+    this.#listeningSince ??= nowMs;
+    const lastPacketAt = this.#receiver.lastPacketAt ?? -Infinity;
+    if (this.#silenceReportedAt !== undefined && lastPacketAt <= this.#silenceReportedAt) return;
+    this.#silenceReportedAt = undefined;
+    if (nowMs - Math.max(this.#listeningSince, lastPacketAt) < this.#mediaTimeoutMs) return;
+    this.#silenceReportedAt = nowMs;
+    this.#events.onMediaTimeout();
+  }
+}
+
+function isUnspecified(address: string): boolean {
+  return address === "0.0.0.0" || address === "::" || address === "";
+}

@@ -1,0 +1,126 @@
+/**
+ * Sends digits as telephone events (RFC 4733 §2.5.1): one packet per packet time with the same timestamp and a
+ * growing duration, the last one marked as end and sent three times; then a pause. Driven by the packet tick:
+ * `next` says what the session sends instead of audio, or that audio goes on.
+ */
+
+/** The alphabet of events 0–15 (RFC 4733 §3.2). */
+export const EVENT_DIGITS = "0123456789*#ABCD";
+
+/** Bytes of the payload: event, end bit and volume, duration. */
+export const EVENT_PAYLOAD_LENGTH = 4;
+
+/** Longest event that one timestamp can count, rounded down (65 535 units of 1/8000 s). */
+export const LONGEST_EVENT_MS = 8_000;
+/** RFC 4733 gives none; ITU-T Q.24 wants 40 ms, and detectors behind gateways a little more. */
+export const SHORTEST_EVENT_MS = 40;
+
+/** A pause in a row of digits, `,`. */
+const PAUSE_MS = 500;
+const END_PACKETS = 3;
+/** −10 dBm0 (RFC 4733 §2.3.4). */
+const VOLUME = 10;
+
+export interface EventPacket {
+  readonly marker: boolean;
+  /** Timestamp of the start of the event. */
+  readonly timestamp: number;
+  readonly event: number;
+  readonly end: boolean;
+  /** Timestamp units. */
+  readonly duration: number;
+}
+
+/** A digit or a pause, in samples. */
+interface Step {
+  readonly event: number | undefined;
+  readonly duration: number;
+  readonly gap: number;
+}
+
+export class TelephoneEventSender {
+  readonly #steps: Step[] = [];
+  #step: Step | undefined;
+  #startTimestamp = 0;
+  /** Samples since the step began. */
+  #elapsed = 0;
+  #endsSent = 0;
+  /** Samples of pause left. */
+  #pause = 0;
+
+  /**
+   * @param digits - Characters of `EVENT_DIGITS` and `,`.
+   * @param durationMs - Per digit; kept between the shortest and the longest possible.
+   */
+  constructor(digits: string, durationMs: number, gapMs: number, clockRate: number) {
+    const samples = clockRate / 1000;
+    const duration = Math.min(Math.max(durationMs, SHORTEST_EVENT_MS), LONGEST_EVENT_MS) * samples;
+    for (const [index, digit] of [...digits].entries()) {
+      if (digit === ",") {
+        this.#steps.push({ event: undefined, duration: PAUSE_MS * samples, gap: 0 });
+        continue;
+      }
+      const gap = index === digits.length - 1 ? 0 : Math.max(gapMs, 0) * samples;
+      this.#steps.push({ event: EVENT_DIGITS.indexOf(digit.toUpperCase()), duration, gap });
+    }
+  }
+
+  /** True when the last packet was given out. */
+  get finished(): boolean {
+    return this.#step === undefined && this.#steps.length === 0 && this.#pause <= 0;
+  }
+
+  /**
+   * What goes out now.
+   *
+   * @param timestamp - That of the audio packet which it replaces.
+   * @param samples - Length of that packet.
+   * @returns undefined in a pause: audio goes on.
+   */
+  next(timestamp: number, samples: number): EventPacket | undefined {
+    if (this.#pause > 0) {
+      this.#pause -= samples;
+      return undefined;
+    }
+    let marker = false;
+    if (this.#step === undefined) {
+      const step = this.#steps.shift();
+      if (step === undefined) return undefined;
+      if (step.event === undefined) {
+        this.#pause = step.duration - samples;
+        return undefined;
+      }
+      this.#step = step;
+      this.#startTimestamp = timestamp;
+      this.#elapsed = 0;
+      this.#endsSent = 0;
+      marker = true;
+    }
+    return this.#packet(this.#step, samples, marker);
+  }
+
+  #packet(step: Step, samples: number, marker: boolean): EventPacket {
+    this.#elapsed += samples;
+    const end = this.#elapsed >= step.duration;
+    const packet: EventPacket = {
+      marker,
+      timestamp: this.#startTimestamp,
+      event: step.event ?? 0,
+      end,
+      duration: Math.round(Math.min(this.#elapsed, step.duration)),
+    };
+    if (end && ++this.#endsSent === END_PACKETS) {
+      this.#step = undefined;
+      // The repeats of the end are already part of the silence after the digit.
+      this.#pause = step.gap - (this.#elapsed - step.duration);
+    }
+    return packet;
+  }
+}
+
+/** Writes the payload of an event packet (RFC 4733 §2.3). */
+export function writeEventPayload(target: Buffer, offset: number, packet: EventPacket): void {
+  target[offset] = packet.event;
+  target[offset + 1] = (packet.end ? 0x80 : 0) | VOLUME;
+  target.writeUInt16BE(packet.duration, offset + 2);
+}

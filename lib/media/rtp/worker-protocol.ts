@@ -1,0 +1,85 @@
+/** What the main thread and the RTP worker say to each other: plain data, one message per line of these unions. */
+import type { AudioSource, MediaStatistics, PlayOptions } from "../../session/media-handler.js";
+import type { PlaybackResult } from "../audio/player.js";
+import type { DigitRequest } from "./rtp-sender.js";
+import type { StreamSettings } from "./stream-settings.js";
+
+/** An audio source that can cross: a Buffer's bytes, moved and not copied again. */
+export type TransferredSource =
+  | Exclude<AudioSource, { kind: "buffer" }>
+  | (Omit<Extract<AudioSource, { kind: "buffer" }>, "data"> & { readonly data: Uint8Array });
+
+export interface OpenRequest {
+  readonly type: "open";
+  /** Number of the request; its reply carries the same. */
+  readonly id: number;
+  /** Number of the session. */
+  readonly session: number;
+  readonly address: string;
+  readonly portMin: number;
+  readonly portMax: number;
+  /** Milliseconds without packets that are reported; 0 = never. */
+  readonly mediaTimeout: number;
+}
+
+export type ToWorker =
+  | OpenRequest
+  | {
+      readonly type: "configure";
+      readonly session: number;
+      /** Undefined = nothing is sent or received. */
+      readonly settings: StreamSettings | undefined;
+      /** Sound may flow. */
+      readonly started: boolean;
+    }
+  | {
+      readonly type: "play";
+      readonly id: number;
+      readonly session: number;
+      readonly source: TransferredSource;
+      readonly options: PlayOptions;
+    }
+  | {
+      readonly type: "control";
+      readonly session: number;
+      /** The `id` of the play request. */
+      readonly playback: number;
+      readonly action: "stop" | "pause" | "resume";
+    }
+  | ({ readonly type: "digits"; readonly session: number } & DigitRequest)
+  | { readonly type: "close"; readonly id: number; readonly session: number }
+  /** Closes all sessions; the worker ends by itself then. */
+  | { readonly type: "shutdown" };
+
+/** The fields of MediaError that cross. */
+export interface TransferredError {
+  readonly message: string;
+  readonly rule: string | undefined;
+  readonly statusHint: number;
+}
+
+export type FromWorker =
+  | { readonly type: "ready" }
+  | { readonly type: "reply"; readonly id: number; readonly result: WorkerReply }
+  | { readonly type: "failure"; readonly id: number; readonly error: TransferredError }
+  | {
+      readonly type: "playbackDone";
+      readonly session: number;
+      readonly playback: number;
+      readonly result: PlaybackResult;
+    }
+  | {
+      readonly type: "digit";
+      readonly session: number;
+      readonly digit: string;
+      readonly duration: number;
+    }
+  | { readonly type: "mediaTimeout"; readonly session: number }
+  | { readonly type: "error"; readonly session: number; readonly text: string }
+  | { readonly type: "log"; readonly level: "debug" | "warn"; readonly text: string };
+
+/** What a request gives: the port of `open`, the statistics of `close`, nothing else. */
+export interface WorkerReply {
+  readonly port?: number | undefined;
+  readonly statistics?: MediaStatistics | undefined;
+}

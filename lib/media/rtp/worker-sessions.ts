@@ -1,0 +1,164 @@
+/** The sessions of one worker: carries out the main thread's messages and reports back. */
+import { errorText, MediaError } from "../../foundation/index.js";
+import type { Clock, RandomSource } from "../../foundation/index.js";
+import { openSource } from "../audio/open-source.js";
+import { PacketTicker } from "./packet-ticker.js";
+import { PortAllocator } from "./port-allocator.js";
+import { RtpSession } from "./rtp-session.js";
+import type { FromWorker, OpenRequest, ToWorker, WorkerReply } from "./worker-protocol.js";
+
+export interface WorkerSessionsOptions {
+  readonly clock: Clock;
+  readonly random: RandomSource;
+  /** To the main thread. */
+  readonly send: (message: FromWorker) => void;
+}
+
+export class WorkerSessions {
+  readonly #clock: Clock;
+  readonly #random: RandomSource;
+  readonly #send: (message: FromWorker) => void;
+  readonly #sessions = new Map<number, RtpSession>();
+  readonly #ports: PortAllocator;
+  readonly #ticker: PacketTicker;
+
+  constructor(options: WorkerSessionsOptions) {
+    this.#clock = options.clock;
+    this.#random = options.random;
+    this.#send = options.send;
+    this.#ports = new PortAllocator(options.random);
+    this.#ticker = new PacketTicker(options.clock);
+  }
+
+  /** Never throws; a request is answered with its reply or its failure. */
+  receive(message: Exclude<ToWorker, { type: "shutdown" }>): void {
+    switch (message.type) {
+      case "open":
+        this.#answer(message.id, this.#open(message));
+        break;
+      case "configure":
+        this.#sessions.get(message.session)?.configure(message.settings, message.started);
+        break;
+      case "play":
+        this.#answer(message.id, this.#play(message));
+        break;
+      case "control":
+        this.#control(message);
+        break;
+      case "digits":
+        this.#digits(message);
+        break;
+      case "close":
+        this.#answer(message.id, this.#close(message.session));
+        break;
+    }
+  }
+
+  /** Resolves when every port is free. */
+  async shutdown(): Promise<void> {
+    await Promise.all([...this.#sessions.keys()].map((session) => this.#close(session)));
+  }
+
+  #answer(id: number, work: Promise<WorkerReply>): void {
+    work.then(
+      (result) => this.#send({ type: "reply", id, result }),
+      (error: unknown) => this.#fail(id, error),
+    );
+  }
+
+  #fail(id: number, error: unknown): void {
+    const media = error instanceof MediaError ? error : undefined;
+    this.#send({
+      type: "failure",
+      id,
+      error: {
+        message: errorText(error),
+        rule: media?.rule,
+        statusHint: media?.statusHint ?? 500,
+      },
+    });
+  }
+
+  async #open(request: OpenRequest): Promise<WorkerReply> {
+    const { session } = request;
+    const sockets = await this.#ports.open(request.address, {
+      min: request.portMin,
+      max: request.portMax,
+    });
+    if (sockets.address !== request.address) {
+      this.#send({
+        type: "log",
+        level: "warn",
+        text: `RTP: ${request.address} is not an address of this machine, listening on ${sockets.address}`,
+      });
+    }
+    const rtp = new RtpSession({
+      sockets,
+      clock: this.#clock,
+      random: this.#random,
+      mediaTimeoutMs: request.mediaTimeout,
+      events: {
+        onDigit: (digit, duration) => this.#send({ type: "digit", session, digit, duration }),
+        onPlaybackDone: (playback, result) =>
+          this.#send({ type: "playbackDone", session, playback, result }),
+        onDigitsSent: (id, sent) => {
+          if (sent) this.#send({ type: "reply", id, result: {} });
+          else this.#fail(id, ended());
+        },
+        onMediaTimeout: () => this.#send({ type: "mediaTimeout", session }),
+        onError: (text) => this.#send({ type: "error", session, text }),
+      },
+    });
+    this.#sessions.set(session, rtp);
+    this.#ticker.add(rtp);
+    return { port: rtp.port };
+  }
+
+  async #play(message: Extract<ToWorker, { type: "play" }>): Promise<WorkerReply> {
+    const { session, id, options } = message;
+    const source = await openSource(message.source, options.loop ?? false);
+    // The call may have ended while the file was opened.
+    const rtp = this.#sessions.get(session);
+    if (rtp === undefined) {
+      source.close();
+      throw ended();
+    }
+    rtp.play({
+      id,
+      source,
+      background: options.background ?? false,
+      settle: options.settle ?? 0,
+    });
+    return {};
+  }
+
+  #control(message: Extract<ToWorker, { type: "control" }>): void {
+    const rtp = this.#sessions.get(message.session);
+    if (message.action === "stop") rtp?.stop(message.playback);
+    else rtp?.pause(message.playback, message.action === "pause");
+  }
+
+  #digits(message: Extract<ToWorker, { type: "digits" }>): void {
+    const rtp = this.#sessions.get(message.session);
+    if (rtp === undefined) {
+      this.#fail(message.id, ended());
+    } else if (!rtp.sendDigits(message)) {
+      this.#fail(
+        message.id,
+        new MediaError("Too many digits wait to be sent", { rule: "limit", statusHint: 503 }),
+      );
+    }
+  }
+
+  async #close(session: number): Promise<WorkerReply> {
+    const rtp = this.#sessions.get(session);
+    if (rtp === undefined) return {};
+    this.#sessions.delete(session);
+    this.#ticker.remove(rtp);
+    return { statistics: await rtp.close() };
+  }
+}
+
+function ended(): MediaError {
+  return new MediaError("The call has ended", { rule: "no-session" });
+}

@@ -1,0 +1,24 @@
+/**
+ * The RTP worker thread. All sockets, timing, coding and playing of a handler live here, so that a flow that blocks
+ * the main thread does not stop the sound. Started by worker-client.ts.
+ */
+import { parentPort } from "node:worker_threads";
+import { CryptoRandom, SystemClock } from "../../foundation/index.js";
+import type { FromWorker, ToWorker } from "./worker-protocol.js";
+import { WorkerSessions } from "./worker-sessions.js";
+
+const port = parentPort;
+if (port === null) throw new Error("This file runs as a worker thread only");
+
+const send = (message: FromWorker): void => port.postMessage(message);
+const sessions = new WorkerSessions({ clock: new SystemClock(), random: new CryptoRandom(), send });
+
+port.on("message", (message: ToWorker) => {
+  if (message.type === "shutdown") {
+    // With the port closed and every socket gone the thread has nothing left and ends.
+    void sessions.shutdown().finally(() => port.close());
+  } else {
+    sessions.receive(message);
+  }
+});
+send({ type: "ready" });

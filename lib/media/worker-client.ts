@@ -1,0 +1,209 @@
+/**
+ * The main thread's side of the RTP worker: starts it when it is first needed, pairs requests with replies, tells the
+ * sessions when it was lost, and lets the process end when no call is left.
+ */
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { Worker } from "node:worker_threads";
+import { MediaError } from "../foundation/index.js";
+import type { Clock, Logger } from "../foundation/index.js";
+import type { FromWorker, ToWorker, WorkerReply } from "./rtp/worker-protocol.js";
+
+/** What a session hears from the worker. */
+export interface WorkerListener {
+  onMessage(message: Extract<FromWorker, { session: number }>): void;
+  /** The worker died; sockets and playbacks of the session are gone. */
+  onLost(error: MediaError): void;
+}
+
+type RequestOf<M> = M extends { readonly id: number } ? Omit<M, "id"> : never;
+export type WorkerRequest = RequestOf<ToWorker>;
+
+export interface WorkerClientOptions {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Replaces the real thread in tests. */
+  readonly createWorker?: (() => Worker) | undefined;
+}
+
+interface PendingReply {
+  resolve(reply: WorkerReply): void;
+  reject(error: MediaError): void;
+}
+
+/** A worker that died this often in this time is not started again until the time is over. */
+const MOST_LOSSES = 5;
+const LOSS_PERIOD_MS = 10_000;
+/** Closing sockets takes no time; what takes longer is stuck. */
+const SHUTDOWN_MS = 1_500;
+
+export class WorkerClient {
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #createWorker: () => Worker;
+  readonly #listeners = new Map<number, WorkerListener>();
+  readonly #pending = new Map<number, PendingReply>();
+  #worker: Worker | undefined;
+  #ready: Promise<void> | undefined;
+  #becomeReady: (() => void) | undefined;
+  #lastNumber = 0;
+  #losses: number[] = [];
+  #reason: unknown;
+  #closed = false;
+
+  constructor(options: WorkerClientOptions) {
+    this.#clock = options.clock;
+    this.#logger = options.logger;
+    this.#createWorker = options.createWorker ?? createRtpWorker;
+  }
+
+  /** A number that was not used before, for requests and sessions. */
+  nextNumber(): number {
+    return ++this.#lastNumber;
+  }
+
+  /** Starts the thread if it does not run. Resolves when it listens, or is lost again. */
+  start(): Promise<void> {
+    if (this.#ready) return this.#ready;
+    this.#ready = new Promise((resolve) => {
+      this.#becomeReady = resolve;
+    });
+    const worker = this.#createWorker();
+    this.#worker = worker;
+    worker.on("message", (message: FromWorker) => this.#receive(message));
+    worker.on("error", (error) => {
+      this.#reason = error;
+    });
+    worker.on("exit", (code) => this.#exited(worker, code));
+    this.#balance();
+    return this.#ready;
+  }
+
+  listen(session: number, listener: WorkerListener): void {
+    this.#listeners.set(session, listener);
+    this.#balance();
+  }
+
+  unlisten(session: number): void {
+    this.#listeners.delete(session);
+    this.#balance();
+  }
+
+  /** @throws (rejects with) MediaError: what the worker answered, or that it is lost or closed. */
+  request(
+    message: WorkerRequest,
+    options: { readonly id?: number; readonly transfer?: readonly ArrayBuffer[] } = {},
+  ): Promise<WorkerReply> {
+    const refused = this.#refusal();
+    if (refused) return Promise.reject(refused);
+    void this.start();
+    const id = options.id ?? this.nextNumber();
+    return new Promise((resolve, reject) => {
+      this.#pending.set(id, { resolve, reject });
+      this.#balance();
+      this.#worker?.postMessage({ ...message, id }, options.transfer ?? []);
+    });
+  }
+
+  /** Sends what needs no reply. Without a worker there is nobody who would need it. */
+  post(message: ToWorker): void {
+    this.#worker?.postMessage(message);
+  }
+
+  /** Ends the thread: it sends the last reports, frees its ports, and is ended by force if it does not. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    const worker = this.#worker;
+    if (worker === undefined) return;
+    worker.ref();
+    const exited = new Promise<void>((resolve) => {
+      worker.once("exit", () => resolve());
+    });
+    const timer = this.#clock.setTimer(SHUTDOWN_MS, () => void worker.terminate());
+    worker.postMessage({ type: "shutdown" } satisfies ToWorker);
+    await exited;
+    timer.cancel();
+  }
+
+  #receive(message: FromWorker): void {
+    switch (message.type) {
+      case "ready":
+        this.#becomeReady?.();
+        break;
+      case "reply":
+        this.#settle(message.id)?.resolve(message.result);
+        break;
+      case "failure": {
+        const { message: text, rule, statusHint } = message.error;
+        this.#settle(message.id)?.reject(new MediaError(text, { rule, statusHint }));
+        break;
+      }
+      case "log":
+        this.#logger[message.level](message.text);
+        break;
+      default:
+        this.#listeners.get(message.session)?.onMessage(message);
+    }
+  }
+
+  #settle(id: number): PendingReply | undefined {
+    const pending = this.#pending.get(id);
+    this.#pending.delete(id);
+    this.#balance();
+    return pending;
+  }
+
+  #exited(worker: Worker, code: number): void {
+    if (worker !== this.#worker) return;
+    this.#worker = undefined;
+    this.#ready = undefined;
+    this.#becomeReady?.();
+    const error = new MediaError(
+      this.#closed ? "The media handler was closed" : `The RTP worker ended with code ${code}`,
+      { cause: this.#reason, rule: "no-media", statusHint: 503 },
+    );
+    this.#reason = undefined;
+    if (!this.#closed) {
+      this.#losses.push(this.#clock.now());
+      this.#logger.error(`${error.message}; the sound of all calls is lost`);
+    }
+    const pending = [...this.#pending.values()];
+    this.#pending.clear();
+    for (const reply of pending) reply.reject(error);
+    for (const listener of [...this.#listeners.values()]) listener.onLost(error);
+  }
+
+  #refusal(): MediaError | undefined {
+    if (this.#closed) {
+      return new MediaError("The media handler is closed", { rule: "no-media", statusHint: 503 });
+    }
+    if (this.#worker) return undefined;
+    const now = this.#clock.now();
+    this.#losses = this.#losses.filter((at) => now - at < LOSS_PERIOD_MS);
+    if (this.#losses.length < MOST_LOSSES) return undefined;
+    return new MediaError("The RTP worker fails again and again; see the log", {
+      rule: "no-media",
+      statusHint: 503,
+    });
+  }
+
+  /** The thread keeps the process alive while calls or requests need it, no longer. */
+  #balance(): void {
+    if (this.#listeners.size > 0 || this.#pending.size > 0) this.#worker?.ref();
+    else this.#worker?.unref();
+  }
+}
+
+/** Starts rtp/worker.js beside this file; or, when this file itself runs from source, worker.ts by the same loader. */
+function createRtpWorker(): Worker {
+  const name = "sip-rtp";
+  if (!__filename.endsWith(".ts")) {
+    return new Worker(join(__dirname, "rtp", "worker.js"), { name, execArgv: [] });
+  }
+  const files = [createRequire(__filename).resolve("tsx/cjs"), join(__dirname, "rtp", "worker.ts")];
+  return new Worker(files.map((file) => `require(${JSON.stringify(file)});`).join("\n"), {
+    name,
+    eval: true,
+    execArgv: [],
+  });
+}
