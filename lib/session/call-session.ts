@@ -1,36 +1,65 @@
-/** What outgoing and incoming calls have in common behind the public face `Session`. */
+/**
+ * What outgoing and incoming calls have in common behind the public face `Session`: actions in an established call
+ * and the way out. The exchanges themselves are in files of their own.
+ */
+import { InvalidArgumentError, InvalidStateError, errorText } from "../foundation/index.js";
+import { isToken } from "../message/index.js";
+import { sendBye } from "./bye.js";
 import type { Cause } from "./cause.js";
+import { DigitSender } from "./digits.js";
+import { requestInDialog } from "./in-dialog-request.js";
+import { InDialog } from "./in-dialog.js";
 import type { MediaSession } from "./media-handler.js";
-import type { SessionServices } from "./session-services.js";
+import { NO_REQUEST, NO_SESSION } from "./outcomes.js";
+import { reasonHeaders } from "./reason.js";
+import { SessionCore, type EventFields, type SessionOwner } from "./session-core.js";
+import type { AccountHandle, SessionServices } from "./session-services.js";
 import type {
+  AcceptOptions,
   ActionOutcome,
+  EndOptions,
+  HeaderList,
+  InDialogRequestOptions,
+  Participant,
+  ProgressOptions,
+  ReferOptions,
+  RejectOptions,
+  SendDigitsOptions,
+  SessionEvent,
   SessionSnapshot,
   SessionState,
   SignalingState,
 } from "./session-types.js";
 import { Session } from "./session.js";
 
-export class CallSession extends Session {
-  readonly id: string = "";
+/** Requests that only the session itself sends. */
+const RESERVED = new Set(["INVITE", "ACK", "CANCEL", "PRACK", "BYE", "REGISTER"]);
 
-  constructor(
-    _services: SessionServices,
-    readonly direction: "incoming" | "outgoing",
-  ) {
+export interface CallStart {
+  readonly direction: "incoming" | "outgoing";
+  readonly account: AccountHandle | undefined;
+  readonly local: Participant;
+  readonly remote: Participant;
+}
+
+export abstract class CallSession extends Session implements SessionOwner {
+  readonly id: string;
+  readonly direction: "incoming" | "outgoing";
+  protected readonly core: SessionCore;
+  protected readonly inDialog: InDialog;
+  readonly #digits: DigitSender;
+
+  constructor(services: SessionServices, start: CallStart) {
     super();
-  }
-
-  get state(): SessionState {
-    throw new Error("pending");
-  }
-  get signaling(): SignalingState {
-    throw new Error("pending");
-  }
-  get accountId(): string | undefined {
-    throw new Error("pending");
-  }
-  get mediaSession(): MediaSession | undefined {
-    throw new Error("pending");
+    this.id = SessionCore.newHandle(services);
+    this.direction = start.direction;
+    this.core = new SessionCore(this, services, start.direction, start);
+    this.core.account = start.account;
+    this.inDialog = new InDialog(this.core);
+    this.#digits = new DigitSender(this.core);
+    this.reportListenerErrors((error) =>
+      services.logger.error(`session ${this.id}: a listener failed: ${errorText(error)}`),
+    );
   }
 
   /**
@@ -38,37 +67,136 @@ export class CallSession extends Session {
    * stores the dialog and emits `incoming`; false = the INVITE was refused (400) and there is no session, nothing was
    * emitted. Outgoing: emits `inviting` in a later turn, then sends; always true.
    */
-  begin(): boolean {
-    throw new Error("pending");
-  }
+  abstract begin(): boolean;
 
-  /** Ends the session at once and without any message: for the last step of a shutdown. Idempotent. */
-  forceClose(_cause: Cause): void {
-    throw new Error("pending");
+  get state(): SessionState {
+    return this.core.state;
+  }
+  get signaling(): SignalingState {
+    return this.core.negotiation.state;
+  }
+  get accountId(): string | undefined {
+    return this.core.account?.id;
+  }
+  get mediaSession(): MediaSession | undefined {
+    return this.core.negotiation.session;
   }
 
   snapshot(): SessionSnapshot {
-    throw new Error("pending");
+    return this.core.snapshot();
   }
-  progress(): Promise<ActionOutcome> {
-    throw new Error("pending");
+
+  // `async` turns what is thrown on misuse into a rejection.
+
+  async progress(options: ProgressOptions = {}): Promise<ActionOutcome> {
+    if (!this.isLive) return NO_SESSION;
+    return this.core.run(() => this.sendProgress(options));
   }
-  accept(): Promise<ActionOutcome> {
-    throw new Error("pending");
+
+  async accept(options: AcceptOptions = {}): Promise<ActionOutcome> {
+    if (!this.isLive) return NO_SESSION;
+    return this.core.run(() => this.sendAccept(options));
   }
-  reject(): Promise<ActionOutcome> {
-    throw new Error("pending");
+
+  async reject(options: RejectOptions = {}): Promise<ActionOutcome> {
+    if (!this.isLive) return NO_SESSION;
+    return this.core.run(() => this.sendReject(options));
   }
-  end(): Promise<void> {
-    throw new Error("pending");
+
+  async end(options: EndOptions = {}): Promise<void> {
+    const closed = this.#closed();
+    this.core.run(() => this.beginEnd(options));
+    return closed;
   }
-  refer(): Promise<ActionOutcome> {
-    throw new Error("pending");
+
+  async refer(options: ReferOptions): Promise<ActionOutcome> {
+    return this.core.run(() => this.inDialog.refers.refer(options));
   }
-  request(): Promise<ActionOutcome> {
-    throw new Error("pending");
+
+  async request(options: InDialogRequestOptions): Promise<ActionOutcome> {
+    const method = options.method.toUpperCase();
+    if (RESERVED.has(method) || !isToken(method)) {
+      throw new InvalidArgumentError(`"${options.method}" is no method to send in a session`, {
+        rule: "bad-method",
+      });
+    }
+    if (!this.isLive) return NO_SESSION;
+    if (this.core.dialog === undefined) {
+      throw new InvalidStateError("The call has no dialog yet in which a request could be sent");
+    }
+    const headers: HeaderList =
+      options.infoPackage === undefined
+        ? (options.headers ?? [])
+        : [["Info-Package", options.infoPackage], ...(options.headers ?? [])];
+    const { contentType, body, onProvisional } = options;
+    const contact = method === "UPDATE" || method === "SUBSCRIBE" || method === "NOTIFY";
+    const fields = { method, headers, contact, contentType, body };
+    return this.core.run(() => requestInDialog(this.core, fields, onProvisional));
   }
-  sendDigits(): Promise<ActionOutcome> {
-    throw new Error("pending");
+
+  async sendDigits(options: SendDigitsOptions): Promise<ActionOutcome> {
+    return this.#digits.send(options);
+  }
+
+  /** How the call of a REFER goes that was accepted without `follow`. @returns false when that is over. */
+  notifyReferrer(subscription: string, statusCode: number, reason?: string): boolean {
+    return this.core.run(() => this.inDialog.referrals.notify(subscription, statusCode, reason));
+  }
+
+  /** Ends the session at once and without waiting: for the last step of a shutdown. Idempotent. */
+  forceClose(cause: Cause): void {
+    this.core.enter(() => {
+      this.abandonExchanges();
+      this.core.close(cause);
+    });
+  }
+
+  // For the core.
+
+  get observed(): boolean {
+    return this.listenerCount("event") > 0;
+  }
+
+  deliver(event: SessionEvent): void {
+    this.emit("event", event);
+  }
+
+  endFor(cause: Cause): void {
+    this.core.enter(() => this.beginEnd({ cause }));
+  }
+
+  // For the two kinds of call.
+
+  protected get isLive(): boolean {
+    return !this.core.closed && this.core.state !== "terminating";
+  }
+
+  protected sendProgress(_options: ProgressOptions): Promise<ActionOutcome> {
+    throw new InvalidStateError("Only an incoming call that is not answered can be told to ring");
+  }
+
+  protected sendAccept(_options: AcceptOptions): Promise<ActionOutcome> {
+    return Promise.resolve(NO_REQUEST);
+  }
+
+  protected sendReject(_options: RejectOptions): Promise<ActionOutcome> {
+    return Promise.resolve(NO_REQUEST);
+  }
+
+  /** Begins the end that the state demands; nothing when it has begun. */
+  protected abstract beginEnd(options: EndOptions): void;
+
+  /** No callback may come after this: the user agent is shutting down. */
+  protected abstract abandonExchanges(): void;
+
+  /** The end of an established call. */
+  protected hangUp(options: EndOptions, fields?: EventFields): void {
+    const reason = reasonHeaders(options.statusCode, options.reason);
+    const headers = [...reason, ...(options.headers ?? [])];
+    sendBye(this.core, options.cause ?? "local-bye", headers, fields);
+  }
+
+  #closed(): Promise<void> {
+    return new Promise((resolve) => void this.core.onClose(resolve));
   }
 }

@@ -1,8 +1,47 @@
-/** A call that a peer places to us. */
+/** A call that a peer places to us (RFC 3261 §13.3): ringing, answer, rejection, CANCEL, and then the call itself. */
+import {
+  InvalidArgumentError,
+  InvalidStateError,
+  MediaError,
+  StateMachine,
+  errorText,
+  type Timer,
+} from "../foundation/index.js";
+import { Dialog } from "../dialog/index.js";
+import type { SipRequest, SipResponse } from "../message/index.js";
 import type { ServerTransaction } from "../transaction/index.js";
+import { AcceptedInvite } from "./accepted-invite.js";
+import { bodyFields, sdpOf } from "./body.js";
 import { CallSession } from "./call-session.js";
+import { causeOfStatus, type Cause } from "./cause.js";
+import {
+  incomingInviteMachine,
+  type IncomingInviteAction,
+  type IncomingInviteInput,
+  type IncomingInviteState,
+} from "./incoming-invite-state.js";
+import { whenSettled } from "./maybe-promise.js";
+import type { MaybePromise } from "./media-handler.js";
+import { NO_REQUEST, NO_SESSION, noSdpError } from "./outcomes.js";
+import { participantOf } from "./participant.js";
+import { isAnsweredElsewhere } from "./reason.js";
+import { redirectHeaders } from "./redirect.js";
 import type { AccountHandle, SessionServices } from "./session-services.js";
-import type { Participant } from "./session-types.js";
+import type {
+  AcceptOptions,
+  ActionOutcome,
+  EndOptions,
+  Participant,
+  ProgressOptions,
+  RejectOptions,
+} from "./session-types.js";
+import { warningHeader } from "./warning.js";
+
+/** A proxy gives up a call that is silent for three minutes (RFC 3261 §13.3.1.1). */
+const REPEAT_PROVISIONAL_MS = 60_000;
+const RINGING = 180;
+const DEFAULT_REJECTION = 486;
+const DEFAULT_END = 480;
 
 export interface IncomingSessionOptions {
   readonly account: AccountHandle | undefined;
@@ -10,12 +49,382 @@ export interface IncomingSessionOptions {
   readonly identity?: Participant | undefined;
 }
 
+interface Input {
+  readonly error?: unknown;
+  readonly message?: SipRequest;
+  readonly rejection?: SipResponse;
+  readonly cause?: Cause;
+}
+
 export class IncomingSession extends CallSession {
+  readonly #transaction: ServerTransaction;
+  readonly #offer: string | undefined;
+  readonly #machine: StateMachine<
+    IncomingInviteState,
+    IncomingInviteInput,
+    IncomingInviteAction,
+    Input
+  >;
+  /** Our answer, or our offer when the INVITE had none: made once, for 1xx and 2xx. */
+  #description: MaybePromise<string> | undefined;
+  #localSdp: string | undefined;
+  #repetition: Timer | undefined;
+  #acceptOptions: AcceptOptions = {};
+  #settleAccept: ((outcome: ActionOutcome) => void) | undefined;
+  #rejectAccept: ((error: unknown) => void) | undefined;
+  #endOptions: EndOptions = {};
+
   constructor(
     services: SessionServices,
-    _transaction: ServerTransaction,
-    _options: IncomingSessionOptions,
+    transaction: ServerTransaction,
+    options: IncomingSessionOptions,
   ) {
-    super(services, "incoming");
+    const { request } = transaction;
+    super(services, {
+      direction: "incoming",
+      account: options.account,
+      local: participantOf(request.to),
+      remote: options.identity ?? participantOf(request.from, undefined, "from"),
+    });
+    this.#transaction = transaction;
+    this.#offer = sdpOf(request);
+    this.#machine = new StateMachine(incomingInviteMachine, (action, input) =>
+      this.#perform(action, input),
+    );
+  }
+
+  begin(): boolean {
+    const { core } = this;
+    const { request, flow } = this.#transaction;
+    core.localTag = this.#transaction.localTag;
+    if (request.contacts.length === 0) {
+      core.reply(this.#transaction, 400, { reason: "Missing Contact" });
+      return false;
+    }
+    if (!core.adopt(Dialog.fromRequest(request, core.localTag), this.inDialog, flow)) {
+      core.reply(this.#transaction, 503, { headers: [["Retry-After", "10"]] });
+      return false;
+    }
+    core.learn(request);
+    core.keepPending(this.#transaction);
+    core.onClose(() => {
+      this.#machine.input("close", {});
+      this.#settle({ ok: false, cause: core.cause ?? "no-session", statusCode: 0 });
+    });
+    this.#transaction.user = {
+      onCancel: (cancel) => core.enter(() => this.#machine.input("cancel", { message: cancel })),
+    };
+    core.run(() => {
+      core.input("inviteReceived");
+      core.emit("incoming", { message: request, remoteSdp: this.#offer });
+    });
+    return true;
+  }
+
+  protected override async sendProgress(options: ProgressOptions): Promise<ActionOutcome> {
+    const statusCode = options.statusCode ?? RINGING;
+    if (!Number.isInteger(statusCode) || statusCode < 101 || statusCode > 199) {
+      throw new InvalidArgumentError("A provisional response has a status code from 101 to 199");
+    }
+    if (!this.#isOpen) throw new InvalidStateError("The call is already answered");
+    const withSdp = options.earlyMedia === true || options.sdp !== undefined;
+    // Without an offer there is nothing to answer, and ours may not travel unreliably (RFC 3262 §5).
+    if (!withSdp || this.#offer === undefined) return this.#sendProvisional(statusCode, options);
+    this.#requireSdp(options.sdp);
+    return new Promise((resolve, reject) => {
+      whenSettled(
+        () => this.#describe(options.sdp),
+        (sdp) =>
+          this.core.enter(() => {
+            try {
+              resolve(this.#sendProvisional(statusCode, options, sdp));
+            } catch (error) {
+              reject(error);
+            }
+          }),
+        (error) =>
+          this.core.enter(() => {
+            this.#machine.input("undescribed", { error });
+            resolve(this.core.closed ? this.#failure() : NO_SESSION);
+          }),
+      );
+    });
+  }
+
+  protected override sendAccept(options: AcceptOptions): Promise<ActionOutcome> {
+    if (this.#machine.state !== "received") return Promise.resolve(NO_REQUEST);
+    this.#requireSdp(options.sdp);
+    this.#acceptOptions = options;
+    return new Promise((resolve, reject) => {
+      this.#settleAccept = resolve;
+      this.#rejectAccept = reject;
+      this.#machine.input("accept", {});
+    });
+  }
+
+  protected override sendReject(options: RejectOptions): Promise<ActionOutcome> {
+    const statusCode = options.statusCode ?? DEFAULT_REJECTION;
+    if (!Number.isInteger(statusCode) || statusCode < 300 || statusCode > 699) {
+      throw new InvalidArgumentError("A rejection has a status code from 300 to 699");
+    }
+    if (!this.#isOpen) return Promise.resolve(NO_REQUEST);
+    const response = this.#rejection(statusCode, options);
+    this.#machine.input("reject", { rejection: response });
+    return Promise.resolve({
+      ok: true,
+      statusCode,
+      reason: response.reason,
+      message: response,
+    });
+  }
+
+  protected override beginEnd(options: EndOptions): void {
+    if (this.core.closed || this.core.state === "terminating") return;
+    if (!this.#isOpen) {
+      this.#endOptions = options;
+      // With the ACK still missing the cause is kept for the BYE that waits.
+      this.#machine.input("hangUp", {});
+      return;
+    }
+    const statusCode = options.statusCode ?? DEFAULT_END;
+    const rejection = this.#rejection(statusCode, options);
+    const input = options.cause === undefined ? { rejection } : { rejection, cause: options.cause };
+    this.#machine.input("reject", input);
+  }
+
+  protected override abandonExchanges(): void {
+    if (this.core.closed) return;
+    const { state } = this.#machine;
+    if (this.#isOpen) this.core.reply(this.#transaction, DEFAULT_END);
+    // There is no time left to wait for the ACK; the peer shall not be left with a dead call.
+    else if (state === "accepted" || state === "ending") this.hangUp(this.#endOptions);
+  }
+
+  /** No final response has been sent. */
+  get #isOpen(): boolean {
+    return this.#machine.state === "received" || this.#machine.state === "describing";
+  }
+
+  #perform(action: IncomingInviteAction, input: Input): void {
+    switch (action) {
+      case "describe":
+        whenSettled(
+          () => this.#describe(this.#acceptOptions.sdp),
+          (sdp) =>
+            this.core.enter(() => {
+              this.#localSdp = this.#acceptOptions.sdp ?? sdp;
+              this.#machine.input("described", {});
+            }),
+          (error) => this.core.enter(() => this.#machine.input("undescribed", { error })),
+        );
+        return;
+      case "sendSuccess":
+        this.#sendSuccess();
+        return;
+      case "sendRejection":
+        this.#sendRejection(input);
+        return;
+      case "refuseOffer":
+        this.#refuseOffer(input.error);
+        return;
+      case "terminate":
+        this.#terminate(input.message);
+        return;
+      case "confirm":
+        this.#confirm(input.message);
+        return;
+      case "reportAck":
+        this.core.emit("confirmed", { message: input.message });
+        return;
+      case "giveUp":
+        this.#settle({ ok: false, cause: "no-ack", statusCode: 0 });
+        this.hangUp({ cause: "no-ack" });
+        return;
+      case "sendBye":
+        this.hangUp(this.#endOptions);
+    }
+  }
+
+  #describe(sdp: string | undefined): MaybePromise<string> {
+    if (this.#description !== undefined) return this.#description;
+    const { negotiation } = this.core;
+    this.#description =
+      this.#offer === undefined ? negotiation.offer(sdp) : negotiation.answer(this.#offer, sdp);
+    return this.#description;
+  }
+
+  #requireSdp(sdp: string | undefined): void {
+    const has = sdp !== undefined || this.#description !== undefined;
+    if (!has && !this.core.negotiation.hasHandler) throw noSdpError();
+  }
+
+  #sendProvisional(statusCode: number, options: ProgressOptions, sdp?: string): ActionOutcome {
+    if (this.core.closed) return NO_SESSION;
+    if (!this.#isOpen) return NO_REQUEST;
+    const { core } = this;
+    const response = core.createReply(
+      this.#transaction.request,
+      statusCode,
+      this.#transaction.flow,
+      {
+        reason: options.reason,
+        headers: options.headers,
+        contact: true,
+        ...bodyFields(sdp, {}, core.services.random),
+      },
+    );
+    this.#transaction.respond(response);
+    this.#repeatLater(response);
+    if (sdp !== undefined) core.negotiation.session?.start();
+    core.input("provisional");
+    core.emit("progress", {
+      message: response,
+      statusCode,
+      reason: response.reason,
+      localSdp: sdp,
+    });
+    if (sdp !== undefined) core.emit("media", { localSdp: sdp });
+    return { ok: true, statusCode, reason: response.reason, message: response };
+  }
+
+  #repeatLater(response: SipResponse): void {
+    this.#repetition?.cancel();
+    this.#repetition = this.core.after(REPEAT_PROVISIONAL_MS, () => {
+      if (!this.#isOpen) return;
+      this.#transaction.respond(response);
+      this.#repeatLater(response);
+    });
+  }
+
+  #sendSuccess(): void {
+    const { core } = this;
+    const { request, flow } = this.#transaction;
+    const options = this.#acceptOptions;
+    let response: SipResponse;
+    try {
+      response = core.createReply(request, 200, flow, {
+        headers: options.headers,
+        contact: true,
+        ...bodyFields(this.#localSdp, options, core.services.random),
+      });
+    } catch (error) {
+      // A header of the application cannot be sent. The description is spent, so the call cannot go on.
+      this.#rejectAccept?.(error);
+      core.reply(this.#transaction, 500);
+      core.close("rejected", { statusCode: 500 });
+      return;
+    }
+    this.#repetition?.cancel();
+    core.answeredPending(this.#transaction);
+    core.dialog?.confirm();
+    this.inDialog.expectAck(
+      new AcceptedInvite(core, this.#transaction, response, {
+        onAck: (message) => this.#machine.input("ack", { message }),
+        onTimeout: () => this.#machine.input("noAck", {}),
+      }),
+    );
+    if (this.#offer !== undefined) core.negotiation.answered();
+    core.input("success");
+    const localSdp = this.#localSdp;
+    core.emit("answered", {
+      message: response,
+      statusCode: 200,
+      reason: response.reason,
+      remoteSdp: this.#offer,
+      localSdp,
+    });
+    if (this.#offer !== undefined) core.emit("media", { remoteSdp: this.#offer, localSdp });
+  }
+
+  #rejection(statusCode: number, options: RejectOptions): SipResponse {
+    const { core } = this;
+    const contacts = redirectHeaders(core.services, core.account, options.contacts ?? []);
+    return core.createReply(this.#transaction.request, statusCode, this.#transaction.flow, {
+      reason: options.reason,
+      headers: [...contacts, ...(options.headers ?? [])],
+    });
+  }
+
+  #sendRejection({ rejection, cause }: Input): void {
+    if (rejection === undefined) return;
+    const { core } = this;
+    const { statusCode, reason } = rejection;
+    core.answeredPending(this.#transaction);
+    this.#transaction.respond(rejection);
+    core.setCause(cause ?? causeOfStatus(statusCode));
+    core.emit("rejected", { message: rejection, statusCode, reason });
+    core.close("rejected", { message: rejection, statusCode, reason });
+  }
+
+  /** 488 with the reason, or what the media says (§13.3.1.3). */
+  #refuseOffer(error: unknown): void {
+    const { core } = this;
+    const statusCode = error instanceof MediaError ? error.statusHint : 500;
+    core.logger.info(`session ${core.id}: offer refused: ${errorText(error)}`);
+    core.negotiation.rollback();
+    const response = core.reply(this.#transaction, statusCode, {
+      headers: statusCode === 488 ? warningHeader(this.#transaction.flow, 305) : [],
+    });
+    core.setCause(causeOfStatus(statusCode));
+    const fields = { message: response, statusCode, reason: response?.reason };
+    core.emit("rejected", fields);
+    this.#settle(this.#failure(statusCode, response));
+    core.close("rejected", fields);
+  }
+
+  /** CANCEL (§9.2); the transaction layer has answered the CANCEL itself. */
+  #terminate(cancel: SipRequest | undefined): void {
+    if (cancel === undefined) return;
+    const { core } = this;
+    core.setCause(isAnsweredElsewhere(cancel) ? "answered-elsewhere" : "cancelled");
+    core.reply(this.#transaction, 487);
+    core.emit("cancelled", { message: cancel });
+    core.close("cancelled", { message: cancel });
+  }
+
+  /** The ACK; it carries the answer when our 2xx carried the offer (§13.3.1.4, RFC 3264 §4). */
+  #confirm(ack: SipRequest | undefined): void {
+    if (ack === undefined) return;
+    const { core } = this;
+    if (this.#offer !== undefined) {
+      this.#reportConfirmed(ack, undefined);
+      return;
+    }
+    const answer = sdpOf(ack);
+    if (answer === undefined) {
+      this.#spoilt(ack);
+      return;
+    }
+    whenSettled(
+      () => core.negotiation.acceptAnswer(answer),
+      () => core.enter(() => this.#reportConfirmed(ack, answer)),
+      () => core.enter(() => this.#spoilt(ack)),
+    );
+  }
+
+  #reportConfirmed(ack: SipRequest, remoteSdp: string | undefined): void {
+    if (this.core.closed || this.core.state === "terminating") return;
+    this.core.emit("confirmed", { message: ack, remoteSdp });
+    if (remoteSdp !== undefined) this.core.emit("media", { remoteSdp, localSdp: this.#localSdp });
+    this.#settle({ ok: true, statusCode: 200, message: ack });
+  }
+
+  /** The answer in the ACK is missing or does not fit. */
+  #spoilt(ack: SipRequest): void {
+    if (this.core.closed || this.core.state === "terminating") return;
+    this.core.emit("confirmed", { message: ack });
+    this.#settle({ ok: false, cause: "bad-media", statusCode: 0 });
+    this.hangUp({ cause: "bad-media" });
+  }
+
+  #failure(statusCode = 0, message?: SipResponse): ActionOutcome {
+    const cause = this.core.cause ?? "no-session";
+    return { ok: false, cause, statusCode, reason: message?.reason, message };
+  }
+
+  #settle(outcome: ActionOutcome): void {
+    this.#settleAccept?.(outcome);
+    this.#settleAccept = undefined;
+    this.#rejectAccept = undefined;
   }
 }

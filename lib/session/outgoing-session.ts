@@ -1,8 +1,26 @@
-/** One attempt to call one or more targets, which becomes the call with the one that answers. */
-import type { NameAddr } from "../message/index.js";
+/**
+ * One attempt to call one or more targets, which becomes the call with the one that answers first (contract §4.5
+ * "Targets and forks", RFC 3261 §13.2).
+ */
+import { InvalidArgumentError, SipError, errorText } from "../foundation/index.js";
+import { NameAddr, SipUri, type SipResponse } from "../message/index.js";
+import type { Flow } from "../transport/transport.js";
+import { bestResponse } from "./best-response.js";
+import { bodyFields, sdpOf, type BodyFields } from "./body.js";
 import { CallSession } from "./call-session.js";
+import type { Cause } from "./cause.js";
+import type { Fork } from "./fork.js";
+import { mergeHeaders } from "./header-lines.js";
+import { mapMaybe, whenSettled } from "./maybe-promise.js";
+import type { MaybePromise } from "./media-handler.js";
+import { causeOfFailure, noSdpError } from "./outcomes.js";
+import { OutgoingBranch, type BranchNews, type BranchOwner } from "./outgoing-branch.js";
+import { participantOf } from "./participant.js";
+import { COMPLETED_ELSEWHERE, reasonHeaders } from "./reason.js";
+import { redirectionsOf } from "./redirect.js";
+import type { EventFields } from "./session-core.js";
 import type { AccountHandle, SessionServices } from "./session-services.js";
-import type { HeaderList } from "./session-types.js";
+import type { EndOptions, HeaderList, RedirectContact } from "./session-types.js";
 
 /** One place to call. */
 export interface OutgoingTarget {
@@ -11,7 +29,7 @@ export interface OutgoingTarget {
   readonly account: AccountHandle | undefined;
   /** Milliseconds until this target is cancelled, 0 = never. */
   readonly timeoutMs: number;
-  /** After the attempt's own headers, same rules. */
+  /** Besides the attempt's own headers; they win. */
   readonly headers: HeaderList;
 }
 
@@ -37,9 +55,324 @@ export interface OutgoingSessionOptions {
   readonly data?: Record<string, unknown> | undefined;
 }
 
+/** RFC 3323 §4.1. */
+const ANONYMOUS = new NameAddr(new SipUri("sip", "anonymous", "anonymous.invalid"), "Anonymous");
+
+/** The branch that the attempt was decided for, and what its 2xx said. */
+interface Winner {
+  readonly branch: OutgoingBranch;
+  readonly fork: Fork;
+  readonly news: BranchNews;
+}
+
 export class OutgoingSession extends CallSession {
+  readonly #options: OutgoingSessionOptions;
+  readonly #branches: readonly OutgoingBranch[];
+  #body: MaybePromise<BodyFields> | undefined;
+  #localSdp: string | undefined;
+  /** The fork whose early media is heard. */
+  #heard: Fork | undefined;
+  #winner: Winner | undefined;
+  #endCause: Cause | undefined;
+
   /** @throws InvalidArgumentError rule `no-sdp` when there is neither SDP, nor a media handler, nor a delayed offer. */
-  constructor(services: SessionServices, _options: OutgoingSessionOptions) {
-    super(services, "outgoing");
+  constructor(services: SessionServices, options: OutgoingSessionOptions) {
+    const [first] = options.targets;
+    if (first === undefined) throw new InvalidArgumentError("A call needs a target");
+    const from = options.anonymous
+      ? ANONYMOUS
+      : (options.account?.identity ?? services.defaultIdentity);
+    super(services, {
+      direction: "outgoing",
+      account: options.account,
+      local: participantOf(from),
+      remote: participantOf(first.address),
+    });
+    const { core } = this;
+    const hasDescription = options.sdp !== undefined || core.negotiation.hasHandler;
+    if (!hasDescription && !options.delayedOffer && options.body === undefined) throw noSdpError();
+    this.#options = options;
+    if (options.data !== undefined) this.data = options.data;
+    const headers = mergeHeaders(
+      services.commonHeaders("request", "INVITE"),
+      options.anonymous ? [["Privacy", "id"], ...options.headers] : options.headers,
+    );
+    this.#branches = options.targets.map(
+      (target) => new OutgoingBranch(this.#branchOwner(from, headers, target), target),
+    );
+    const branch = this.#branches[0];
+    core.callId = branch.callId;
+    core.localTag = branch.localTag;
+    core.targets = () => this.#branches.map((each) => each.status());
   }
+
+  begin(): boolean {
+    this.core.clock.defer(() => this.core.enter(() => this.#start()));
+    return true;
+  }
+
+  protected override beginEnd(options: EndOptions): void {
+    const { core } = this;
+    if (core.closed || core.state === "terminating") return;
+    if (core.state === "idle") {
+      this.#endCause ??= options.cause ?? "cancelled";
+    } else if (this.#winner !== undefined) {
+      // Even when our answer is not ready yet (§13.2.2.4).
+      this.#winner.fork.acknowledge(this.#winner.news.flow);
+      this.hangUp(options);
+    } else {
+      const reason = reasonHeaders(options.statusCode, options.reason);
+      this.#cancelAll(options.cause ?? "cancelled", [...reason, ...(options.headers ?? [])]);
+    }
+  }
+
+  protected override abandonExchanges(): void {
+    for (const branch of this.#branches) branch.abandon();
+  }
+
+  #branchOwner(from: NameAddr, headers: HeaderList, target: OutgoingTarget): BranchOwner {
+    return {
+      core: this.core,
+      inDialog: this.inDialog,
+      from: this.#options.anonymous ? from : (target.account?.identity ?? from),
+      headers,
+      redirects: this.#options.redirects,
+      body: (flow) => this.#inviteBody(flow),
+      onProgress: (branch, news) => this.#onProgress(branch, news),
+      onRedirect: (branch, response, contacts) => this.#onRedirect(branch, response, contacts),
+      onAnswer: (branch, news, fork) => this.#onAnswer({ branch, news, fork }),
+      onExpire: () => this.#onExpire(),
+      onFinished: () => this.#onFinished(),
+    };
+  }
+
+  #start(): void {
+    const { core } = this;
+    if (core.closed) return;
+    if (this.#endCause !== undefined) {
+      core.close(this.#endCause, { statusCode: 0 });
+      return;
+    }
+    core.input("invite");
+    const uris = this.#branches.map((branch) => branch.status().uri);
+    core.emit("inviting", { uris, target: uris[0] });
+    if (this.#options.strategy === "sequential") this.#startNext();
+    else for (const branch of this.#branches) branch.start();
+  }
+
+  #startNext(): boolean {
+    const next = this.#branches.find((branch) => branch.state === "waiting");
+    next?.start();
+    return next !== undefined;
+  }
+
+  /** Made for the first INVITE that leaves; the others get the same offer, as they share the media. */
+  #inviteBody(flow: Flow): MaybePromise<BodyFields> {
+    if (this.#body !== undefined) return this.#body;
+    const { core } = this;
+    const { sdp, delayedOffer } = this.#options;
+    const withBody = (offer: string | undefined): BodyFields => {
+      this.#localSdp = offer;
+      return bodyFields(offer, this.#options, core.services.random);
+    };
+    core.flow ??= flow;
+    const offers = !delayedOffer && (sdp !== undefined || core.negotiation.hasHandler);
+    this.#body = offers ? mapMaybe(core.negotiation.offer(sdp), withBody) : withBody(undefined);
+    return this.#body;
+  }
+
+  #onProgress(branch: OutgoingBranch, { response, flow, fork }: BranchNews): void {
+    const { core } = this;
+    const { statusCode, reason } = response;
+    const remoteSdp = sdpOf(response);
+    core.flow ??= flow;
+    core.input("provisional");
+    const report = (hasMedia: boolean): void => {
+      if (core.closed) return;
+      const fields: EventFields = {
+        message: response,
+        statusCode,
+        reason,
+        remoteSdp,
+        target: branch.status().uri,
+      };
+      core.emit("progress", fields, {
+        callId: branch.callId,
+        localTag: branch.localTag,
+        remoteTag: response.to.tag,
+        remote: participantOf(branch.target.address, response.contacts[0]),
+        ...(this.#heard === undefined || this.#heard === fork ? {} : { media: undefined }),
+      });
+      if (hasMedia) core.emit("media", { remoteSdp, localSdp: this.#localSdp });
+    };
+    const isNews = remoteSdp !== undefined && remoteSdp !== fork?.earlySdp;
+    if (fork !== undefined && remoteSdp !== undefined) fork.earlySdp = remoteSdp;
+    const isHeard = this.#heard === undefined || this.#heard === fork;
+    const mayHear = this.#options.earlyMedia && this.#localSdp !== undefined;
+    if (!isNews || !isHeard || !mayHear || fork === undefined) {
+      report(false);
+      return;
+    }
+    this.#heard = fork;
+    whenSettled(
+      () => core.negotiation.preview(remoteSdp),
+      () => core.enter(() => report(true)),
+      (error) =>
+        core.enter(() => {
+          core.logger.info(`session ${core.id}: early media refused: ${errorText(error)}`);
+          report(false);
+        }),
+    );
+  }
+
+  #onRedirect(branch: OutgoingBranch, response: SipResponse, contacts: RedirectContact[]): void {
+    const { statusCode, reason } = response;
+    this.core.emit("redirecting", {
+      message: response,
+      statusCode,
+      reason,
+      contacts,
+      uris: contacts.map(({ uri }) => uri),
+      target: branch.status().uri,
+    });
+  }
+
+  /** The first 2xx of the attempt decides it; all other targets are cancelled. */
+  #onAnswer(winner: Winner): void {
+    const { core } = this;
+    const { branch, fork, news } = winner;
+    this.#winner = winner;
+    for (const other of this.#branches) {
+      if (other !== branch) other.cancel("answered-elsewhere", COMPLETED_ELSEWHERE);
+    }
+    core.account = branch.target.account;
+    core.remote = participantOf(branch.target.address);
+    const stored = core.adopt(fork.dialog, branch.user, news.flow);
+    core.learn(news.response);
+    const remoteSdp = sdpOf(news.response) ?? fork.earlySdp;
+    if (!stored) this.#spoil(winner, "limit");
+    else if (this.#localSdp === undefined) this.#answerOffer(winner, remoteSdp);
+    else this.#takeAnswer(winner, remoteSdp);
+  }
+
+  /** Our offer was in the INVITE: the ACK goes out at once, then the answer is looked at (RFC 3261 §13.2.2.4). */
+  #takeAnswer(winner: Winner, remoteSdp: string | undefined): void {
+    const { core } = this;
+    winner.fork.acknowledge(winner.news.flow);
+    if (remoteSdp === undefined) {
+      this.#spoil(winner, "bad-media");
+      return;
+    }
+    whenSettled(
+      () => core.negotiation.acceptAnswer(remoteSdp),
+      () => core.enter(() => this.#establish(winner, remoteSdp, this.#localSdp)),
+      (error) => core.enter(() => this.#spoil(winner, mediaCause(error), error)),
+    );
+  }
+
+  /** The offer is in the 2xx: our answer travels in the ACK (RFC 3261 §13.2.2.4). */
+  #answerOffer(winner: Winner, offer: string | undefined): void {
+    const { core } = this;
+    const { sdp } = this.#options;
+    if (offer === undefined || (sdp === undefined && !core.negotiation.hasHandler)) {
+      this.#spoil(winner, "bad-media");
+      return;
+    }
+    whenSettled(
+      () => core.negotiation.answer(offer, sdp),
+      (answer) =>
+        core.enter(() => {
+          winner.fork.acknowledge(winner.news.flow, {
+            contentType: "application/sdp",
+            body: answer,
+          });
+          if (core.closed || core.state === "terminating") return;
+          core.negotiation.answered();
+          this.#establish(winner, offer, answer);
+        }),
+      (error) => core.enter(() => this.#spoil(winner, mediaCause(error), error)),
+    );
+  }
+
+  #establish(winner: Winner, remoteSdp: string, localSdp: string | undefined): void {
+    const { core } = this;
+    if (core.closed || core.state === "terminating") return;
+    const { response, flow } = winner.news;
+    const { statusCode, reason } = response;
+    const target = winner.branch.status().uri;
+    core.input("success");
+    core.emit("answered", { message: response, statusCode, reason, remoteSdp, localSdp, target });
+    core.emit("confirmed", { message: winner.fork.acknowledge(flow).ack, target });
+    core.emit("media", { remoteSdp, localSdp });
+  }
+
+  /** A 2xx that no call can come of: ACK, then BYE. */
+  #spoil(winner: Winner, cause: Cause, error?: unknown): void {
+    const { core } = this;
+    winner.fork.acknowledge(winner.news.flow);
+    if (core.closed || core.state === "terminating") return;
+    if (error !== undefined) core.logger.info(`session ${core.id}: ${errorText(error)}`);
+    const { response } = winner.news;
+    const { statusCode, reason } = response;
+    this.hangUp({ cause }, { message: response, statusCode, reason });
+  }
+
+  #cancelAll(cause: Cause, headers: HeaderList): void {
+    const { core } = this;
+    core.setCause(cause);
+    core.input("cancel");
+    core.emit("cancelled", {});
+    core.negotiation.close();
+    for (const branch of this.#branches) branch.cancel("cancelled", headers);
+  }
+
+  /** With no other target left the attempt ends with this CANCEL. */
+  #onExpire(): void {
+    if (this.#branches.some((branch) => branch.isOpen || branch.state === "waiting")) return;
+    this.core.input("cancel");
+    this.core.emit("cancelled", {});
+  }
+
+  #onFinished(): void {
+    const { core } = this;
+    if (this.#winner !== undefined || core.closed) return;
+    const mayGoOn = core.state !== "terminating" && this.#options.strategy === "sequential";
+    const isActive = this.#branches.some((branch) => branch.state !== "waiting" && !branch.isOver);
+    if (isActive || (mayGoOn && this.#startNext())) return;
+    if (this.#branches.every((branch) => branch.isOver)) this.#conclude();
+  }
+
+  /** No target is left: the best of their answers speaks for the attempt. */
+  #conclude(): void {
+    const { core } = this;
+    if (core.closed) return;
+    const responses = this.#branches.flatMap(({ final }) => (final === undefined ? [] : [final]));
+    const message = bestResponse(responses);
+    const branch = this.#branches.find(({ final }) => final === message) ?? this.#branches[0];
+    const cause = branch?.cause ?? "rejected";
+    core.setCause(cause);
+    const fields = failureFields(message);
+    if (message !== undefined && core.state !== "terminating") core.emit("rejected", fields);
+    core.close(cause, fields);
+  }
+}
+
+function failureFields(message: SipResponse | undefined): EventFields {
+  if (message === undefined) return { statusCode: 0 };
+  const { statusCode, reason } = message;
+  const contacts = statusCode < 400 ? redirectionsOf(message).map(({ shown }) => shown) : [];
+  return {
+    message,
+    statusCode,
+    reason,
+    retryAfter: message.seconds("retry-after"),
+    ...(contacts.length === 0 ? {} : { contacts, uris: contacts.map(({ uri }) => uri) }),
+  };
+}
+
+/** Nothing in common is another matter than an answer that is none. */
+function mediaCause(error: unknown): Cause {
+  if (!(error instanceof SipError) || error.code !== "E_MEDIA") return "bad-media";
+  const hint = "statusHint" in error ? error.statusHint : 488;
+  return hint === 488 ? causeOfFailure(error) : "bad-media";
 }

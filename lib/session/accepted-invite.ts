@@ -1,0 +1,66 @@
+/** A 2xx of ours to an INVITE: repeated until the ACK comes, given up after 64·T1 (RFC 3261 §13.3.1.4). */
+import type { Timer } from "../foundation/index.js";
+import type { SipRequest, SipResponse } from "../message/index.js";
+import type { ServerTransaction } from "../transaction/index.js";
+import type { SessionCore } from "./session-core.js";
+
+export interface AcceptedInviteUser {
+  onAck(ack: SipRequest): void;
+  /** No ACK came. */
+  onTimeout(): void;
+}
+
+export class AcceptedInvite {
+  readonly #core: SessionCore;
+  readonly #transaction: ServerTransaction;
+  readonly #response: SipResponse;
+  readonly #user: AcceptedInviteUser;
+  readonly #timeout: Timer;
+  #repetition: Timer;
+  #interval: number;
+
+  /** Sends the response for the first time. */
+  constructor(
+    core: SessionCore,
+    transaction: ServerTransaction,
+    response: SipResponse,
+    user: AcceptedInviteUser,
+  ) {
+    const { t1 } = core.services.timers;
+    this.#core = core;
+    this.#transaction = transaction;
+    this.#response = response;
+    this.#user = user;
+    this.#interval = t1;
+    transaction.respond(response);
+    this.#timeout = core.after(64 * t1, () => this.#giveUp());
+    this.#repetition = core.after(t1, () => this.#repeat());
+  }
+
+  /** Sequence number that the ACK has. */
+  get sequence(): number {
+    return this.#transaction.request.cseq.sequence;
+  }
+
+  acknowledge(ack: SipRequest): void {
+    this.stop();
+    this.#user.onAck(ack);
+  }
+
+  stop(): void {
+    this.#timeout.cancel();
+    this.#repetition.cancel();
+  }
+
+  /** Over reliable transports too: a later hop may be UDP (§13.3.1.4). */
+  #repeat(): void {
+    this.#interval = Math.min(2 * this.#interval, this.#core.services.timers.t2);
+    this.#repetition = this.#core.after(this.#interval, () => this.#repeat());
+    this.#transaction.respond(this.#response);
+  }
+
+  #giveUp(): void {
+    this.#repetition.cancel();
+    this.#user.onTimeout();
+  }
+}

@@ -1,0 +1,17 @@
+/** The state machines of this room, for docs/state-machines.md and for the tests that walk every cell. */
+import type { MachineDefinition } from "../foundation/index.js";
+import { incomingInviteMachine } from "./incoming-invite-state.js";
+import { reInviteMachine } from "./re-invite.js";
+import { referMachine } from "./refer-sender.js";
+import { sessionMachine } from "./session-state.js";
+import { signalingMachine } from "./signaling-state.js";
+import { targetMachine } from "./target-state.js";
+
+export const machines: readonly MachineDefinition[] = [
+  sessionMachine,
+  signalingMachine,
+  targetMachine,
+  incomingInviteMachine,
+  reInviteMachine,
+  referMachine,
+];

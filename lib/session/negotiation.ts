@@ -1,0 +1,157 @@
+/**
+ * The media of one session and the offer/answer state that goes with it (RFC 3264, RFC 6337). Descriptions come from
+ * the media handler, or from the application (`sdp`), which then is on its own.
+ */
+import { InvalidStateError, MediaError, StateMachine, errorText } from "../foundation/index.js";
+import type { Logger } from "../foundation/index.js";
+import { mapMaybe, whenSettled } from "./maybe-promise.js";
+import type {
+  HoldState,
+  MaybePromise,
+  MediaDescription,
+  MediaDirection,
+  MediaHandler,
+  MediaSession,
+  MediaSessionContext,
+} from "./media-handler.js";
+import type { SignalingState } from "./session-types.js";
+import { signalingMachine, type SignalingInput } from "./signaling-state.js";
+
+const NO_MEDIA: readonly MediaDescription[] = [];
+
+export class Negotiation {
+  readonly #handler: MediaHandler | undefined;
+  readonly #context: () => MediaSessionContext;
+  readonly #logger: Logger;
+  readonly #machine = new StateMachine(signalingMachine, () => undefined);
+  #session: MediaSession | undefined;
+  #exchanges = 0;
+  /** Our description of the exchange in progress came from the application. */
+  #supplied = false;
+  #lastMedia = NO_MEDIA;
+  #lastHold: HoldState = "none";
+
+  constructor(
+    handler: MediaHandler | undefined,
+    context: () => MediaSessionContext,
+    logger: Logger,
+  ) {
+    this.#handler = handler;
+    this.#context = context;
+    this.#logger = logger;
+  }
+
+  get state(): SignalingState {
+    return this.#machine.state;
+  }
+
+  get session(): MediaSession | undefined {
+    return this.#session;
+  }
+
+  /** Completed exchanges. */
+  get exchanges(): number {
+    return this.#exchanges;
+  }
+
+  /** Can descriptions be made here? Else only the application's are there. */
+  get hasHandler(): boolean {
+    return this.#handler !== undefined;
+  }
+
+  get media(): readonly MediaDescription[] {
+    return this.#session?.media ?? this.#lastMedia;
+  }
+
+  get hold(): HoldState {
+    return this.#session?.hold ?? this.#lastHold;
+  }
+
+  /**
+   * Our offer. @param sdp - the application's own.
+   * Rejects or throws InvalidArgumentError-like MediaError rule `no-sdp` when nobody can make one.
+   */
+  offer(sdp?: string, direction?: MediaDirection): MaybePromise<string> {
+    this.#move("localOffer");
+    return this.#describe(sdp, (session) => session.offer(direction ? { direction } : {}));
+  }
+
+  /** The peer's offer → our answer; the state stays `have-remote-offer` until `answered`. */
+  answer(offer: string, sdp?: string): MaybePromise<string> {
+    this.#move("remoteOffer");
+    return this.#describe(sdp, (session) => session.answer(offer));
+  }
+
+  /** Our answer is on its way: the exchange is complete. */
+  answered(): void {
+    this.#move("localAnswer");
+    this.#exchanges++;
+    if (!this.#supplied) this.#session?.start();
+  }
+
+  /** A preview of the peer's answer, in an unreliable provisional response (RFC 6337 §3.1.1). */
+  preview(answer: string): MaybePromise<void> {
+    if (this.#supplied || this.#session === undefined) return;
+    const session = this.#session;
+    return mapMaybe(session.acceptAnswer(answer, { early: true }), () => {
+      if (session === this.#session) session.start();
+    });
+  }
+
+  /** The peer's answer to our offer. Throws or rejects when it does not fit; then call `rollback` or end the call. */
+  acceptAnswer(answer: string): MaybePromise<void> {
+    const session = this.#supplied ? undefined : this.#session;
+    const done = (): void => {
+      if (this.#machine.state === "closed") return;
+      this.#move("remoteAnswer");
+      this.#exchanges++;
+      if (session === this.#session) session?.start();
+    };
+    if (session === undefined) return done();
+    return mapMaybe(session.acceptAnswer(answer), done);
+  }
+
+  /** The exchange in progress was refused. Harmless when there is none. */
+  rollback(): void {
+    const moved = this.#machine.input(
+      this.#exchanges === 0 ? "rollbackToInitial" : "rollbackToStable",
+      undefined,
+    );
+    if (moved && !this.#supplied) this.#session?.rollback();
+  }
+
+  /** Closes the media exactly once; what is in flight is ignored afterwards. */
+  close(): void {
+    if (!this.#machine.input("close", undefined)) return;
+    const session = this.#session;
+    if (session === undefined) return;
+    this.#lastMedia = session.media;
+    this.#lastHold = session.hold;
+    this.#session = undefined;
+    whenSettled(
+      () => session.close(),
+      () => undefined,
+      (error) => this.#logger.warn(`closing media: ${errorText(error)}`),
+    );
+  }
+
+  #describe(
+    sdp: string | undefined,
+    make: (session: MediaSession) => MaybePromise<string>,
+  ): MaybePromise<string> {
+    this.#supplied = sdp !== undefined;
+    if (sdp !== undefined) return sdp;
+    if (this.#handler === undefined) {
+      throw new MediaError("There is no media handler and no SDP was given", { rule: "no-sdp" });
+    }
+    this.#session ??= this.#handler.createSession(this.#context());
+    return make(this.#session);
+  }
+
+  #move(input: SignalingInput): void {
+    const from = this.#machine.state;
+    if (!this.#machine.input(input, undefined)) {
+      throw new InvalidStateError(`Offer/answer state ${from} does not allow ${input}`);
+    }
+  }
+}

@@ -1,0 +1,395 @@
+/**
+ * One target of an attempt: its INVITE with its own Call-ID and From tag, the dialogs that it forks into, redirects,
+ * the target's time limit and CANCEL (RFC 3261 §13.2, §8.1.3.4, §9.1).
+ */
+import { StateMachine, randomToken, type SipError, type Timer } from "../foundation/index.js";
+import type { Dialog, DialogUser } from "../dialog/index.js";
+import {
+  NameAddr,
+  createRequest,
+  type SipRequest,
+  type SipResponse,
+  type Uri,
+} from "../message/index.js";
+import type { ServerTransaction } from "../transaction/index.js";
+import type { Flow } from "../transport/transport.js";
+import type { BodyFields } from "./body.js";
+import { causeOfStatus, type Cause } from "./cause.js";
+import { Fork } from "./fork.js";
+import { mergeHeaders } from "./header-lines.js";
+import { mapMaybe } from "./maybe-promise.js";
+import type { MaybePromise } from "./media-handler.js";
+import { causeOfFailure } from "./outcomes.js";
+import type { OutgoingTarget } from "./outgoing-session.js";
+import { bareUri, redirectionsOf } from "./redirect.js";
+import type { SessionCore } from "./session-core.js";
+import type { OutgoingRequest } from "./session-services.js";
+import type { HeaderList, RedirectContact, TargetStatus } from "./session-types.js";
+import {
+  targetMachine,
+  type TargetAction,
+  type TargetInput,
+  type TargetState,
+} from "./target-state.js";
+
+const TAG_LENGTH = 12;
+const CALL_ID_LENGTH = 26;
+/** Dialogs of one INVITE that are told apart. */
+const MOST_FORKS = 64;
+/** Addresses tried for one target, whatever its redirects say. */
+const MOST_TRIES = 10;
+
+/** What the attempt decides for its branches, and hears from them. */
+export interface BranchOwner {
+  readonly core: SessionCore;
+  readonly inDialog: DialogUser;
+  /** From without tag. */
+  readonly from: NameAddr;
+  readonly headers: HeaderList;
+  readonly redirects: number;
+  /** Body of every INVITE of the attempt, made once. */
+  body(flow: Flow): MaybePromise<BodyFields>;
+  onProgress(branch: OutgoingBranch, news: BranchNews): void;
+  onRedirect(branch: OutgoingBranch, response: SipResponse, contacts: RedirectContact[]): void;
+  /** The first 2xx of a branch that is still wanted. */
+  onAnswer(branch: OutgoingBranch, news: BranchNews, fork: Fork): void;
+  /** The target's time is over, CANCEL is on its way. */
+  onExpire(branch: OutgoingBranch): void;
+  /** Failed or cancelled: nothing is to be expected any more. */
+  onFinished(branch: OutgoingBranch): void;
+}
+
+/** A response with all that belongs to it. */
+export interface BranchNews {
+  readonly response: SipResponse;
+  readonly flow: Flow;
+  readonly fork: Fork | undefined;
+}
+
+interface Input {
+  readonly response?: SipResponse;
+  readonly request?: SipRequest;
+  readonly flow?: Flow;
+  readonly headers?: HeaderList;
+  readonly address?: Uri;
+}
+
+const SHOWN: Readonly<Record<TargetState, TargetStatus["state"]>> = {
+  waiting: "waiting",
+  calling: "trying",
+  trying: "trying",
+  ringing: "ringing",
+  expiring: "failed",
+  cancelling: "cancelled",
+  answered: "answered",
+  failed: "failed",
+  cancelled: "cancelled",
+};
+
+export class OutgoingBranch {
+  readonly callId: string;
+  readonly localTag: string;
+  readonly target: OutgoingTarget;
+  readonly #owner: BranchOwner;
+  readonly #core: SessionCore;
+  readonly #machine: StateMachine<TargetState, TargetInput, TargetAction, Input>;
+  readonly #user: DialogUser;
+  readonly #forks = new Map<string, Fork>();
+  readonly #candidates: Uri[] = [];
+  readonly #tried = new Set<string>();
+  #redirects: number;
+  #sequence = 0;
+  #outgoing: OutgoingRequest | undefined;
+  #timer: Timer | undefined;
+  #final: SipResponse | undefined;
+  #winner: Fork | undefined;
+  #tries = 0;
+  #cause: Cause | undefined;
+
+  constructor(owner: BranchOwner, target: OutgoingTarget) {
+    const { services } = owner.core;
+    this.#owner = owner;
+    this.#core = owner.core;
+    this.target = target;
+    this.callId = randomToken(services.random, CALL_ID_LENGTH);
+    this.localTag = randomToken(services.random, TAG_LENGTH);
+    this.#redirects = owner.redirects;
+    this.#machine = new StateMachine(targetMachine, (action, input) =>
+      this.#perform(action, input),
+    );
+    this.#user = {
+      onDialogRequest: (transaction: ServerTransaction, dialog: Dialog) =>
+        owner.inDialog.onDialogRequest(transaction, dialog),
+      onDialogAck: (ack, dialog) => owner.inDialog.onDialogAck(ack, dialog),
+      onDialogResponse: (response, _dialog, flow) =>
+        this.#core.enter(() => this.#machine.input("2xx", { response, flow })),
+    };
+  }
+
+  get state(): TargetState {
+    return this.#machine.state;
+  }
+
+  /** Can it still become the call? */
+  get isOpen(): boolean {
+    const { state } = this.#machine;
+    return state === "calling" || state === "trying" || state === "ringing";
+  }
+
+  /** Nothing is to be expected from it any more. */
+  get isOver(): boolean {
+    const { state } = this.#machine;
+    return state === "failed" || state === "cancelled";
+  }
+
+  /** The final response, if there was one. */
+  get final(): SipResponse | undefined {
+    return this.#final;
+  }
+
+  get cause(): Cause | undefined {
+    return this.#cause;
+  }
+
+  get user(): DialogUser {
+    return this.#user;
+  }
+
+  status(): TargetStatus {
+    const final = this.#final;
+    return {
+      uri: this.target.address.uri.toString(),
+      state: SHOWN[this.#machine.state],
+      ...(final === undefined ? {} : { statusCode: final.statusCode, reason: final.reason }),
+      ...(this.#cause === undefined ? {} : { cause: this.#cause }),
+    };
+  }
+
+  start(): void {
+    const address = bareUri(this.target.address.uri);
+    if (address === undefined || !this.#core.services.mayDial(address)) {
+      this.#cause = "blocked";
+      this.#machine.input("blocked", {});
+      return;
+    }
+    const { timeoutMs } = this.target;
+    if (timeoutMs > 0) this.#timer = this.#core.after(timeoutMs, () => this.#expire());
+    this.#machine.input("start", { address });
+  }
+
+  /** Ends it with CANCEL, as far as there is something to cancel. @param cause - for the target's status. */
+  cancel(cause: Cause, headers: HeaderList): void {
+    if (!this.isOver && this.#machine.state !== "answered") this.#cause ??= cause;
+    this.#machine.input("cancel", { headers });
+  }
+
+  /** Forgets all: no callback comes any more. */
+  abandon(): void {
+    this.#timer?.cancel();
+    this.#outgoing?.abandon();
+    this.#dropForks();
+  }
+
+  #perform(action: TargetAction, input: Input): void {
+    switch (action) {
+      case "sendInvite":
+        if (input.address !== undefined) this.#sendInvite(input.address);
+        return;
+      case "sendCancel":
+        this.#outgoing?.cancel(input.headers);
+        return;
+      case "progress":
+        this.#progress(input);
+        return;
+      case "answer":
+        this.#answer(input);
+        return;
+      case "furtherSuccess":
+      case "refuse":
+        this.#refuse(input);
+        return;
+      case "expire":
+        this.#owner.onExpire(this);
+        return;
+      case "finish":
+        this.#timer?.cancel();
+        this.#dropForks();
+        this.#owner.onFinished(this);
+    }
+  }
+
+  #sendInvite(address: Uri): void {
+    const { services } = this.#core;
+    const { account } = this.target;
+    const { from } = this.#owner;
+    const uri = address.toString();
+    this.#tried.add(uri);
+    const sequence = ++this.#sequence;
+    // Responses to the INVITE before a redirect are out of date, except a 2xx.
+    const isCurrent = (): boolean => this.#tries === tries;
+    const tries = ++this.#tries;
+    this.#outgoing = services.send({
+      nextHop: address,
+      account,
+      inDialog: false,
+      build: (flow) => {
+        this.#core.flow ??= flow;
+        return mapMaybe(this.#owner.body(flow), (body) =>
+          createRequest({
+            method: "INVITE",
+            uri,
+            from: new NameAddr(from.uri, from.displayName, new Map([["tag", this.localTag]])),
+            to: this.#to,
+            callId: this.callId,
+            sequence,
+            contact: services.contactPlaceholder,
+            headers: mergeHeaders(this.#owner.headers, this.target.headers),
+            ...body,
+          }),
+        );
+      },
+      nextSequence: () => ++this.#sequence,
+      onResponse: (response, request, flow) =>
+        this.#core.enter(() => {
+          if (isCurrent() || isSuccess(response)) this.#receive(response, request, flow);
+        }),
+      onFailure: (error) =>
+        this.#core.enter(() => {
+          if (isCurrent()) this.#fail(error);
+        }),
+    });
+  }
+
+  /** The same for every address that is tried (§8.1.3.4). */
+  get #to(): NameAddr {
+    const { address } = this.target;
+    return new NameAddr(bareUri(address.uri) ?? address.uri, address.displayName);
+  }
+
+  #receive(response: SipResponse, request: SipRequest, flow: Flow): void {
+    const { statusCode } = response;
+    this.#core.observe(response);
+    const input: Input = { response, request, flow };
+    if (statusCode === 100) this.#machine.input("100", input);
+    else if (statusCode < 200) this.#machine.input("1xx", input);
+    else if (statusCode < 300) this.#succeed(input);
+    else this.#refused(response);
+  }
+
+  #succeed(input: Input): void {
+    if (this.isOpen) this.#final = input.response;
+    this.#machine.input("2xx", input);
+  }
+
+  #refused(response: SipResponse): void {
+    const { statusCode } = response;
+    if (this.isOpen) {
+      this.#final = response;
+      if (statusCode < 400) this.#takeRedirect(response);
+      const next = statusCode < 600 ? this.#nextCandidate() : undefined;
+      if (next !== undefined) {
+        this.#machine.input("redirect", { address: next });
+        return;
+      }
+    } else if (!this.isOver) {
+      this.#final = response;
+    }
+    this.#cause ??= causeOfStatus(statusCode);
+    this.#machine.input("failure", {});
+  }
+
+  #fail(error: SipError): void {
+    const next = this.isOpen && error.code !== "E_MEDIA" ? this.#nextCandidate() : undefined;
+    if (next !== undefined) {
+      this.#machine.input("redirect", { address: next });
+      return;
+    }
+    if (this.isOpen) this.#core.logger.info(`session ${this.#core.id}: ${error.message}`);
+    this.#cause ??= causeOfFailure(error);
+    this.#machine.input("failure", {});
+  }
+
+  /** Puts the contacts of a 3xx in front of those that are still to be tried. */
+  #takeRedirect(response: SipResponse): void {
+    const redirections = redirectionsOf(response);
+    if (this.#redirects <= 0 || redirections.length === 0) return;
+    const { services } = this.#core;
+    const allowed = redirections.filter(({ address }) => services.mayDial(address.uri));
+    if (allowed.length === 0) {
+      this.#cause = "blocked";
+      return;
+    }
+    this.#redirects--;
+    this.#candidates.unshift(...allowed.map(({ address }) => address.uri));
+    this.#owner.onRedirect(
+      this,
+      response,
+      redirections.map(({ shown }) => shown),
+    );
+  }
+
+  #nextCandidate(): Uri | undefined {
+    for (let uri = this.#candidates.shift(); uri !== undefined; uri = this.#candidates.shift()) {
+      const isNew = !this.#tried.has(uri.toString());
+      if (isNew && this.#tried.size < MOST_TRIES) return uri;
+    }
+    return undefined;
+  }
+
+  #expire(): void {
+    if (!this.isOpen) return;
+    // Nobody has said a word: that is no phone that rings (contract §3.4).
+    this.#cause = this.#machine.state === "calling" ? "timeout" : "no-answer";
+    this.#machine.input("timeout", {});
+  }
+
+  #progress({ response, request, flow }: Input): void {
+    if (response === undefined || flow === undefined) return;
+    const fork = response.to.tag === undefined ? undefined : this.#forkOf(response, request);
+    this.#owner.onProgress(this, { response, flow, fork });
+  }
+
+  #answer({ response, request, flow }: Input): void {
+    if (response === undefined || flow === undefined) return;
+    this.#timer?.cancel();
+    const fork = this.#forkOf(response, request);
+    if (fork === undefined) return;
+    this.#winner = fork;
+    this.#dropForks(fork);
+    fork.dialog.confirm(response);
+    this.#owner.onAnswer(this, { response, flow, fork }, fork);
+  }
+
+  /** A 2xx beside the one that counts: again (its ACK was lost), or of a fork that lost (§13.2.2.4). */
+  #refuse({ response, request, flow }: Input): void {
+    if (response === undefined || flow === undefined) return;
+    const fork = this.#forkOf(response, request);
+    if (fork === this.#winner) fork?.repeatAck();
+    else fork?.refuse(response, flow, this.target.account);
+  }
+
+  /** The fork of a response, made when it is new. */
+  #forkOf(response: SipResponse, request: SipRequest | undefined): Fork | undefined {
+    const tag = response.to.tag ?? "";
+    const known = this.#forks.get(tag);
+    const invite = request ?? this.#outgoing?.request;
+    if (known !== undefined || invite === undefined) return known;
+    const fork = new Fork(this.#core.services, invite, response);
+    if (this.#forks.size >= MOST_FORKS) return isSuccess(response) ? fork : undefined;
+    this.#forks.set(tag, fork);
+    if (this.isOpen) this.#core.services.dialogs.add(fork.dialog, this.#user);
+    return fork;
+  }
+
+  /** Early dialogs end with the decision; the forks stay known for a 2xx that is still on its way. */
+  #dropForks(except?: Fork): void {
+    for (const fork of this.#forks.values()) {
+      if (fork === except || fork.dialog === this.#core.dialog) continue;
+      this.#core.services.dialogs.remove(fork.dialog);
+    }
+  }
+}
+
+function isSuccess(response: SipResponse): boolean {
+  return response.statusCode >= 200 && response.statusCode < 300;
+}

@@ -1,0 +1,45 @@
+/** `msg.sip.local` and `msg.sip.remote` from addresses in messages (contract §3, §3.1). */
+import { SipUri, TelUri, type NameAddr, type Uri } from "../message/index.js";
+import type { Participant } from "./session-types.js";
+
+/** @param contact - Contact of the same party, as far as it is known. */
+export function participantOf(
+  address: NameAddr,
+  contact?: NameAddr,
+  identity?: Participant["identity"],
+): Participant {
+  return withContact(
+    {
+      uri: address.uri.toString(),
+      user: userOf(address.uri),
+      host: address.uri instanceof SipUri ? address.uri.host : "",
+      ...(address.displayName ? { displayName: address.displayName } : {}),
+      ...(identity ? { identity } : {}),
+    },
+    contact,
+  );
+}
+
+/** The same party with the Contact that it sent last. */
+export function withContact(participant: Participant, contact: NameAddr | undefined): Participant {
+  if (contact === undefined) return participant;
+  const endpoint = endpointOf(contact);
+  return {
+    ...participant,
+    contact: contact.uri.toString(),
+    ...(endpoint === undefined ? {} : { endpoint }),
+  };
+}
+
+function userOf(uri: Uri): string {
+  if (uri instanceof SipUri) return uri.decodedUser;
+  return uri instanceof TelUri ? uri.number : "";
+}
+
+/** A GRUU (RFC 5627 §4.2) or the instance (RFC 5626 §4.1). */
+function endpointOf(contact: NameAddr): string | undefined {
+  if (contact.uri instanceof SipUri && contact.uri.parameters.has("gr")) {
+    return contact.uri.toString();
+  }
+  return contact.parameters.get("+sip.instance") ?? undefined;
+}

@@ -1,0 +1,237 @@
+/**
+ * A re-INVITE of the peer: hold, resume, new codecs, or a request for our offer (RFC 3261 §14.2, RFC 3264 §8).
+ * A refused one leaves the call as it was. One exchange at a time: 500 while an earlier one is undecided, 491 while
+ * its ACK is missing or our own INVITE is under way.
+ */
+import { MediaError, StateMachine, errorText, randomInteger } from "../foundation/index.js";
+import type { MachineDefinition } from "../foundation/index.js";
+import type { SipRequest } from "../message/index.js";
+import type { ServerTransaction } from "../transaction/index.js";
+import { AcceptedInvite } from "./accepted-invite.js";
+import { bodyFields, sdpOf } from "./body.js";
+import { answerHeld, holdRequest } from "./held-request.js";
+import { whenSettled } from "./maybe-promise.js";
+import type { HoldState } from "./media-handler.js";
+import { NO_REQUEST, noSdpError } from "./outcomes.js";
+import type { SessionCore } from "./session-core.js";
+import type { AcceptRequestOptions, ActionOutcome, RejectOptions } from "./session-types.js";
+import { warningHeader } from "./warning.js";
+
+export type ReInviteState = "idle" | "deciding" | "waitingForAck";
+export type ReInviteInput = "invite" | "accepted" | "refused" | "ack" | "timeout";
+export type ReInviteAction = "decide" | "refuseSecond" | "refuseGlare" | "complete" | "giveUp";
+
+export const reInviteMachine: MachineDefinition<ReInviteState, ReInviteInput, ReInviteAction> = {
+  name: "re-INVITE received",
+  initial: "idle",
+  inputs: ["invite", "accepted", "refused", "ack", "timeout"],
+  final: [],
+  table: {
+    idle: {
+      invite: { next: "deciding", do: ["decide"], rfc: "RFC 3261 §14.2" },
+    },
+    deciding: {
+      invite: { next: "deciding", do: ["refuseSecond"], rfc: "RFC 3261 §14.2" },
+      accepted: { next: "waitingForAck", do: [], rfc: "RFC 3261 §13.3.1.4" },
+      refused: { next: "idle", do: [], rfc: "RFC 3261 §14.2" },
+    },
+    waitingForAck: {
+      invite: { next: "waitingForAck", do: ["refuseGlare"], rfc: "RFC 3261 §14.2" },
+      ack: { next: "idle", do: ["complete"], rfc: "RFC 3261 §13.3.1.4" },
+      timeout: { next: "idle", do: ["giveUp"], rfc: "RFC 3261 §13.3.1.4" },
+    },
+  },
+};
+
+/** Seconds; the peer comes back after a random time up to this (§14.2). */
+const LONGEST_RETRY_AFTER = 10;
+
+interface Input {
+  readonly transaction?: ServerTransaction;
+  readonly ack?: SipRequest;
+}
+
+export class ReInviteReceiver {
+  readonly #core: SessionCore;
+  readonly #expectAck: (accepted: AcceptedInvite) => void;
+  readonly #machine: StateMachine<ReInviteState, ReInviteInput, ReInviteAction, Input>;
+  /** Our 2xx carried an offer: the ACK must carry the answer. */
+  #offered = false;
+  #holdBefore: HoldState = "none";
+
+  constructor(core: SessionCore, expectAck: (accepted: AcceptedInvite) => void) {
+    this.#core = core;
+    this.#expectAck = expectAck;
+    this.#machine = new StateMachine(reInviteMachine, (action, input) =>
+      this.#perform(action, input),
+    );
+  }
+
+  receive(transaction: ServerTransaction): void {
+    // The 2xx to the first INVITE is not acknowledged, or its offer is not answered (§14.2).
+    const { state } = this.#core.negotiation;
+    if (state === "have-local-offer" && this.#machine.state === "idle") {
+      this.#core.reply(transaction, 491);
+      return;
+    }
+    this.#machine.input("invite", { transaction });
+  }
+
+  #perform(action: ReInviteAction, { transaction, ack }: Input): void {
+    const core = this.#core;
+    switch (action) {
+      case "decide":
+        if (transaction !== undefined) this.#decide(transaction);
+        return;
+      case "refuseSecond": {
+        const seconds = randomInteger(core.services.random, LONGEST_RETRY_AFTER + 1);
+        if (transaction === undefined) return;
+        core.reply(transaction, 500, { headers: [["Retry-After", String(seconds)]] });
+        return;
+      }
+      case "refuseGlare":
+        if (transaction !== undefined) core.reply(transaction, 491);
+        return;
+      case "complete":
+        if (ack !== undefined) this.#complete(ack);
+        return;
+      case "giveUp":
+        core.owner.endFor("no-ack");
+    }
+  }
+
+  #decide(transaction: ServerTransaction): void {
+    const remoteSdp = sdpOf(transaction.request);
+    holdRequest(this.#core, {
+      transaction,
+      eventName: "reinvite",
+      fields: { remoteSdp },
+      accept: (options) => this.#accept(transaction, options, true),
+      reject: (options) => Promise.resolve(this.#reject(transaction, options)),
+      fallback: () => void this.#accept(transaction, {}, false),
+    });
+  }
+
+  #reject(transaction: ServerTransaction, options: RejectOptions): ActionOutcome {
+    if (transaction.answered || this.#machine.state !== "deciding") return NO_REQUEST;
+    const outcome = answerHeld(this.#core, transaction, options.statusCode ?? 488, options);
+    this.#machine.input("refused", {});
+    return outcome;
+  }
+
+  /** Answers with what the media or the application says; resolves when the response was sent. */
+  #accept(
+    transaction: ServerTransaction,
+    options: AcceptRequestOptions,
+    byApplication: boolean,
+  ): Promise<ActionOutcome> {
+    const core = this.#core;
+    const { negotiation } = core;
+    if (transaction.answered || this.#machine.state !== "deciding") {
+      return Promise.resolve(NO_REQUEST);
+    }
+    if (options.sdp === undefined && !negotiation.hasHandler && byApplication) {
+      return Promise.reject(noSdpError());
+    }
+    const offer = sdpOf(transaction.request);
+    this.#offered = offer === undefined;
+    this.#holdBefore = negotiation.hold;
+    return new Promise((resolve, reject) => {
+      const answer = (sdp: string): void => {
+        try {
+          resolve(this.#answer(transaction, sdp, options));
+        } catch (error) {
+          // The application's header or reason cannot be sent; the request waits for a better answer.
+          negotiation.rollback();
+          reject(error);
+        }
+      };
+      whenSettled(
+        () =>
+          offer === undefined
+            ? negotiation.offer(options.sdp)
+            : negotiation.answer(offer, options.sdp),
+        (sdp) => core.enter(() => answer(sdp)),
+        (error) => core.enter(() => resolve(this.#refuse(transaction, error))),
+      );
+    });
+  }
+
+  #answer(
+    transaction: ServerTransaction,
+    sdp: string,
+    options: AcceptRequestOptions,
+  ): ActionOutcome {
+    const core = this.#core;
+    if (core.closed || transaction.answered) return NO_REQUEST;
+    const { request, flow } = transaction;
+    core.dialog?.refreshTarget(request);
+    core.learn(request);
+    const response = core.createReply(request, 200, flow, {
+      reason: options.reason,
+      headers: options.headers,
+      contact: true,
+      ...bodyFields(sdp, options, core.services.random),
+    });
+    this.#machine.input("accepted", {});
+    core.answeredPending(transaction);
+    const accepted = new AcceptedInvite(core, transaction, response, {
+      onAck: (ack) => this.#machine.input("ack", { ack }),
+      onTimeout: () => this.#machine.input("timeout", {}),
+    });
+    this.#expectAck(accepted);
+    if (!this.#offered) {
+      core.negotiation.answered();
+      this.#report({ remoteSdp: sdpOf(request), localSdp: sdp });
+    }
+    return { ok: true, statusCode: 200, reason: response.reason, message: response };
+  }
+
+  #refuse(transaction: ServerTransaction, error: unknown): ActionOutcome {
+    const core = this.#core;
+    if (core.closed || transaction.answered) return NO_REQUEST;
+    core.negotiation.rollback();
+    const statusCode = error instanceof MediaError ? error.statusHint : 500;
+    core.logger.info(`session ${core.id}: re-INVITE refused: ${errorText(error)}`);
+    const response = core.reply(transaction, statusCode, {
+      headers: statusCode === 488 ? warningHeader(transaction.flow, 305) : [],
+    });
+    this.#machine.input("refused", {});
+    return { ok: false, cause: "incompatible-media", statusCode, message: response };
+  }
+
+  #complete(ack: SipRequest): void {
+    if (!this.#offered) return;
+    const core = this.#core;
+    const answer = sdpOf(ack);
+    if (answer === undefined) {
+      core.owner.endFor("bad-media");
+      return;
+    }
+    whenSettled(
+      () => core.negotiation.acceptAnswer(answer),
+      () => core.enter(() => core.closed || this.#report({ remoteSdp: answer })),
+      () => core.enter(() => core.owner.endFor("bad-media")),
+    );
+  }
+
+  #report(descriptions: { readonly remoteSdp?: string; readonly localSdp?: string }): void {
+    reportExchange(this.#core, this.#holdBefore, descriptions);
+  }
+}
+
+/** `hold` or `resume` when the peer changed the direction, then `updated` and `media` (contract §5). */
+export function reportExchange(
+  core: SessionCore,
+  before: HoldState,
+  descriptions: { readonly remoteSdp?: string | undefined; readonly localSdp?: string | undefined },
+): void {
+  const held = isHeldByPeer(core.negotiation.hold);
+  if (held !== isHeldByPeer(before)) core.emit(held ? "hold" : "resume", descriptions);
+  core.emit("updated", descriptions);
+  core.emit("media", descriptions);
+}
+
+function isHeldByPeer(hold: HoldState): boolean {
+  return hold === "remote" || hold === "both";
+}

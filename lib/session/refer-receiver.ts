@@ -1,0 +1,153 @@
+/**
+ * A peer asks us to call somebody else: REFER in the session (RFC 3515 §2.4). Declined unless the application takes
+ * it, by following it (we place the call and report) or by calling itself.
+ */
+import { errorText } from "../foundation/index.js";
+import {
+  NameAddr,
+  SipUri,
+  TelUri,
+  formatReplaces,
+  parseReferTarget,
+  type ReferTarget,
+} from "../message/index.js";
+import type { ServerTransaction } from "../transaction/index.js";
+import { causeOfStatus } from "./cause.js";
+import { answerHeld, holdRequest } from "./held-request.js";
+import { ReferNotifier } from "./refer-notifier.js";
+import { SessionCore } from "./session-core.js";
+import type { ReferredCall } from "./session-services.js";
+import type { AcceptRequestOptions, ActionOutcome, RejectOptions } from "./session-types.js";
+
+/** Subscriptions of one session that the application reports for. */
+const MOST_SUBSCRIPTIONS = 8;
+
+export class ReferReceiver {
+  readonly #core: SessionCore;
+  readonly #subscriptions = new Map<string, ReferNotifier>();
+  #received = 0;
+
+  constructor(core: SessionCore) {
+    this.#core = core;
+  }
+
+  receive(transaction: ServerTransaction): void {
+    const core = this.#core;
+    const values = transaction.request.headers.getAll("refer-to");
+    const target = values.length === 1 ? parseReferTarget(values[0]) : undefined;
+    if (target === undefined) {
+      core.reply(transaction, 400, { reason: "Missing or Malformed Refer-To" });
+      return;
+    }
+    if (!(target.uri instanceof SipUri || target.uri instanceof TelUri)) {
+      core.reply(transaction, 603);
+      return;
+    }
+    this.#received++;
+    const id = this.#received > 1 ? transaction.request.cseq.sequence : undefined;
+    holdRequest(core, {
+      transaction,
+      eventName: "refer",
+      fields: { referTo: target.uri.toString() },
+      accept: (options) => this.#accept(transaction, target, id, options),
+      reject: (options) => Promise.resolve(this.#reject(transaction, options)),
+      fallback: () => void core.reply(transaction, 603),
+    });
+  }
+
+  /** The application reports how its call goes. @returns false when the subscription is over. */
+  notify(subscription: string, statusCode: number, reason?: string): boolean {
+    const notifier = this.#subscriptions.get(subscription);
+    if (notifier === undefined) return false;
+    if (statusCode < 200) notifier.progress(statusCode, reason);
+    else notifier.finish(statusCode, reason);
+    return true;
+  }
+
+  #reject(transaction: ServerTransaction, options: RejectOptions): ActionOutcome {
+    return answerHeld(this.#core, transaction, options.statusCode ?? 603, options);
+  }
+
+  #accept(
+    transaction: ServerTransaction,
+    target: ReferTarget,
+    id: number | undefined,
+    options: AcceptRequestOptions,
+  ): Promise<ActionOutcome> {
+    const core = this.#core;
+    if (
+      options.follow === true &&
+      !(target.method === "INVITE" && core.services.mayDial(target.uri))
+    ) {
+      const refusal = answerHeld(core, transaction, 403, {});
+      if (!refusal.ok) return Promise.resolve(refusal);
+      return Promise.resolve({ ...refusal, ok: false, cause: "blocked" });
+    }
+    const outcome = answerHeld(core, transaction, options.statusCode ?? 202, {
+      ...options,
+      contact: true,
+    });
+    if (!outcome.ok) return Promise.resolve(outcome);
+    const subscription = SessionCore.newHandle(core.services);
+    const notifier = new ReferNotifier(core, id, () => this.#subscriptions.delete(subscription));
+    if (options.follow === true) return this.#follow(transaction, target, notifier);
+    const [oldest] = this.#subscriptions.keys();
+    if (this.#subscriptions.size >= MOST_SUBSCRIPTIONS && oldest !== undefined) {
+      this.#subscriptions.get(oldest)?.finish(503);
+    }
+    this.#subscriptions.set(subscription, notifier);
+    return Promise.resolve({ ...outcome, subscription });
+  }
+
+  /** Places the call; resolves when it is up or has failed. */
+  #follow(
+    transaction: ServerTransaction,
+    target: ReferTarget,
+    notifier: ReferNotifier,
+  ): Promise<ActionOutcome> {
+    const core = this.#core;
+    let call: ReferredCall;
+    try {
+      call = core.services.placeReferredCall({
+        referTo: dialable(target),
+        referredBy: transaction.request.headers.get("referred-by"),
+        account: core.account,
+        referrer: core.owner,
+      });
+    } catch (error) {
+      core.logger.info(`session ${core.id}: REFER not followed: ${errorText(error)}`);
+      notifier.finish(503);
+      return Promise.resolve({ ok: false, cause: "unavailable", statusCode: 503 });
+    }
+    return new Promise((resolve) => {
+      call.onProgress((statusCode, reason) =>
+        core.enter(() => {
+          if (statusCode >= 100 && statusCode < 200) {
+            notifier.progress(statusCode, reason);
+          } else if (statusCode >= 200 && statusCode < 300) {
+            notifier.finish(statusCode, reason);
+            resolve({ ok: true, statusCode, reason, newSession: call.session });
+          } else {
+            // No response at all is told as 503 (RFC 3515 §2.4.5).
+            notifier.finish(
+              statusCode === 0 ? 503 : statusCode,
+              statusCode === 0 ? undefined : reason,
+            );
+            const cause = statusCode === 0 ? "timeout" : causeOfStatus(statusCode);
+            resolve({ ok: false, cause, statusCode, reason });
+          }
+        }),
+      );
+    });
+  }
+}
+
+/** The target without what a peer may not make us send; only its Replaces stays (contract §2). */
+function dialable(target: ReferTarget): NameAddr {
+  const { uri, replaces } = target;
+  if (!(uri instanceof SipUri) || replaces === undefined) {
+    return new NameAddr(uri, target.address.displayName);
+  }
+  const headers = new Map([["replaces", formatReplaces(replaces)]]);
+  return new NameAddr(uri.with({ headers }), target.address.displayName);
+}

@@ -1,0 +1,2 @@
+export * from "./event-header.js";
+export * from "./subscription-state.js";
