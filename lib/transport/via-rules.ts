@@ -2,8 +2,8 @@
  * What a server does with the top Via: `received` and `rport` on requests (RFC 3261 §18.2.1, RFC 3581 §4) and
  * where the response goes (RFC 3261 §18.2.2). Pure functions.
  */
-import { parseVias } from "../message/index.js";
-import type { MessageSource, SipRequest, Via } from "../message/index.js";
+import { Via } from "../message/index.js";
+import type { MessageSource, SipRequest } from "../message/index.js";
 import {
   canonicalAddress,
   defaultPort,
@@ -22,28 +22,17 @@ import type { TransportProtocol } from "./transport.js";
 export function applyViaRules(request: SipRequest, source: MessageSource): void {
   request.source = source;
   const via = request.topVia;
-  const parameters = via.parameters;
-  const wantsPort = parameters.has("rport");
+  const wantsPort = via.parameters.has("rport");
   // RFC 3581 §4: with rport, received is added even when it equals the sent-by host.
   const needsReceived = wantsPort || !sameAddress(via.host, source.address);
-  if (!needsReceived && !parameters.has("received")) return;
+  if (!needsReceived && !via.parameters.has("received")) return;
 
+  const parameters = new Map(via.parameters);
+  // RFC 5118 §4.5: without brackets, as the grammar of `via-received` has it.
   if (needsReceived) parameters.set("received", canonicalAddress(source.address));
   else parameters.delete("received");
   if (wantsPort) parameters.set("rport", String(source.port));
-  replaceTopVia(request, via);
-}
-
-/** Writes a changed top Via back into the message; further values on the same line stay behind it. */
-function replaceTopVia(request: SipRequest, via: Via): void {
-  const line = request.headers.get("via") ?? "";
-  let text = via.toString();
-  if (line.includes(",")) {
-    const others = parseVias(line)?.slice(1) ?? [];
-    text = [text, ...others.map((other) => other.toString())].join(", ");
-  }
-  request.headers.removeFirst("via");
-  request.headers.prepend("via", text);
+  request.replaceTopVia(new Via(via.protocol, via.host, via.port, parameters, via.version));
 }
 
 /** Where a response goes when it does not simply return on the connection that brought the request. */
