@@ -174,6 +174,7 @@ export abstract class ClientMachine<
   #startResending(name: RetransmissionTimer, longest = false): void {
     if (this.#flow.reliable) return;
     const timers = this.#owner.timers;
+    this.#resendTimer?.cancel();
     this.#resendTimer = longest
       ? timers.startLongestE(this)
       : timers.startRetransmission(name, this, this.#expiries);

@@ -277,6 +277,7 @@ export abstract class ServerMachine<
 
   #startResending(): void {
     if (this.#path.reliable) return;
+    this.#resendTimer?.cancel();
     this.#resendTimer = this.#owner.timers.startRetransmission("G", this, this.#expiries);
   }
 
