@@ -41,8 +41,10 @@ export class MessageReceiver {
     try {
       const result = parseMessage(data, framing === "stream" ? this.#stream : this.#datagram);
       if (!result.ok) {
-        this.#malformed(result.error, result.request, flow);
-        return result.error.fatal ? "fatal" : "malformed";
+        // Datagrams and WebSocket messages after this one are whole again; a stream may be out of step.
+        const fatal = framing === "stream" && result.error.fatal === true;
+        this.#malformed(result.error, result.request, flow, fatal);
+        return fatal ? "fatal" : "malformed";
       }
       this.#addSource(result.message, flow);
       accepted?.();
@@ -60,18 +62,17 @@ export class MessageReceiver {
     try {
       const result = parseMessage(data, this.#stream);
       const message = result.ok ? result.message : result.request;
-      this.#malformed(error, message?.kind === "request" ? message : undefined, flow);
+      this.#malformed(error, message?.kind === "request" ? message : undefined, flow, true);
     } catch (thrown) {
       this.#failed(thrown, flow);
     }
   }
 
-  #malformed(error: ParseError, request: SipMessage | undefined, flow: Flow): void {
+  #malformed(error: ParseError, request: SipMessage | undefined, flow: Flow, fatal: boolean): void {
     this.counters.malformed++;
     if (request?.kind !== "request") {
       this.counters.dropped++;
-      if (!error.fatal) return;
-      this.user?.onMalformed(error, undefined, flow);
+      if (fatal) this.user?.onMalformed(error, undefined, flow);
       return;
     }
     this.#addSource(request, flow);
