@@ -1,0 +1,398 @@
+/** A user agent without network: tests of nodes play the peer by emitting session and stack events. */
+import {
+  type AcceptOptions,
+  type AcceptRequestOptions,
+  type Account,
+  type AccountOptions,
+  type ActionOutcome,
+  type AudioControl,
+  type AudioSource,
+  type Cause,
+  type EndOptions,
+  type InDialogRequestOptions,
+  type InviteOptions,
+  InvalidStateError,
+  type IncomingCallHandler,
+  type MediaSession,
+  type OutOfDialogRequestOptions,
+  parseText,
+  type PendingRequest,
+  type Playback,
+  type PlayOptions,
+  type ProgressOptions,
+  type ReferOptions,
+  type RegistrationStatus,
+  type RejectOptions,
+  type RequestPolicy,
+  type SendDigitsOptions,
+  Session,
+  type SessionEvent,
+  type SessionEventName,
+  type SessionSnapshot,
+  type SessionState,
+  type SignalingState,
+  type SipRequest,
+  type SipResponse,
+  type StackEvent,
+  TypedEmitter,
+  type UserAgentEvents,
+  type UserAgentOptions,
+} from "../../lib/index.js";
+import type { UserAgentPort } from "../../nodes/shared/environment.js";
+
+let serial = 0;
+
+/** A request or response from its text; lines may end in LF. */
+export function sipMessage(text: string): SipRequest | SipResponse {
+  const result = parseText(text.trim().replace(/\r?\n/g, "\r\n") + "\r\n\r\n");
+  if (!("message" in result) || result.message === undefined) {
+    throw new Error(`test message is malformed: ${JSON.stringify(result)}`);
+  }
+  return result.message;
+}
+
+/** An INVITE as a caller would send it. */
+export function invite(
+  to = "sip:alice@127.0.0.1:5060",
+  from = "sip:bob@10.0.0.9",
+  extra = "",
+): SipRequest {
+  const message = sipMessage(`INVITE ${to} SIP/2.0
+Via: SIP/2.0/UDP 10.0.0.9:5060;branch=z9hG4bK${++serial}
+From: "Bob" <${from}>;tag=bt${serial}
+To: <${to}>
+Call-ID: call-${serial}
+CSeq: 1 INVITE
+Max-Forwards: 70
+Contact: <sip:bob@10.0.0.9:5060>
+${extra}Content-Length: 0`);
+  if (message.kind !== "request") throw new Error("unreachable");
+  message.source = { protocol: "udp", address: "10.0.0.9", port: 5060 };
+  return message;
+}
+
+export class FakePlayback implements Playback {
+  readonly done: Promise<"completed" | "stopped" | "failed">;
+  readonly calls: string[] = [];
+  #resolve!: (result: "completed" | "stopped" | "failed") => void;
+
+  constructor(
+    readonly source: AudioSource,
+    readonly options: PlayOptions,
+  ) {
+    this.done = new Promise((resolve) => (this.#resolve = resolve));
+  }
+  finish(result: "completed" | "stopped" | "failed" = "completed"): void {
+    this.#resolve(result);
+  }
+  stop(): void {
+    this.calls.push("stop");
+    this.#resolve("stopped");
+  }
+  pause(): void {
+    this.calls.push("pause");
+  }
+  resume(): void {
+    this.calls.push("resume");
+  }
+}
+
+export class FakeAudio implements AudioControl {
+  ready = true;
+  readonly played: FakePlayback[] = [];
+  error: Error | undefined;
+  #foreground: FakePlayback | undefined;
+
+  async play(source: AudioSource, options: PlayOptions = {}): Promise<Playback> {
+    if (this.error) throw this.error;
+    const playback = new FakePlayback(source, options);
+    if (options.background !== true) {
+      this.#foreground?.stop();
+      this.#foreground = playback;
+    }
+    this.played.push(playback);
+    return playback;
+  }
+  async sendDigits(): Promise<void> {
+    // The fake session answers before it gets here.
+  }
+  get last(): FakePlayback {
+    const last = this.played.at(-1);
+    if (!last) throw new Error("nothing was played");
+    return last;
+  }
+}
+
+export class FakeSession extends Session {
+  readonly id: string;
+  state: SessionState;
+  signaling: SignalingState = "initial";
+  accountId: string | undefined;
+  readonly calls: { name: string; options: unknown }[] = [];
+  fakeAudio: FakeAudio | undefined = new FakeAudio();
+  remote = { uri: "sip:bob@10.0.0.9", user: "bob", host: "10.0.0.9" };
+  cause: Cause | undefined;
+  targets: SessionSnapshot["targets"];
+  answered = false;
+  /** Answers of actions, by name; without one the fake plays a willing peer. */
+  readonly outcomes: Partial<Record<string, ActionOutcome | Error | Promise<ActionOutcome>>> = {};
+
+  constructor(
+    readonly userAgent: FakeUserAgent,
+    readonly direction: "incoming" | "outgoing",
+    readonly message: SipRequest | SipResponse | undefined = undefined,
+  ) {
+    super();
+    this.id = `session-${++serial}`;
+    this.state = direction === "incoming" ? "incoming" : "inviting";
+    userAgent.sessions.set(this.id, this);
+  }
+
+  override get audio(): AudioControl | undefined {
+    return this.fakeAudio;
+  }
+  get mediaSession(): MediaSession | undefined {
+    return undefined;
+  }
+
+  snapshot(): SessionSnapshot {
+    return {
+      session: this.id,
+      state: this.state,
+      signaling: this.signaling,
+      direction: this.direction,
+      ...(this.accountId === undefined ? {} : { account: this.accountId }),
+      callId: `call-of-${this.id}`,
+      localTag: "lt",
+      remoteTag: "rt",
+      local: { uri: "sip:alice@127.0.0.1", user: "alice", host: "127.0.0.1" },
+      remote: { ...this.remote },
+      hold: "none",
+      startTime: "2026-01-01T00:00:00.000Z",
+      ...(this.cause === undefined ? {} : { cause: this.cause }),
+      ...(this.targets === undefined ? {} : { targets: structuredClone(this.targets) }),
+    };
+  }
+
+  /** Lets something happen. */
+  happen(name: SessionEventName, more: Partial<SessionEvent> = {}): void {
+    const event: SessionEvent = { name, snapshot: this.snapshot(), ...more };
+    this.emit("event", event);
+    this.userAgent.emit("sessionEvent", this, event);
+  }
+
+  become(state: SessionState): void {
+    const previousState = this.state;
+    this.state = state;
+    this.happen("state", { previousState });
+  }
+
+  /** Both sides agreed. */
+  answer(message?: SipRequest | SipResponse): void {
+    this.answered = true;
+    this.become("established");
+    this.happen("answered", { statusCode: 200, message });
+    this.happen("confirmed", { message });
+  }
+
+  close(cause: Cause, statusCode?: number, message?: SipRequest | SipResponse): void {
+    if (this.state === "terminated") return;
+    this.cause = cause;
+    this.become("terminated");
+    this.fakeAudio?.played.forEach((playback) => playback.finish("stopped"));
+    this.userAgent.sessions.delete(this.id);
+    this.happen(this.answered ? "ended" : "failed", { statusCode, message });
+  }
+
+  async #act(name: string, options: unknown, willing: () => ActionOutcome): Promise<ActionOutcome> {
+    this.calls.push({ name, options });
+    const planned = this.outcomes[name];
+    if (planned instanceof Error) throw planned;
+    return planned ?? willing();
+  }
+
+  progress(options: ProgressOptions = {}): Promise<ActionOutcome> {
+    return this.#act("progress", options, () => {
+      if (this.answered) throw new InvalidStateError("answered already");
+      const statusCode = options.statusCode ?? 180;
+      if (this.state === "incoming") this.become("early");
+      this.happen("progress", { statusCode, reason: "Ringing" });
+      return { ok: true, statusCode };
+    });
+  }
+  accept(options: AcceptOptions = {}): Promise<ActionOutcome> {
+    return this.#act("accept", options, () => {
+      this.answer();
+      return { ok: true, statusCode: 200 };
+    });
+  }
+  reject(options: RejectOptions = {}): Promise<ActionOutcome> {
+    return this.#act("reject", options, () => {
+      const statusCode = options.statusCode ?? 486;
+      this.happen("rejected", { statusCode });
+      this.close("rejected", statusCode);
+      return { ok: true, statusCode };
+    });
+  }
+  async end(options: EndOptions = {}): Promise<void> {
+    this.calls.push({ name: "end", options });
+    if (this.outcomes.end instanceof Error) throw this.outcomes.end;
+    await this.outcomes.end;
+    this.close(options.cause ?? (this.answered ? "local-bye" : "cancelled"), options.statusCode);
+  }
+  refer(options: ReferOptions): Promise<ActionOutcome> {
+    return this.#act("refer", options, () => ({ ok: true, statusCode: 200 }));
+  }
+  request(options: InDialogRequestOptions): Promise<ActionOutcome> {
+    return this.#act("request", options, () => ({ ok: true, statusCode: 200, reason: "OK" }));
+  }
+  sendDigits(options: SendDigitsOptions): Promise<ActionOutcome> {
+    return this.#act("sendDigits", options, () => ({ ok: true, statusCode: 200 }));
+  }
+  digit(digit: string): void {
+    this.happen("dtmf", { digit: { digit, method: "rfc4733", duration: 100 } });
+  }
+}
+
+export class FakeAccount implements Account {
+  readonly id: string;
+  readonly uri: string;
+  registration: RegistrationStatus = { state: "registered", expires: 300 };
+  outcome: ActionOutcome = { ok: true, statusCode: 200 };
+  readonly calls: string[] = [];
+
+  constructor(readonly options: AccountOptions) {
+    this.id = options.id;
+    this.uri = options.uri;
+  }
+  async register(): Promise<ActionOutcome> {
+    this.calls.push("register");
+    return this.outcome;
+  }
+  async unregister(): Promise<ActionOutcome> {
+    this.calls.push("unregister");
+    return this.outcome;
+  }
+}
+
+export class FakePending implements PendingRequest {
+  readonly handle = `request-${++serial}`;
+  readonly calls: { name: string; options: unknown }[] = [];
+  pending = true;
+  outcome: ActionOutcome | undefined;
+
+  constructor(readonly request: SipRequest) {}
+  get method(): string {
+    return this.request.method;
+  }
+  async accept(options: AcceptRequestOptions = {}): Promise<ActionOutcome> {
+    this.calls.push({ name: "accept", options });
+    this.pending = false;
+    return this.outcome ?? { ok: true, statusCode: options.statusCode ?? 200 };
+  }
+  async reject(options: RejectOptions = {}): Promise<ActionOutcome> {
+    this.calls.push({ name: "reject", options });
+    this.pending = false;
+    return this.outcome ?? { ok: true, statusCode: options.statusCode ?? 403 };
+  }
+}
+
+export class FakeUserAgent extends TypedEmitter<UserAgentEvents> implements UserAgentPort {
+  onIncomingCall: IncomingCallHandler | undefined;
+  requestPolicy: RequestPolicy | undefined;
+  running = false;
+  readonly bound = [{ protocol: "udp" as const, address: "127.0.0.1", port: 5060 }];
+  readonly sessions = new Map<string, Session>();
+  readonly accounts = new Map<string, FakeAccount>();
+  readonly invites: { options: InviteOptions; session: FakeSession }[] = [];
+  readonly requests: OutOfDialogRequestOptions[] = [];
+  readonly held = new Map<string, FakePending>();
+  readonly log: string[] = [];
+  /** Makes `start` fail. */
+  startError: Error | undefined;
+  requestOutcome: ActionOutcome = { ok: true, statusCode: 200, reason: "OK" };
+  inviteError: Error | undefined;
+
+  constructor(readonly options: UserAgentOptions) {
+    super();
+    // A throwing listener is a mistake of the nodes; tests must see it.
+    this.reportListenerErrors((error) => {
+      throw error;
+    });
+  }
+
+  async start(): Promise<void> {
+    this.log.push("start");
+    if (this.startError) throw this.startError;
+    this.running = true;
+  }
+  async stop(): Promise<void> {
+    this.log.push("stop");
+    this.running = false;
+    for (const session of [...this.sessions.values()]) (session as FakeSession).close("shutdown");
+  }
+  addAccount(options: AccountOptions): Account {
+    this.log.push(`add ${options.uri}`);
+    const account = new FakeAccount(options);
+    this.accounts.set(options.id, account);
+    return account;
+  }
+  async removeAccount(id: string): Promise<void> {
+    this.log.push(`remove ${this.accounts.get(id)?.uri}`);
+    this.accounts.delete(id);
+  }
+  invite(options: InviteOptions): Session {
+    if (this.inviteError) throw this.inviteError;
+    const session = new FakeSession(this, "outgoing");
+    session.accountId = options.account;
+    const uris = options.targets.map((target) =>
+      typeof target === "string" ? target : target.uri,
+    );
+    session.targets = uris.map((uri) => ({ uri, state: "trying" }));
+    session.data = options.data ?? {};
+    this.invites.push({ options, session });
+    setImmediate(() => session.happen("inviting", { uris }));
+    return session;
+  }
+  async request(options: OutOfDialogRequestOptions): Promise<ActionOutcome> {
+    this.requests.push(options);
+    return this.requestOutcome;
+  }
+  pendingRequest(handle: string): PendingRequest | undefined {
+    return this.held.get(handle);
+  }
+  counters(): Readonly<Record<string, number>> {
+    return { received: 1 };
+  }
+
+  // What tests do.
+
+  /** A call comes in. @returns undefined when no node took it. */
+  ring(message = invite(), accountId?: string): FakeSession | undefined {
+    const session = new FakeSession(this, "incoming", message);
+    session.accountId = accountId;
+    const { from } = message;
+    if ("decodedUser" in from.uri) {
+      const { decodedUser: user, host } = from.uri;
+      session.remote = { uri: from.uri.toString(), user, host };
+    }
+    const taken = this.onIncomingCall?.(session, message) === true;
+    session.happen("incoming", { message });
+    if (!taken) session.close("rejected", 480);
+    return taken ? session : undefined;
+  }
+  /** A request waits for the flow. */
+  hold(request: SipRequest): FakePending {
+    const pending = new FakePending(request);
+    this.held.set(pending.handle, pending);
+    return pending;
+  }
+  report(event: StackEvent): void {
+    this.emit("stackEvent", event);
+  }
+  get lastCall(): FakeSession {
+    const last = this.invites.at(-1);
+    if (!last) throw new Error("no call was placed");
+    return last.session;
+  }
+}

@@ -1,0 +1,282 @@
+/** Runs SIP nodes in a real Node-RED runtime over fake user agents and records every message they send. */
+import helper from "node-red-node-test-helper";
+import type { Node, NodeAPI, NodeMessage } from "node-red";
+import { replaceEnvironment } from "../../nodes/shared/environment.js";
+import sipAccept from "../../nodes/sip-accept.js";
+import sipAccount from "../../nodes/sip-account.js";
+import sipBye from "../../nodes/sip-bye.js";
+import sipDtmf from "../../nodes/sip-dtmf.js";
+import sipEvent from "../../nodes/sip-event.js";
+import sipGather from "../../nodes/sip-gather.js";
+import sipIncoming from "../../nodes/sip-incoming.js";
+import sipInvite from "../../nodes/sip-invite.js";
+import sipMessage from "../../nodes/sip-message.js";
+import sipPlay from "../../nodes/sip-play.js";
+import sipProgress from "../../nodes/sip-progress.js";
+import sipRefer from "../../nodes/sip-refer.js";
+import sipRegister from "../../nodes/sip-register.js";
+import sipReject from "../../nodes/sip-reject.js";
+import sipSession from "../../nodes/sip-session.js";
+import sipStack from "../../nodes/sip-stack.js";
+import { FakeUserAgent } from "./fake-user-agent.js";
+import { ManualClock } from "./manual-clock.js";
+
+type NodeModule = (RED: NodeAPI) => void;
+
+/* eslint-disable-next-line @typescript-eslint/no-require-imports --
+   core nodes have no types and export a function directly */
+const core = (path: string): NodeModule => require(`@node-red/nodes/core/${path}`) as NodeModule;
+
+const MODULES: NodeModule[] = [
+  sipStack,
+  sipAccount,
+  sipIncoming,
+  sipInvite,
+  sipProgress,
+  sipAccept,
+  sipReject,
+  sipBye,
+  sipRefer,
+  sipMessage,
+  sipDtmf,
+  sipGather,
+  sipPlay,
+  sipRegister,
+  sipSession,
+  sipEvent,
+];
+
+/** Outputs of each type. */
+const OUTPUTS: Readonly<Record<string, number>> = {
+  "sip-incoming": 2,
+  "sip-invite": 4,
+  "sip-progress": 2,
+  "sip-accept": 2,
+  "sip-reject": 1,
+  "sip-bye": 1,
+  "sip-refer": 3,
+  "sip-message": 2,
+  "sip-dtmf": 2,
+  "sip-gather": 4,
+  "sip-play": 2,
+  "sip-register": 2,
+  "sip-session": 2,
+  "sip-event": 1,
+};
+
+// Messages are whatever the nodes made of them; tests look into them freely.
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+export type Message = any;
+
+export interface Recorded {
+  /** `id:output`, `caught`, `completed`. */
+  readonly from: string;
+  readonly msg: Message;
+}
+
+export interface FlowEntry {
+  readonly id: string;
+  readonly type: string;
+  readonly [property: string]: unknown;
+}
+
+export class NodeBench {
+  readonly clock = new ManualClock();
+  /** Every user agent that a stack made, oldest first. */
+  readonly userAgents: FakeUserAgent[] = [];
+  readonly recorded: Recorded[] = [];
+  /** Called for each new user agent. */
+  onCreate: (userAgent: FakeUserAgent) => void = () => undefined;
+  #restore: () => void = () => undefined;
+  #flow: FlowEntry[] = [];
+
+  get userAgent(): FakeUserAgent {
+    const last = this.userAgents.at(-1);
+    if (!last) throw new Error("no stack was started");
+    return last;
+  }
+
+  /** Loads nodes with a stack `stack`; every output leads to a recorder, as do Catch and Complete. */
+  async load(nodes: FlowEntry[], credentials: Record<string, unknown> = {}): Promise<void> {
+    this.#restore = replaceEnvironment({
+      clock: this.clock,
+      createUserAgent: (options) => {
+        const userAgent = new FakeUserAgent(options);
+        this.userAgents.push(userAgent);
+        this.onCreate(userAgent);
+        return userAgent;
+      },
+      createMediaHandler: () => ({
+        contentType: "application/sdp",
+        createSession: () => {
+          throw new Error("the fake user agent makes no media");
+        },
+        close: () => undefined,
+      }),
+    });
+    this.#flow = withRecorders(nodes);
+    await helper.load(
+      [...MODULES, core("common/25-catch.js"), core("common/24-complete.js")],
+      this.#flow,
+      credentials as never,
+    );
+    this.#record();
+    await this.settle();
+  }
+
+  /** Deploys other nodes, or the same again. */
+  async deploy(
+    nodes: FlowEntry[] | undefined,
+    type: "full" | "nodes" | "flows" = "full",
+    credentials: Record<string, unknown> = {},
+  ): Promise<void> {
+    if (nodes !== undefined) this.#flow = withRecorders(nodes);
+    const started = new Promise<void>((resolve) => {
+      const events = runtimeEvents();
+      events.once("flows:started", () => {
+        this.#record();
+        resolve();
+      });
+    });
+    await (helper as unknown as { _redNodes: RuntimeNodes })._redNodes.setFlows(
+      structuredClone(this.#flow),
+      credentials,
+      type,
+    );
+    await started;
+    await this.settle();
+  }
+
+  node(id: string): Node & { status: { args: unknown[][]; lastCall?: { args: unknown[] } } } {
+    return helper.getNode(id) as never;
+  }
+
+  send(id: string, msg: NodeMessage): void {
+    this.node(id).receive(msg);
+  }
+
+  /** Sends and waits until everything that it causes at once has happened. */
+  async input(id: string, msg: NodeMessage): Promise<void> {
+    this.send(id, msg);
+    await this.settle();
+  }
+
+  /** Lets the event loop run until nothing is queued any more. */
+  async settle(turns = 40): Promise<void> {
+    for (let i = 0; i < turns; i++) await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  /** Messages of one recorder, `id:output`. */
+  of(from: string): Message[] {
+    return this.recorded.filter((entry) => entry.from === from).map((entry) => entry.msg);
+  }
+
+  /** The single message of a recorder. */
+  only(from: string): Message {
+    const messages = this.of(from);
+    if (messages.length !== 1) {
+      throw new Error(`${from} has ${messages.length} messages; all: ${this.order().join(" ")}`);
+    }
+    return messages[0];
+  }
+
+  /** Where messages came out, in order. */
+  order(): string[] {
+    return this.recorded.map((entry) => entry.from);
+  }
+
+  clear(): void {
+    this.recorded.length = 0;
+  }
+
+  async unload(): Promise<void> {
+    await helper.unload();
+    await this.settle();
+    this.#restore();
+  }
+
+  #record(): void {
+    for (const { id, type } of this.#flow) {
+      if (type !== "helper") continue;
+      const node = helper.getNode(id) as Node | null;
+      if (node === null || node.listenerCount("recorded") > 0) continue;
+      node.on("recorded" as "close", () => undefined);
+      node.on("input", (msg) => {
+        this.recorded.push({ from: id, msg });
+      });
+    }
+  }
+}
+
+interface RuntimeNodes {
+  setFlows(flow: FlowEntry[], credentials: unknown, type: string): Promise<unknown>;
+}
+
+function runtimeEvents(): NodeJS.EventEmitter {
+  return (helper as unknown as { _events: NodeJS.EventEmitter })._events;
+}
+
+/** A stack config node. */
+export function stack(properties: Record<string, unknown> = {}, id = "stack"): FlowEntry {
+  return {
+    id,
+    type: "sip-stack",
+    name: `The ${id}`,
+    transports: [{ protocol: "udp", address: "127.0.0.1", port: 5060 }],
+    ...properties,
+  };
+}
+
+/** An account config node. */
+export function account(properties: Record<string, unknown> = {}, id = "account"): FlowEntry {
+  return { id, type: "sip-account", stack: "stack", uri: "sip:alice@example.com", ...properties };
+}
+
+function withRecorders(nodes: FlowEntry[]): FlowEntry[] {
+  const flow: FlowEntry[] = [{ id: "tab", type: "tab", label: "test" }];
+  const watched: string[] = [];
+  for (const node of nodes) {
+    const outputs = OUTPUTS[node.type];
+    if (outputs === undefined) {
+      flow.push(node);
+      continue;
+    }
+    watched.push(node.id);
+    const wires: string[][] = [];
+    for (let output = 1; output <= outputs; output++) {
+      const id = `${node.id}:${output}`;
+      wires.push([id]);
+      flow.push({ id, type: "helper", z: "tab", x: 1, y: 1 });
+    }
+    flow.push({ z: "tab", x: 1, y: 1, wires, ...node });
+  }
+  flow.push({ id: "catch", type: "catch", z: "tab", x: 1, y: 1, scope: null, wires: [["caught"]] });
+  flow.push({
+    id: "complete",
+    type: "complete",
+    z: "tab",
+    x: 1,
+    y: 1,
+    scope: watched,
+    wires: [["completed"]],
+  });
+  flow.push({ id: "caught", type: "helper", z: "tab", x: 1, y: 1 });
+  flow.push({ id: "completed", type: "helper", z: "tab", x: 1, y: 1 });
+  return flow;
+}
+
+/** Starts the runtime once for a test file. */
+export function useNodeRed(): void {
+  before(function (done) {
+    helper.init(require.resolve("node-red"));
+    helper.startServer(done);
+  });
+  after(function (done) {
+    helper.stopServer(done);
+  });
+}
+
+/** HTTP requests to the admin endpoints. */
+export function adminRequest(): ReturnType<typeof helper.request> {
+  return helper.request();
+}
