@@ -129,6 +129,8 @@ export class WorkerClient {
     switch (message.type) {
       case "ready":
         this.#becomeReady?.();
+        this.#becomeReady = undefined;
+        this.#balance();
         break;
       case "reply":
         this.#settle(message.id)?.resolve(message.result);
@@ -158,6 +160,7 @@ export class WorkerClient {
     this.#worker = undefined;
     this.#ready = undefined;
     this.#becomeReady?.();
+    this.#becomeReady = undefined;
     const error = new MediaError(
       this.#closed ? "The media handler was closed" : `The RTP worker ended with code ${code}`,
       { cause: this.#reason, rule: "no-media", statusHint: 503 },
@@ -187,9 +190,10 @@ export class WorkerClient {
     });
   }
 
-  /** The thread keeps the process alive while calls or requests need it, no longer. */
+  /** The thread keeps the process alive while it starts and while calls or requests need it, no longer. */
   #balance(): void {
-    if (this.#listeners.size > 0 || this.#pending.size > 0) this.#worker?.ref();
+    const starting = this.#becomeReady !== undefined;
+    if (starting || this.#listeners.size > 0 || this.#pending.size > 0) this.#worker?.ref();
     else this.#worker?.unref();
   }
 }
