@@ -154,7 +154,7 @@ export abstract class Connection implements Flow {
     } else if (this.#pongIsMissing(now)) {
       this.lost("no answer to keep-alive");
     } else if (now >= this.#nextPingAt) {
-      this.#pingSentAt ??= now;
+      this.#pingSentAt = now;
       this.#schedulePing();
       this.ping();
     }
@@ -168,8 +168,16 @@ export abstract class Connection implements Flow {
     return this.isOpen;
   }
 
-  /** Answers a keep-alive; a peer that only asks and never reads is cut off as well. */
+  /**
+   * Answers a keep-alive; a peer that only asks and never reads is cut off as well. Two answers to pings of ours
+   * look together like a ping of the peer: while an answer is due, that is what they are.
+   */
   protected answerPing(bytes: string): void {
+    if (this.#pingSentAt !== undefined) {
+      const waited = this.settings.clock.now() - this.#pingSentAt;
+      this.#pingSentAt = undefined;
+      if (waited < this.settings.tuning.pongTimeoutMs) return;
+    }
     this.write(bytes, (error) => {
       if (error) this.lost(closeReason(error));
     });

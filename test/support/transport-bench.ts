@@ -66,7 +66,9 @@ export class RecordingLayer implements TransportUser {
 
   connect(target: FlowTarget): Promise<Flow> {
     return new Promise((resolve, reject) => {
-      this.layer.connect(target, (error, flow) => (flow ? resolve(flow) : reject(error)));
+      this.layer.connect(target, (error, flow) =>
+        flow ? resolve(flow) : reject(error ?? new Error("neither flow nor error")),
+      );
     });
   }
 
@@ -80,7 +82,7 @@ export class RecordingLayer implements TransportUser {
   responseFlow(request: SipRequest, arrivedOn: Flow): Promise<Flow> {
     return new Promise((resolve, reject) => {
       this.layer.responseFlow(request, arrivedOn, (error, flow) =>
-        flow ? resolve(flow) : reject(error),
+        flow ? resolve(flow) : reject(error ?? new Error("neither flow nor error")),
       );
     });
   }
@@ -88,7 +90,7 @@ export class RecordingLayer implements TransportUser {
   /** The n-th message (from 0), once it has come. */
   async arrival(index = 0): Promise<Arrival> {
     await until(() => this.arrivals.length > index, `message ${index}`);
-    return this.arrivals[index] as Arrival;
+    return this.arrivals[index];
   }
 }
 

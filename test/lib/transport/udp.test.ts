@@ -1,10 +1,15 @@
 import assert from "node:assert/strict";
 import { SocketTransportLayer } from "../../../lib/transport/index.js";
+import { LocalAddresses } from "../../../lib/transport/local-address.js";
+import { LocalIdentity } from "../../../lib/transport/local-identity.js";
+import { MessageReceiver } from "../../../lib/transport/message-receiver.js";
+import { resolveSettings } from "../../../lib/transport/settings.js";
+import { DatagramTransport } from "../../../lib/transport/udp.js";
 import type { SipRequest } from "../../../lib/message/index.js";
 import { ManualClock } from "../../support/manual-clock.js";
 import { SeededRandom } from "../../support/seeded-random.js";
 import { requestText, responseText } from "../../support/sip-messages.js";
-import { quiet, RecordingLayer, TransportBench, until } from "../../support/transport-bench.js";
+import { RecordingLayer, TransportBench, until } from "../../support/transport-bench.js";
 
 describe("UDP (RFC 3261 §18)", () => {
   const bench = new TransportBench();
@@ -286,27 +291,38 @@ describe("UDP (RFC 3261 §18)", () => {
 
   it("keeps NATs open for retained flows that leave the subnet, and for no others", async () => {
     const clock = new ManualClock();
-    const alice = await bench.layer([{ address: "0.0.0.0" }], { clock });
+    const settings = resolveSettings({ clock, random: new SeededRandom(1) });
+    const addresses = new LocalAddresses({ clock });
     const client = await bench.udpClient();
-    const near = await alice.connect({ protocol: "udp", address: "127.0.0.1", port: client.port });
-    const releaseNear = near.retain?.();
+    let isOnLink = true;
+    addresses.isOnLink = () => isOnLink;
+    const entry = { protocol: "udp", address: "127.0.0.1", port: 0 } as const;
+    const transport = await DatagramTransport.bind(entry, {
+      settings,
+      addresses,
+      receiver: new MessageReceiver(settings),
+      identity: new LocalIdentity([], addresses, settings.random),
+      onBroken: () => undefined,
+    });
+    bench.atEnd(() => transport.close());
+    const flow = transport.flow("127.0.0.1", client.port);
+    const near = flow.retain();
     assert.equal(clock.pendingTimers(), 0);
-    const far = await alice.connect({ protocol: "udp", address: "198.51.100.9", port: 5060 });
-    const one = far.retain?.();
-    const two = far.retain?.();
+    near();
+    isOnLink = false;
+    const one = flow.retain();
+    const two = flow.retain();
     assert.equal(clock.pendingTimers(), 1);
     const [at] = clock.schedule();
     assert.ok(at !== undefined && at >= 24_000 && at <= 29_000, String(at));
     clock.advance(60_000);
-    assert.equal(clock.pendingTimers(), 1);
-    one?.();
-    one?.();
+    await until(() => client.received.length === 2, "two keep-alives");
+    assert.equal(client.received[0]?.text, "\r\n\r\n");
+    one();
+    one();
     assert.equal(clock.pendingTimers(), 1, "one user still needs it");
-    two?.();
+    two();
     assert.equal(clock.pendingTimers(), 0);
-    releaseNear?.();
-    await quiet();
-    assert.deepEqual(client.received, []);
   });
 
   it("offers TCP beside UDP for large requests", async () => {
