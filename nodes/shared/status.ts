@@ -52,6 +52,7 @@ export class NodeStatus {
   /** The node's own settings are wrong: nothing else matters. */
   broken(text: string): void {
     this.#story = () => ({ fill: "red", shape: "ring", text });
+    this.#shownAt = Number.NEGATIVE_INFINITY;
     this.#update();
   }
 
