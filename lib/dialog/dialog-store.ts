@@ -86,7 +86,7 @@ export class DialogStore {
   }
 }
 
-/** The local tag is a token of ours without spaces, so the key is unambiguous. */
+/** The length tells where the tag ends, whatever characters a peer puts into it. */
 function keyOf(callId: string, localTag: string): string {
-  return `${localTag} ${callId}`;
+  return `${localTag.length} ${localTag} ${callId}`;
 }
