@@ -139,7 +139,7 @@ export class IncomingSession extends CallSession {
             try {
               resolve(this.#sendProvisional(statusCode, options, sdp));
             } catch (error) {
-              reject(error);
+              reject(error instanceof Error ? error : new Error(errorText(error)));
             }
           }),
         (error) =>

@@ -7,7 +7,7 @@ import { sessionMachine } from "./session-state.js";
 import { signalingMachine } from "./signaling-state.js";
 import { targetMachine } from "./target-state.js";
 
-export const machines: readonly MachineDefinition[] = [
+export const sessionMachines: readonly MachineDefinition[] = [
   sessionMachine,
   signalingMachine,
   targetMachine,

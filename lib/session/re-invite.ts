@@ -143,7 +143,7 @@ export class ReInviteReceiver {
         } catch (error) {
           // The application's header or reason cannot be sent; the request waits for a better answer.
           negotiation.rollback();
-          reject(error);
+          reject(error instanceof Error ? error : new Error(errorText(error)));
         }
       };
       whenSettled(
