@@ -2,7 +2,7 @@
  * The checks of RFC 3261 §8.1.1, §8.2, §16.3 and RFC 4475 that a message must pass before anything acts on
  * it. What they parse stays cached in the header fields.
  */
-import { parseDecimal } from "./grammar.js";
+import { parseDecimalWithin } from "./grammar.js";
 import { HeaderKind } from "./header-names.js";
 import type { HeaderField } from "./headers.js";
 import { DEFAULT_LIMITS, type MessageLimits } from "./limits.js";
@@ -119,19 +119,20 @@ function checkField(
   switch (field.header.kind) {
     case HeaderKind.via:
       if (seen.vias === 0 && viasOf(field).length === 0) return malformed(field, "§20.42");
-      seen.vias += itemsAtMost(field.value);
+      seen.vias += itemsAtMost(field);
       return seen.vias > limits.vias ? tooMany("via") : undefined;
     case HeaderKind.from:
       return strictAddressOf(field) === undefined ? malformed(field, "§20.20") : undefined;
     case HeaderKind.to:
       return strictAddressOf(field) === undefined ? malformed(field, "§20.39") : undefined;
     case HeaderKind.callId:
-      return isCallId(field.value) ? undefined : malformed(field, "§20.8");
+      return isCallId(field) ? undefined : malformed(field, "§20.8");
     case HeaderKind.cseq:
       seen.cseq = strictCSeqOf(field);
       return seen.cseq === undefined ? malformed(field, "§20.16") : undefined;
     case HeaderKind.maxForwards:
-      return message.kind === "request" && parseDecimal(field.value, 255) === undefined
+      return message.kind === "request" &&
+        parseDecimalWithin(field.text, field.start, field.end, 255) === undefined
         ? malformed(field, "§20.22")
         : undefined;
     case HeaderKind.contact:
@@ -170,16 +171,28 @@ function countList(field: HeaderField): number {
 }
 
 /** Upper bound of the values in a line: commas inside quotes count too. */
-function itemsAtMost(value: string): number {
+function itemsAtMost(field: HeaderField): number {
   let items = 1;
-  for (let i = value.indexOf(","); i >= 0; i = value.indexOf(",", i + 1)) items++;
+  let i = field.text.indexOf(",", field.start);
+  while (i >= 0 && i < field.end) {
+    items++;
+    i = field.text.indexOf(",", i + 1);
+  }
   return items;
 }
 
 /** Not empty and in one piece; its characters are not our business (RFC 4475 §3.1.1.2 shows why). */
-function isCallId(value: string): boolean {
-  if (value.includes(" ") || value.includes("\t")) return false;
-  return value.length > 0;
+function isCallId(field: HeaderField): boolean {
+  const { text, start, end } = field;
+  return (
+    end > start &&
+    !isWithin(text.indexOf(" ", start), end) &&
+    !isWithin(text.indexOf("\t", start), end)
+  );
+}
+
+function isWithin(index: number, end: number): boolean {
+  return index >= 0 && index < end;
 }
 
 /** Any scheme will do here (416 is the user agent's); headers inside are forbidden (RFC 3261 §19.1.1). */

@@ -1,14 +1,5 @@
 /** %-escapes of URIs (RFC 3261 §19.1.2): decoding that never throws, encoding by character class. */
-import { HEXDIGIT, isOf, PERCENT } from "./grammar.js";
-
-/** True for `%` and two hexadecimal digits at `position`. */
-export function isEscape(text: string, position: number): boolean {
-  return (
-    text.charCodeAt(position) === PERCENT &&
-    isOf(text.charCodeAt(position + 1), HEXDIGIT) &&
-    isOf(text.charCodeAt(position + 2), HEXDIGIT)
-  );
-}
+import { isOf, PERCENT } from "./grammar.js";
 
 /** Text with its escapes resolved as UTF-8; bytes that are no UTF-8 become U+FFFD, a lone `%` stays. */
 export function decodeEscapes(text: string): string {

@@ -14,8 +14,12 @@ export const URI_HEADER = 32;
 export const HOST = 64;
 /** Characters of a telephone number, RFC 3966 §3. */
 export const TELEPHONE = 128;
+/** Characters of a host name that is in lower case already. */
+export const LOWER_HOST = 256;
+/** Visible ASCII that may stand in a parameter value without quotes, see params.ts. */
+export const VALUE = 512;
 
-const CLASSES = new Uint8Array(128);
+const CLASSES = new Uint16Array(128);
 const mark = (characters: string, flag: number): void => {
   for (let i = 0; i < characters.length; i++) {
     const code = characters.charCodeAt(i);
@@ -33,6 +37,8 @@ mark(DIGITS + LETTERS + MARKS + "&=+$,;?/#", USER);
 mark(DIGITS + LETTERS + MARKS + "[]/:&+$", URI_PARAMETER);
 mark(DIGITS + LETTERS + MARKS + "[]/?:+$@;,", URI_HEADER);
 mark(DIGITS + LETTERS + "-._", HOST);
+mark(DIGITS + "abcdefghijklmnopqrstuvwxyz-._", LOWER_HOST);
+mark(DIGITS + LETTERS + MARKS + "[]/?:+$@&=#%^`{|}\\", VALUE);
 mark(DIGITS + "abcdefABCDEF" + "*#-.()", TELEPHONE);
 
 export const TAB = 9;
@@ -76,8 +82,17 @@ export function skipWhitespace(text: string, position: number): number {
 
 /** First position at or after `position` whose character is no token character. */
 export function skipToken(text: string, position: number): number {
+  return skipClass(text, position, TOKEN);
+}
+
+/** First position at or after `position` whose character is not of the classes. */
+export function skipClass(text: string, position: number, classes: number): number {
   let i = position;
-  while (i < text.length && isOf(text.charCodeAt(i), TOKEN)) i++;
+  while (i < text.length) {
+    const code = text.charCodeAt(i);
+    if (code >= 128 || (CLASSES[code] & classes) === 0) break;
+    i++;
+  }
   return i;
 }
 
@@ -89,13 +104,42 @@ export function skipDigits(text: string, position: number): number {
 }
 
 /**
+ * First position from `position` to `end` whose character is not of the classes. Well-formed escapes pass,
+ * and so does what is not ASCII: telephones send names in URIs without escaping them.
+ */
+export function skipUriCharacters(
+  text: string,
+  position: number,
+  end: number,
+  classes: number,
+): number {
+  let i = position;
+  while (i < end) {
+    const code = text.charCodeAt(i);
+    if (code >= 128 || (CLASSES[code] & classes) !== 0) i++;
+    else if (code === PERCENT && i + 2 < end && isEscape(text, i)) i += 3;
+    else break;
+  }
+  return i;
+}
+
+/** True for `%` and two hexadecimal digits at `position`. */
+export function isEscape(text: string, position: number): boolean {
+  return (
+    text.charCodeAt(position) === PERCENT &&
+    isOf(text.charCodeAt(position + 1), HEXDIGIT) &&
+    isOf(text.charCodeAt(position + 2), HEXDIGIT)
+  );
+}
+
+/**
  * Skips a quoted-string.
  *
  * @param position - Index of the opening quote.
- * @returns Index behind the closing quote, or -1 when it is missing.
+ * @returns Index behind the closing quote, or -1 when it is missing before `end`.
  */
-export function skipQuoted(text: string, position: number): number {
-  for (let i = position + 1; i < text.length; i++) {
+export function skipQuoted(text: string, position: number, end = text.length): number {
+  for (let i = position + 1; i < end; i++) {
     const code = text.charCodeAt(i);
     if (code === BACKSLASH) i++;
     else if (code === QUOTE) return i + 1;
@@ -105,17 +149,19 @@ export function skipQuoted(text: string, position: number): number {
 
 /** The content of a quoted-string without its quotes, `\x` resolved. @param text - with both quotes. */
 export function unquote(text: string): string {
-  const inner = text.slice(1, -1);
+  return unquoteWithin(text, 0, text.length);
+}
+
+/** As `unquote`, for a quoted-string inside a text; `start` and `end` include its quotes. */
+export function unquoteWithin(text: string, start: number, end: number): string {
+  const inner = text.slice(start + 1, end - 1);
   if (!inner.includes("\\")) return inner;
   let result = "";
   let from = 0;
-  for (
-    let i = inner.indexOf("\\");
-    i >= 0 && i + 1 < inner.length;
-    i = inner.indexOf("\\", i + 2)
-  ) {
+  for (let i = inner.indexOf("\\"); i >= 0 && i + 1 < inner.length;) {
     result += inner.slice(from, i) + inner.charAt(i + 1);
     from = i + 2;
+    i = inner.indexOf("\\", from);
   }
   return result + inner.slice(from);
 }

@@ -93,7 +93,7 @@ function readField(text: string, start: number, end: number): HeaderField | unde
   const valueStart = Math.min(skipWhitespace(text, colon + 1), end);
   let valueEnd = end;
   while (valueEnd > valueStart && isWhitespace(text.charCodeAt(valueEnd - 1))) valueEnd--;
-  return new HeaderField(name, text.slice(valueStart, valueEnd));
+  return new HeaderField(name, text, valueStart, valueEnd);
 }
 
 /** A line that ends with CR or LF alone, or has one of them inside. */

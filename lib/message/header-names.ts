@@ -143,9 +143,10 @@ export function recogniseHeaderName(
   const length = end - start;
   if (length > LONGEST) return undefined;
   const bucket = BUCKETS[bucketOf(length, text.charCodeAt(start))];
-  for (let i = 0; i < bucket.length; i++) {
-    if (text.startsWith(bucket[i].display, start)) return bucket[i];
-  }
   if (bucket.length === 0) return undefined;
-  return KNOWN.get(text.slice(start, end).toLowerCase());
+  const spelling = text.slice(start, end);
+  for (let i = 0; i < bucket.length; i++) {
+    if (spelling === bucket[i].display) return bucket[i];
+  }
+  return KNOWN.get(spelling.toLowerCase());
 }

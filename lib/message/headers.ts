@@ -5,15 +5,25 @@
 import { checkUserHeaderValue, checkUserToken } from "./header-checks.js";
 import { headerName, type HeaderName } from "./header-names.js";
 
-/** One line. Never changed: another value is another field, so what was parsed from it stays right. */
+/**
+ * One line. Never changed: another value is another field, so what was parsed from it stays right. The value
+ * is a range of a longer text, usually of the whole head, and is cut out when somebody asks for it.
+ */
 export class HeaderField {
   /** What the typed getters of a message made of the value. */
   parsed: unknown = undefined;
+  #value: string | undefined = undefined;
 
   constructor(
     readonly header: HeaderName,
-    readonly value: string,
+    readonly text: string,
+    readonly start = 0,
+    readonly end = text.length,
   ) {}
+
+  get value(): string {
+    return (this.#value ??= this.text.slice(this.start, this.end));
+  }
 }
 
 /**

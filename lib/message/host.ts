@@ -1,5 +1,5 @@
 /** host and hostport (RFC 3261 §25.1), IPv6 references (RFC 5118), ports. */
-import { HEXDIGIT, HOST, isOf, parseDecimal } from "./grammar.js";
+import { HEXDIGIT, HOST, isOf, parseDecimal, skipClass } from "./grammar.js";
 
 const OPEN_BRACKET = 91;
 
@@ -13,9 +13,8 @@ export function skipHost(text: string, position: number): number {
     if (close < 0 || !isIPv6(text.slice(position + 1, close))) return -1;
     return close + 1;
   }
-  let i = position;
-  while (i < text.length && isOf(text.charCodeAt(i), HOST)) i++;
-  return i > position ? i : -1;
+  const end = skipClass(text, position, HOST);
+  return end > position ? end : -1;
 }
 
 /** 1 … 65535, or undefined. */
@@ -29,8 +28,13 @@ export function parsePort(text: string): number | undefined {
  * mistake, the usual form (RFC 5118 §4.10).
  */
 export function hostOf(text: string, start: number, end: number): string {
-  const host = text.slice(start, end).toLowerCase();
-  return host.charCodeAt(0) === OPEN_BRACKET ? host.replace(":::", "::") : host;
+  const host = text.slice(start, end);
+  if (text.charCodeAt(start) === OPEN_BRACKET) return host.toLowerCase().replace(":::", "::");
+  for (let i = start; i < end; i++) {
+    const code = text.charCodeAt(i);
+    if (code >= 65 && code <= 90) return host.toLowerCase();
+  }
+  return host;
 }
 
 /**

@@ -15,13 +15,15 @@ export {
   type SipMessage,
 } from "./message.js";
 export * from "./multipart.js";
-export * from "./name-addr.js";
-export * from "./params.js";
+export { isStarContact, NameAddr, parseNameAddr, parseNameAddrList } from "./name-addr.js";
+export { formatParameters, parseParameters, type Parameters } from "./params.js";
 export * from "./parser.js";
 export * from "./reason-header.js";
 export * from "./refer-headers.js";
 export { serializeMessage, serializeText } from "./serializer.js";
 export * from "./sipfrag.js";
 export * from "./stream-framer.js";
-export * from "./uri.js";
-export * from "./via.js";
+export { OtherUri, SipUri, TelUri, type SipUriChange, type Uri } from "./uri.js";
+export * from "./uri-equality.js";
+export { parseUri } from "./uri-parser.js";
+export { parseVias, Via } from "./via.js";

@@ -5,18 +5,25 @@
  */
 import { InvalidStateError } from "../foundation/index.js";
 import {
-  isToken,
   parseDecimal,
+  parseDecimalWithin,
   parseSeconds,
   skipDigits,
+  skipToken,
   skipWhitespace,
   splitOutsideQuotes,
   COMMA,
 } from "./grammar.js";
 import type { HeaderField, HeaderMap } from "./headers.js";
-import { isStarContact, NameAddr, parseNameAddr, parseNameAddrList } from "./name-addr.js";
-import { OtherUri, parseUri, type Uri } from "./uri.js";
-import { parseVias, type Via } from "./via.js";
+import {
+  isStarContact,
+  NameAddr,
+  parseNameAddrListWithin,
+  parseNameAddrWithin,
+} from "./name-addr.js";
+import { parseUri } from "./uri-parser.js";
+import { OtherUri, type Uri } from "./uri.js";
+import { parseViasWithin, type Via } from "./via.js";
 
 export interface CSeq {
   /** 0 … 2^31-1. */
@@ -37,12 +44,16 @@ const LARGEST_SEQUENCE = 0x7fff_ffff;
 
 /** `number method`. @returns undefined when malformed or out of range. */
 export function parseCSeq(text: string): CSeq | undefined {
-  const end = skipDigits(text, 0);
-  const sequence = parseDecimal(text.slice(0, end), LARGEST_SEQUENCE);
-  const methodStart = skipWhitespace(text, end);
-  const method = text.slice(methodStart);
-  if (sequence === undefined || methodStart === end || !isToken(method)) return undefined;
-  return { sequence, method };
+  return parseCSeqWithin(text, 0, text.length);
+}
+
+function parseCSeqWithin(text: string, start: number, end: number): CSeq | undefined {
+  const numberEnd = skipDigits(text, start);
+  const sequence = parseDecimalWithin(text, start, numberEnd, LARGEST_SEQUENCE);
+  const methodStart = skipWhitespace(text, numberEnd);
+  if (sequence === undefined || methodStart === numberEnd || methodStart >= end) return undefined;
+  if (skipToken(text, methodStart) !== end) return undefined;
+  return { sequence, method: text.slice(methodStart, end) };
 }
 
 export abstract class MessageBase {
@@ -207,23 +218,23 @@ function withoutSpaces(text: string): string {
 
 /** Vias of one line; empty when malformed. */
 export function viasOf(field: HeaderField): readonly Via[] {
-  return (field.parsed ??= parseVias(field.value) ?? []) as Via[];
+  return (field.parsed ??= parseViasWithin(field.text, field.start, field.end) ?? []) as Via[];
 }
 
 /** CSeq of a line, undefined when malformed. */
 export function strictCSeqOf(field: HeaderField): CSeq | undefined {
-  return (field.parsed ??= parseCSeq(field.value)) as CSeq | undefined;
+  return (field.parsed ??= parseCSeqWithin(field.text, field.start, field.end)) as CSeq | undefined;
 }
 
 /** Address of a From or To line, undefined when malformed. */
 export function strictAddressOf(field: HeaderField): NameAddr | undefined {
-  field.parsed ??= parseNameAddr(field.value) ?? MALFORMED;
+  field.parsed ??= parseNameAddrWithin(field.text, field.start, field.end) ?? MALFORMED;
   return field.parsed === MALFORMED ? undefined : (field.parsed as NameAddr);
 }
 
 /** Addresses of one line of Contact, Route or Record-Route; undefined when malformed. */
 export function addressListOf(field: HeaderField): NameAddr[] | undefined {
-  field.parsed ??= parseNameAddrList(field.value) ?? MALFORMED;
+  field.parsed ??= parseNameAddrListWithin(field.text, field.start, field.end) ?? MALFORMED;
   return field.parsed === MALFORMED ? undefined : (field.parsed as NameAddr[]);
 }
 

@@ -10,11 +10,13 @@ import {
   skipQuoted,
   skipWhitespace,
   TOKEN,
-  unquote,
+  unquoteWithin,
 } from "./grammar.js";
 import { formatParameters, readParameters, scanParameters, type Parameters } from "./params.js";
-import { parseUriWithin, type Uri } from "./uri.js";
+import { parseUriWithin } from "./uri-parser.js";
+import type { Uri } from "./uri.js";
 
+const STAR = 42;
 const QUESTION = 63;
 
 export class NameAddr {
@@ -52,15 +54,33 @@ export class NameAddr {
 
 /** Exactly one address. @returns undefined when malformed. */
 export function parseNameAddr(text: string): NameAddr | undefined {
-  const reader = new AddressReader(text);
+  return parseNameAddrWithin(text, 0, text.length);
+}
+
+/** As `parseNameAddr`, for a header value inside a longer text: at its end, or before a line end. */
+export function parseNameAddrWithin(
+  text: string,
+  start: number,
+  end: number,
+): NameAddr | undefined {
+  const reader = new AddressReader(text, start, end);
   const address = reader.next();
   return reader.atEnd ? address : undefined;
 }
 
 /** A comma-separated list; `*` gives an empty list (see `isStarContact`). @returns undefined when malformed. */
 export function parseNameAddrList(text: string): NameAddr[] | undefined {
-  if (isStarContact(text)) return [];
-  const reader = new AddressReader(text);
+  return parseNameAddrListWithin(text, 0, text.length);
+}
+
+/** As `parseNameAddrList`, for a header value inside a longer text: at its end, or before a line end. */
+export function parseNameAddrListWithin(
+  text: string,
+  start: number,
+  end: number,
+): NameAddr[] | undefined {
+  if (text.charCodeAt(start) === STAR && isStarContact(text.slice(start, end))) return [];
+  const reader = new AddressReader(text, start, end);
   const list: NameAddr[] = [];
   for (;;) {
     const address = reader.next();
@@ -78,12 +98,18 @@ export function isStarContact(text: string): boolean {
 
 /** Reads addresses one by one from a list. */
 class AddressReader {
-  #position = 0;
+  #position: number;
 
-  constructor(readonly text: string) {}
+  constructor(
+    readonly text: string,
+    start: number,
+    readonly end: number,
+  ) {
+    this.#position = start;
+  }
 
   get atEnd(): boolean {
-    return this.#position >= this.text.length;
+    return this.#position >= this.end;
   }
 
   skipComma(): void {
@@ -97,9 +123,9 @@ class AddressReader {
     let displayName: string | undefined;
     const code = text.charCodeAt(i);
     if (code === QUOTE) {
-      const end = skipQuoted(text, i);
+      const end = skipQuoted(text, i, this.end);
       if (end < 0) return undefined;
-      displayName = unquote(text.slice(i, end));
+      displayName = unquoteWithin(text, i, end);
       i = skipWhitespace(text, end);
       if (text.charCodeAt(i) !== LESS) return undefined;
     } else if (code !== LESS) {
@@ -109,7 +135,7 @@ class AddressReader {
       i = end;
     }
     const greater = text.indexOf(">", i);
-    if (greater < 0) return undefined;
+    if (greater < 0 || greater >= this.end) return undefined;
     return this.#finish(parseUriWithin(text, i + 1, greater), displayName, greater + 1);
   }
 
@@ -117,7 +143,7 @@ class AddressReader {
   #addrSpec(start: number): NameAddr | undefined {
     const text = this.text;
     let end = start;
-    while (end < text.length) {
+    while (end < this.end) {
       const code = text.charCodeAt(end);
       if (code === SEMICOLON || code === COMMA || isWhitespace(code)) break;
       if (code === QUESTION) return undefined;
@@ -129,13 +155,10 @@ class AddressReader {
   #finish(uri: Uri | undefined, displayName: string | undefined, end: number) {
     if (uri === undefined) return undefined;
     const text = this.text;
-    if (end === text.length) {
-      this.#position = end;
-      return new NameAddr(uri, displayName);
-    }
-    this.#position = scanParameters(text, end);
-    if (this.#position < 0) return undefined;
-    return new NameAddr(uri, displayName, text.slice(end, this.#position));
+    const position = scanParameters(text, end, this.end);
+    if (position < 0) return undefined;
+    this.#position = position;
+    return new NameAddr(uri, displayName, position > end ? text.slice(end, position) : undefined);
   }
 }
 

@@ -2,17 +2,18 @@
 import {
   COMMA,
   EQUALS,
-  GREATER,
   isToken,
   isWhitespace,
-  LESS,
   QUOTE,
   quote,
   SEMICOLON,
+  skipClass,
   skipQuoted,
-  skipToken,
   skipWhitespace,
-  unquote,
+  SPACE,
+  TOKEN,
+  unquoteWithin,
+  VALUE,
 } from "./grammar.js";
 
 /** `;name=value` parameters: names lower-case, values unquoted, null where there is no `=`. */
@@ -24,37 +25,58 @@ export type Parameters = Map<string, string | null>;
  * Values are read more widely than `gen-value`: everything that is no space, quote, bracket, comma or
  * semicolon, because `received=2001:db8::1` (RFC 5118 §4.5) and base64 with `=` are met in the field.
  *
+ * @param end - End of the header value in the text.
  * @param into - Filled when given; the first of two parameters with the same name wins.
- * @returns Index of the comma or the end of the text where the value ends, or -1 when malformed.
+ * @returns Index of the comma, or `end`, where this value ends, or -1 when malformed.
  */
-export function scanParameters(text: string, position: number, into?: Parameters): number {
-  let i = skipWhitespace(text, position);
-  while (i < text.length) {
+export function scanParameters(
+  text: string,
+  position: number,
+  end: number,
+  into?: Parameters,
+): number {
+  let i = position;
+  while (i < end) {
     const code = text.charCodeAt(i);
-    if (code === COMMA) return i;
-    if (code !== SEMICOLON) return -1;
-    const nameStart = skipWhitespace(text, i + 1);
-    const nameEnd = skipToken(text, nameStart);
+    if (code !== SEMICOLON) {
+      if (code === COMMA) return i;
+      if (!isWhitespace(code)) return -1;
+      i++;
+      continue;
+    }
+    const nameStart = skipBlanks(text, i + 1);
+    const nameEnd = skipClass(text, nameStart, TOKEN);
     if (nameEnd === nameStart) return -1;
-    i = skipWhitespace(text, nameEnd);
+    i = skipBlanks(text, nameEnd);
     let value: string | null = null;
     if (text.charCodeAt(i) === EQUALS) {
-      const start = skipWhitespace(text, i + 1);
+      const start = skipBlanks(text, i + 1);
       const quoted = text.charCodeAt(start) === QUOTE;
-      const end = quoted ? skipQuoted(text, start) : skipValue(text, start);
-      if (end <= start) return -1;
-      if (into !== undefined) {
-        value = text.slice(start, end);
-        if (quoted) value = unquote(value);
-      }
-      i = skipWhitespace(text, end);
+      i = quoted ? skipQuoted(text, start, end) : skipValue(text, start, end);
+      if (i <= start) return -1;
+      if (into !== undefined) value = quoted ? unquoteWithin(text, start, i) : text.slice(start, i);
     }
     if (into !== undefined) {
       const name = text.slice(nameStart, nameEnd).toLowerCase();
       if (!into.has(name)) into.set(name, value);
     }
   }
-  return i;
+  return end;
+}
+
+/** Index behind spaces and tabs; usually there are none. */
+function skipBlanks(text: string, position: number): number {
+  return text.charCodeAt(position) > SPACE ? position : skipWhitespace(text, position);
+}
+
+/** Index behind a value without quotes; what is not ASCII passes. */
+function skipValue(text: string, position: number, end: number): number {
+  let i = position;
+  for (;;) {
+    i = skipClass(text, i, VALUE);
+    if (i >= end || text.charCodeAt(i) < 128) return i;
+    i++;
+  }
 }
 
 /**
@@ -64,13 +86,13 @@ export function scanParameters(text: string, position: number, into?: Parameters
  */
 export function parseParameters(text: string): Parameters | undefined {
   const parameters: Parameters = new Map();
-  return scanParameters(text, 0, parameters) === text.length ? parameters : undefined;
+  return scanParameters(text, 0, text.length, parameters) === text.length ? parameters : undefined;
 }
 
 /** Checked parameters as a map; an empty one for undefined. */
 export function readParameters(text: string | undefined): Parameters {
   const parameters: Parameters = new Map();
-  if (text !== undefined) scanParameters(text, 0, parameters);
+  if (text !== undefined) scanParameters(text, 0, text.length, parameters);
   return parameters;
 }
 
@@ -99,14 +121,4 @@ function isHostLike(value: string): boolean {
     if (!hexadecimal && code !== 46 && code !== 91 && code !== 93) return false;
   }
   return true;
-}
-
-function skipValue(text: string, position: number): number {
-  let i = position;
-  for (; i < text.length; i++) {
-    const code = text.charCodeAt(i);
-    if (code === SEMICOLON || code === COMMA || isWhitespace(code)) break;
-    if (code === QUOTE || code === LESS || code === GREATER) return -1;
-  }
-  return i;
 }

@@ -1,6 +1,14 @@
 /** Via (RFC 3261 §20.42, RFC 3581). */
-import { COLON, isToken, SLASH, skipDigits, skipToken, skipWhitespace } from "./grammar.js";
-import { hostOf, parsePort, skipHost } from "./host.js";
+import {
+  COLON,
+  parseDecimalWithin,
+  skipDigits,
+  skipToken,
+  skipWhitespace,
+  SLASH,
+  SPACE,
+} from "./grammar.js";
+import { hostOf, skipHost } from "./host.js";
 import { formatParameters, readParameters, scanParameters, type Parameters } from "./params.js";
 
 export class Via {
@@ -41,62 +49,92 @@ export class Via {
 
 /** One Via value or a comma-separated list. @returns undefined when malformed. */
 export function parseVias(text: string): Via[] | undefined {
+  return parseViasWithin(text, 0, text.length);
+}
+
+/** As `parseVias`, for a header value inside a longer text: at its end, or before a line end. */
+export function parseViasWithin(text: string, start: number, end: number): Via[] | undefined {
   const vias: Via[] = [];
-  let position = 0;
+  const reader = new ViaReader(text, start, end);
   for (;;) {
-    const protocol = readProtocol(text, position);
-    if (protocol === undefined) return undefined;
-    const hostStart = skipWhitespace(text, protocol.end);
+    const via = reader.next();
+    if (via === undefined) return undefined;
+    vias.push(via);
+    if (reader.position >= end) return vias;
+    reader.position++;
+  }
+}
+
+/** Names that are met, so that they need not be cut out and turned to upper case. */
+const PROTOCOLS = ["UDP", "TCP", "TLS", "WSS", "WS"];
+
+class ViaReader {
+  version = "SIP/2.0";
+  protocol = "";
+
+  constructor(
+    readonly text: string,
+    public position: number,
+    readonly end: number,
+  ) {}
+
+  /** The next value, or undefined when malformed. Stops at a comma or the end. */
+  next(): Via | undefined {
+    const { text } = this;
+    this.position = skipWhitespace(text, this.position);
+    const protocolEnd = this.#readKnownProtocol() || this.#readProtocol();
+    if (protocolEnd === 0) return undefined;
+    const hostStart = skipWhitespace(text, protocolEnd);
     const hostEnd = skipHost(text, hostStart);
-    if (hostEnd < 0 || hostStart === protocol.end) return undefined;
-    let end = skipWhitespace(text, hostEnd);
+    if (hostEnd < 0 || hostStart === protocolEnd) return undefined;
+    let i = skipWhitespace(text, hostEnd);
     let port: number | undefined;
-    if (text.charCodeAt(end) === COLON) {
-      const portStart = skipWhitespace(text, end + 1);
-      end = skipDigits(text, portStart);
-      port = parsePort(text.slice(portStart, end));
-      if (port === undefined) return undefined;
+    if (text.charCodeAt(i) === COLON) {
+      const portStart = skipWhitespace(text, i + 1);
+      i = skipDigits(text, portStart);
+      port = parseDecimalWithin(text, portStart, i, 65_535);
+      if (!port) return undefined;
     }
-    const start = end;
-    end = scanParameters(text, start);
+    const end = scanParameters(text, i, this.end);
     if (end < 0) return undefined;
+    this.position = end;
     const host = hostOf(text, hostStart, hostEnd);
-    const parameters = text.slice(start, end);
-    vias.push(new Via(protocol.transport, host, port, parameters, protocol.version));
-    if (end === text.length) return vias;
-    position = end + 1;
+    const parameters = i < end ? text.slice(i, end) : undefined;
+    return new Via(this.protocol, host, port, parameters, this.version);
   }
-}
 
-interface SentProtocol {
-  readonly version: string;
-  readonly transport: string;
-  readonly end: number;
-}
-
-/** `SIP / 2.0 / UDP`, spaces allowed around the slashes. */
-function readProtocol(text: string, position: number): SentProtocol | undefined {
-  const start = skipWhitespace(text, position);
-  if (text.startsWith("SIP/2.0/", start)) {
-    const end = skipToken(text, start + 8);
-    if (end === start + 8) return readParts(text, start);
-    return { version: "SIP/2.0", transport: text.slice(start + 8, end).toUpperCase(), end };
+  /** `SIP/2.0/UDP` as everybody writes it. @returns Index behind it, or 0. */
+  #readKnownProtocol(): number {
+    const { text, position } = this;
+    if (!text.startsWith("SIP/2.0/", position)) return 0;
+    for (const protocol of PROTOCOLS) {
+      const end = position + 8 + protocol.length;
+      if (text.charCodeAt(end) === SPACE && text.startsWith(protocol, position + 8)) {
+        this.version = "SIP/2.0";
+        this.protocol = protocol;
+        return end;
+      }
+    }
+    return 0;
   }
-  return readParts(text, start);
-}
 
-function readParts(text: string, start: number): SentProtocol | undefined {
-  const parts: string[] = [];
-  let i = start;
-  for (let n = 0; n < 3; n++) {
-    const end = skipToken(text, i);
-    const part = text.slice(i, end);
-    if (!isToken(part)) return undefined;
-    parts.push(part.toUpperCase());
-    if (n === 2) return { version: `${parts[0]}/${parts[1]}`, transport: part.toUpperCase(), end };
-    i = skipWhitespace(text, end);
-    if (text.charCodeAt(i) !== SLASH) return undefined;
-    i = skipWhitespace(text, i + 1);
+  /** Any name, version and transport, spaces allowed around the slashes. @returns Index behind, or 0. */
+  #readProtocol(): number {
+    const { text } = this;
+    const parts: string[] = [];
+    let i = this.position;
+    for (;;) {
+      const end = skipToken(text, i);
+      if (end === i) return 0;
+      parts.push(text.slice(i, end).toUpperCase());
+      if (parts.length === 3) {
+        this.version = `${parts[0]}/${parts[1]}`;
+        this.protocol = parts[2];
+        return end;
+      }
+      i = skipWhitespace(text, end);
+      if (text.charCodeAt(i) !== SLASH) return 0;
+      i = skipWhitespace(text, i + 1);
+    }
   }
-  return undefined;
 }
