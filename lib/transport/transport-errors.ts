@@ -61,7 +61,7 @@ function sendText(name: string, cause: unknown): string {
     case "EPIPE":
       return `${name} closed the connection.`;
     default:
-      return `Sending to ${name} failed: ${errorText(cause)}`;
+      return `Nothing can be sent to ${name}: ${errorText(cause)}`;
   }
 }
 

@@ -115,7 +115,9 @@ export function webSocketOpener(
       context.settings.clock.defer(() => done(error, undefined));
       return () => undefined;
     }
-    webSocket.once("error", (error) => done(explainWebSocketError(target, error), undefined));
+    webSocket.once("error", (error) =>
+      done(explainWebSocketError(target, urlPath(target, defaultPath), error), undefined),
+    );
     webSocket.once("open", () => {
       webSocket.removeAllListeners("error");
       if (!socket) return;
@@ -131,9 +133,13 @@ export function webSocketOpener(
 }
 
 function webSocketUrl(target: FlowTarget, defaultPath: string | undefined): string {
-  const path = target.path ?? defaultPath ?? "/";
   const host = bracket(target.serverName ?? target.address);
-  return `${target.protocol}://${host}:${target.port}${path.startsWith("/") ? path : `/${path}`}`;
+  return `${target.protocol}://${host}:${target.port}${urlPath(target, defaultPath)}`;
+}
+
+function urlPath(target: FlowTarget, defaultPath: string | undefined): string {
+  const path = target.path ?? defaultPath ?? "/";
+  return path.startsWith("/") ? path : `/${path}`;
 }
 
 function openSocket(
@@ -149,7 +155,7 @@ function openSocket(
   });
 }
 
-function explainWebSocketError(target: FlowTarget, error: Error): unknown {
+function explainWebSocketError(target: FlowTarget, path: string, error: Error): unknown {
   if (error.message.includes("subprotocol")) {
     return new Error("the server speaks WebSocket but not SIP over WebSocket: check the path", {
       cause: error,
@@ -157,7 +163,6 @@ function explainWebSocketError(target: FlowTarget, error: Error): unknown {
   }
   const answer = /Unexpected server response: (\d+)/.exec(error.message);
   if (answer) {
-    const path = target.path ?? "/";
     return new Error(`the web server answered ${answer[1]} to ${path}: check the path and port`, {
       cause: error,
     });
