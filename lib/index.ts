@@ -4,3 +4,4 @@ export * from "./message/index.js";
 export type * from "./transport/transport.js";
 export * from "./session/index.js";
 export * from "./user-agent/index.js";
+export * from "./media/index.js";

@@ -21,7 +21,7 @@ export interface RegistrationServices {
   /** Contact of the binding over this flow, without expires. */
   contact(flow: Flow): NameAddr;
   /** User-Agent, Allow, Supported … */
-  headers(): (readonly [string, string])[];
+  headers(): readonly (readonly [string, string])[];
 }
 
 export interface RegistrationOptions {

@@ -229,7 +229,7 @@ export class Registration {
     const { identity, registrar, sendExpires } = this.#options;
     const contact = isRemoval && this.#contact ? this.#contact : this.#services.contact(flow);
     this.#contact = contact;
-    const headers = this.#services.headers();
+    const headers = [...this.#services.headers()];
     if (sendExpires || isRemoval) headers.push(["Expires", String(expires)]);
     return createRequest({
       method: "REGISTER",

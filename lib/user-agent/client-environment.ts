@@ -28,14 +28,11 @@ export interface AuthContext {
 
 export interface CredentialStore {
   /** Credentials that this server is known to ask for. */
-  preauthorize(request: SipRequest, context: AuthContext): Authorization | undefined;
+  preauthorize(request: SipRequest, context: AuthContext): readonly Authorization[];
   /** The answer to a 401 or 407, or why there is none. */
-  answer(
-    response: SipResponse,
-    request: SipRequest,
-    context: AuthContext,
-    sent: readonly Authorization[],
-  ): ChallengeAnswer;
+  answer(response: SipResponse, request: SipRequest, context: AuthContext): ChallengeAnswer;
+  /** The server refused our credentials. */
+  forget(context: AuthContext): void;
 }
 
 export interface ClientEnvironment {

@@ -11,7 +11,7 @@ import {
   TransportError,
   type Timer,
 } from "../foundation/index.js";
-import { NameAddr, type SipRequest, type SipResponse } from "../message/index.js";
+import type { SipRequest, SipResponse } from "../message/index.js";
 import type { HeaderList, OutgoingRequest, OutgoingRequestOptions } from "../session/index.js";
 import type { ClientTransaction } from "../transaction/index.js";
 import { preferReliable } from "../transport/index.js";
@@ -22,7 +22,7 @@ import {
   type ExchangeInput,
   type ExchangeState,
 } from "./client-exchange-state.js";
-import type { ClientEnvironment, Destination } from "./client-environment.js";
+import type { AuthContext, ClientEnvironment, Destination } from "./client-environment.js";
 import { applyRoutes, copyRequest } from "./routing.js";
 import type { Authorization } from "./account-credentials.js";
 
@@ -57,7 +57,9 @@ export class ClientExchange implements OutgoingRequest {
   /** The request has a Contact that belongs to its flow. */
   #wantsContact = false;
   #rang = false;
-  #authorizations: Authorization[] = [];
+  /** The answer to the last challenge, not sent yet. */
+  #authorization: Authorization | undefined;
+  readonly #sentAuthorizations: Authorization[] = [];
   #credentialTries = 0;
   #cancelHeaders: HeaderList = [];
   #cancelTimer: Timer | undefined;
@@ -80,6 +82,11 @@ export class ClientExchange implements OutgoingRequest {
 
   get state(): ExchangeState {
     return this.#machine.state;
+  }
+
+  /** The server that is being tried, or was tried last. */
+  get target(): FlowTarget | undefined {
+    return this.#targets[this.#index];
   }
 
   start(): void {
@@ -110,7 +117,10 @@ export class ClientExchange implements OutgoingRequest {
 
   #input(input: ExchangeInput, response?: SipResponse): void {
     this.#machine.input(input, response);
-    if (this.state === "ended") this.#environment.ended(this);
+    // After its 2xx an INVITE stays until its transaction ends: other forks may answer as well.
+    const isOver =
+      this.state === "ended" || (this.state === "completed" && this.#request?.method !== "INVITE");
+    if (isOver) this.#environment.ended(this);
   }
 
   #perform(action: ExchangeAction, response: SipResponse | undefined): void {
@@ -250,6 +260,9 @@ export class ClientExchange implements OutgoingRequest {
         onFailure: (error) => {
           if (isCurrent()) this.#onTransactionFailure(error);
         },
+        onTerminated: () => {
+          if (isCurrent() && this.state === "completed") this.#input("abandon");
+        },
       });
     } catch (error) {
       this.#buildFailedAfter(error);
@@ -266,25 +279,29 @@ export class ClientExchange implements OutgoingRequest {
     this.#input("unreachable");
   }
 
+  /** The answer to the last challenge, and what else this server is known to ask for. */
   #authorize(request: SipRequest): void {
-    const { account } = this.#options;
-    if (this.#authorizations.length === 0) {
-      const known = this.#environment.credentials.preauthorize(request, this.#authContext());
-      if (known !== undefined && account !== undefined) {
-        request.headers.delete(known.header);
-        request.headers.add(known.header, known.value);
-      }
-      return;
-    }
+    const known = this.#environment.credentials.preauthorize(request, this.#authContext());
+    const answer = this.#authorization;
+    if (known.length + this.#sentAuthorizations.length === 0 && answer === undefined) return;
     request.headers.delete("authorization");
     request.headers.delete("proxy-authorization");
-    for (const { header, value } of this.#authorizations) request.headers.add(header, value);
+    for (const authorization of known) {
+      if (!isSamePlace(authorization, answer)) this.#addAuthorization(request, authorization);
+    }
+    if (answer !== undefined) this.#addAuthorization(request, answer);
+    this.#authorization = undefined;
   }
 
-  #authContext(): Parameters<ClientEnvironment["credentials"]["preauthorize"]>[1] {
+  #addAuthorization(request: SipRequest, authorization: Authorization): void {
+    request.headers.add(authorization.header, authorization.value);
+    this.#sentAuthorizations.push(authorization);
+  }
+
+  #authContext(): AuthContext {
     return {
       account: this.#options.account,
-      target: this.#target,
+      target: this.#targets[this.#index] as FlowTarget,
       isOwnServer: this.#destination?.isOwnServer ?? false,
       inDialog: this.#options.inDialog,
     };
@@ -319,30 +336,26 @@ export class ClientExchange implements OutgoingRequest {
   }
 
   #answerChallenge(response: SipResponse, request: SipRequest): boolean {
-    const answer = this.#environment.credentials.answer(
-      response,
-      request,
-      this.#authContext(),
-      this.#authorizations,
-    );
+    const { credentials } = this.#environment;
+    const context = this.#authContext();
+    const answer = credentials.answer(response, request, context);
     if ("refused" in answer) {
       this.#environment.challengeRefused(response, this.#options.account, answer.refused);
       return false;
     }
-    const isRepeat = this.#authorizations.some(
-      (known) => known.header === answer.header && known.realm === answer.realm,
-    );
-    this.#credentialTries++;
-    if (this.#credentialTries > MOST_CREDENTIAL_TRIES || (isRepeat && !answer.isStale)) {
-      this.#environment.challengeRefused(response, this.#options.account, "wrong credentials");
+    // RFC 3261 §22.1: the same realm again means that the password is wrong, unless only the nonce was too old.
+    const wasSent = this.#sentAuthorizations.some((sent) => isSamePlace(sent, answer));
+    const wasGuess = wasSent && this.#credentialTries === 0;
+    if (
+      ++this.#credentialTries > MOST_CREDENTIAL_TRIES ||
+      (wasSent && !wasGuess && !answer.stale)
+    ) {
+      credentials.forget(context);
+      const reason = "user name or password are wrong";
+      this.#environment.challengeRefused(response, this.#options.account, reason);
       return false;
     }
-    this.#authorizations = [
-      ...this.#authorizations.filter(
-        (known) => known.header !== answer.header || known.realm !== answer.realm,
-      ),
-      answer,
-    ];
+    this.#authorization = answer;
     const sequence = this.#options.nextSequence?.() ?? request.cseq.sequence + 1;
     const next = copyRequest(request);
     next.headers.set("CSeq", `${sequence} ${request.method}`);
@@ -381,13 +394,11 @@ export class ClientExchange implements OutgoingRequest {
 /** Bytes of a request, near enough for the question whether it fits into a datagram. */
 function roughSize(request: SipRequest): number {
   const viaAndStartLine = 110 + request.uri.length;
-  const { body } = request;
-  let size = viaAndStartLine + body.length;
+  let size = viaAndStartLine + request.body.length;
   for (const [name, value] of request.headers.entries()) size += name.length + value.length + 4;
   return size;
 }
 
-/** A Route or Contact value as text, for addresses that only live as objects. */
-export function addressText(address: NameAddr): string {
-  return address.toString();
+function isSamePlace(a: Authorization, b: Authorization | undefined): boolean {
+  return b !== undefined && a.header === b.header && a.realm === b.realm;
 }

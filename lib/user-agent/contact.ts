@@ -25,11 +25,18 @@ export function contactUri(
   return new SipUri("sip", user, host, port, parameters);
 }
 
-/** The text of a Contact header, without building objects: it is needed in every call. */
-export function contactText(flow: Flow, user: string): string {
+/**
+ * The text of a Contact header, without building objects: it is needed in every call.
+ *
+ * @param isSecure - for an account with a sips address (RFC 3261 §8.1.1.8); TLS is then said by the scheme.
+ */
+export function contactText(flow: Flow, user: string, isSecure = false): string {
   const protocol = flow.contactProtocol ?? flow.protocol;
-  if (protocol === "udp") return `<sip:${user}@${flow.contactHost}>`;
-  return `<sip:${user}@${flow.contactHost};transport=${protocol === "wss" ? "ws" : protocol}>`;
+  const scheme = isSecure ? "sips" : "sip";
+  if (protocol === "udp" || (isSecure && protocol === "tls")) {
+    return `<${scheme}:${user}@${flow.contactHost}>`;
+  }
+  return `<${scheme}:${user}@${flow.contactHost};transport=${protocol === "wss" ? "ws" : protocol}>`;
 }
 
 /** The Contact of a registration. @param instance - `urn:uuid:…` for RFC 5626. */

@@ -1,3 +1,4 @@
 export * from "./events.js";
+export { userAgentMachines } from "./machines.js";
 export * from "./options.js";
 export * from "./user-agent.js";

@@ -2,7 +2,7 @@
 import type { Clock } from "../foundation/clock.js";
 import type { Logger } from "../foundation/logger.js";
 import type { RandomSource } from "../foundation/random.js";
-import type { MessageLimits } from "../message/index.js";
+import type { MessageLimits, SipResponse } from "../message/index.js";
 import type { HeaderList, MediaHandler } from "../session/index.js";
 import type { TimerOptions } from "../transaction/index.js";
 import type {
@@ -110,4 +110,6 @@ export interface OutOfDialogRequestOptions {
   readonly headers?: HeaderList | undefined;
   readonly contentType?: string | undefined;
   readonly body?: string | Buffer | undefined;
+  /** Each response below 200. */
+  readonly onProvisional?: ((response: SipResponse) => void) | undefined;
 }

@@ -97,8 +97,6 @@ export interface ResolvedAccount {
   readonly register: boolean;
   readonly registrar: ServerAddress;
   readonly outboundProxy: ServerAddress | undefined;
-  /** True when `registrar` was given, so that it stands for the whole domain. */
-  readonly hasOwnRegistrar: boolean;
   readonly cacheOutboundProxy: boolean;
   readonly expires: number;
   readonly minExpires: number;
@@ -136,7 +134,6 @@ export function resolveAccount(options: AccountOptions): ResolvedAccount {
     register: options.register ?? true,
     registrar: registrar ?? { uri: domainOf(uri) },
     outboundProxy,
-    hasOwnRegistrar: registrar !== undefined,
     cacheOutboundProxy: options.cacheOutboundProxy ?? false,
     expires,
     minExpires: Math.min(positive(options.minExpires, DEFAULT_MIN_EXPIRES, "minExpires"), expires),

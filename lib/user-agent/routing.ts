@@ -5,14 +5,10 @@
 import { InvalidArgumentError } from "../foundation/index.js";
 import { HeaderMap, NameAddr, SipRequest, SipUri, TelUri, type Uri } from "../message/index.js";
 import type { TransportProtocol } from "../transport/transport.js";
-import type { ServerAddress } from "./resolved-options.js";
+import type { ResolvedAccount, ServerAddress } from "./resolved-options.js";
 
 export interface RoutedAccount {
-  readonly uri: SipUri;
-  readonly registrar: ServerAddress;
-  readonly hasOwnRegistrar: boolean;
-  readonly outboundProxy: ServerAddress | undefined;
-  readonly transport: TransportProtocol | undefined;
+  readonly settings: ResolvedAccount;
   /** Of the present registration. */
   readonly serviceRoute: readonly NameAddr[];
 }
@@ -42,8 +38,8 @@ export function routeOf(
   account: RoutedAccount | undefined,
   isRegister: boolean,
 ): NextHop {
-  const preferred = account?.transport;
-  const proxy = account?.outboundProxy;
+  const preferred = account?.settings.transport;
+  const proxy = account?.settings.outboundProxy;
   const serviceRoute = account === undefined || isRegister ? [] : account.serviceRoute;
   if (proxy !== undefined) {
     const first = new NameAddr(looseRouter(proxy.uri));
@@ -62,7 +58,7 @@ export function routeOf(
     return { uri: firstRoute.uri, preferred, routes: serviceRoute, isOwnServer: true };
   }
   if (account !== undefined && (isRegister || belongsToServer(target, account))) {
-    const { uri, path } = account.registrar;
+    const { uri, path } = account.settings.registrar;
     return { uri, path, preferred, routes: [], isOwnServer: true };
   }
   if (target instanceof SipUri) return { uri: target, routes: [], isOwnServer: false };
@@ -76,9 +72,9 @@ function belongsToServer(target: Uri, account: RoutedAccount): boolean {
   if (target instanceof TelUri) return true;
   if (!(target instanceof SipUri)) return false;
   // A WebSocket client has no other way into the network than its server (RFC 7118 §5).
-  const transport = account.registrar.uri.transport ?? account.transport;
+  const transport = account.settings.registrar.uri.transport ?? account.settings.transport;
   if (transport === "ws" || transport === "wss") return true;
-  const { host, port } = account.uri;
+  const { host, port } = account.settings.uri;
   return target.host === host && target.port === port && !target.parameters.has("maddr");
 }
 

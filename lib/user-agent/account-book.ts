@@ -1,0 +1,193 @@
+/** The accounts of a user agent: their registrations, what these report, and how they are taken away (RFC 3261 §10). */
+import {
+  InvalidArgumentError,
+  type Clock,
+  type Logger,
+  type RandomSource,
+} from "../foundation/index.js";
+import type { RegisterExchange, RegistrationListener } from "../registration/index.js";
+import type { Capabilities } from "./capabilities.js";
+import type { ConnectionState, TransportProtocol } from "../transport/transport.js";
+import type { ClientExchange } from "./client-exchange.js";
+import type { Destinations } from "./destinations.js";
+import type { StackEvent } from "./events.js";
+import { causeOf, ManagedAccount } from "./managed-account.js";
+import type { AccountOptions } from "./options.js";
+import { resolveAccount } from "./resolved-options.js";
+import { targetKey } from "./target-health.js";
+import type { UserAgentClient } from "./user-agent-client.js";
+
+const MOST_ACCOUNTS = 1_000;
+
+export interface AccountBookOptions {
+  readonly clock: Clock;
+  readonly random: RandomSource;
+  readonly logger: Logger;
+  readonly capabilities: Capabilities;
+  readonly destinations: Destinations;
+  client(): UserAgentClient;
+  report(event: StackEvent): void;
+}
+
+export class AccountBook {
+  readonly #options: AccountBookOptions;
+  readonly #accounts = new Map<string, ManagedAccount>();
+  /** Account id → the connection over which it was to be registered last. */
+  readonly #connections = new Map<string, { protocol: TransportProtocol; key: string }>();
+
+  constructor(options: AccountBookOptions) {
+    this.#options = options;
+  }
+
+  get all(): ReadonlyMap<string, ManagedAccount> {
+    return this.#accounts;
+  }
+
+  get(id: string): ManagedAccount | undefined {
+    return this.#accounts.get(id);
+  }
+
+  /** Is this the address of a registrar or proxy of one of the accounts? */
+  ownsServer(address: string): boolean {
+    for (const account of this.#accounts.values()) {
+      if (account.servers.hasAddress(address)) return true;
+    }
+    return false;
+  }
+
+  /** @throws InvalidArgumentError for settings that cannot be, or an id that is taken. */
+  add(options: AccountOptions): ManagedAccount {
+    const settings = resolveAccount(options);
+    if (this.#accounts.has(settings.id)) {
+      throw new InvalidArgumentError("An account with this id exists already.", {
+        rule: "bad-account",
+      });
+    }
+    if (this.#accounts.size >= MOST_ACCOUNTS) {
+      throw new InvalidArgumentError(`A SIP stack has at most ${MOST_ACCOUNTS} accounts.`, {
+        rule: "bad-account",
+      });
+    }
+    const { clock, random, logger, capabilities } = this.#options;
+    const account = new ManagedAccount(settings, {
+      clock,
+      random,
+      logger,
+      headers: () => capabilities.headers("request", "REGISTER"),
+      sendRegister: (owner, exchange) => this.#sendRegister(owner, exchange),
+      listener: (owner) => this.#listener(owner),
+    });
+    this.#accounts.set(account.id, account);
+    return account;
+  }
+
+  /** Looks its servers up and registers it, if it is to be registered. */
+  start(account: ManagedAccount): void {
+    this.#options.destinations.learnServers(account);
+    // The outcome is told by events; a registration never rejects.
+    if (account.settings.register) void account.register();
+  }
+
+  /** Takes an account out. @returns resolves when its binding is gone, or cannot be taken away. */
+  async remove(id: string): Promise<void> {
+    const account = this.#accounts.get(id);
+    if (account === undefined) return;
+    if (account.mayBeBound) await account.unregister();
+    account.close();
+    this.#forget(account);
+  }
+
+  /** Un-REGISTERs in parallel. */
+  async unregisterAll(): Promise<void> {
+    const bound = [...this.#accounts.values()].filter((account) => account.mayBeBound);
+    for (const account of this.#accounts.values()) if (!account.mayBeBound) account.close();
+    await Promise.all(bound.map((account) => account.unregister()));
+  }
+
+  close(): void {
+    for (const account of this.#accounts.values()) account.close();
+  }
+
+  /** Seconds until an account tries to open this lost connection again. */
+  retryInOf(state: ConnectionState): number | undefined {
+    const key = targetKey(state);
+    for (const account of this.#accounts.values()) {
+      if (this.#connections.get(account.id)?.key !== key) continue;
+      const { retryIn } = account.registration;
+      if (retryIn !== undefined) return retryIn;
+    }
+    return undefined;
+  }
+
+  #forget(account: ManagedAccount): void {
+    if (this.#accounts.get(account.id) === account) this.#accounts.delete(account.id);
+    this.#connections.delete(account.id);
+    this.#options.destinations.forget(account.id);
+  }
+
+  #sendRegister(account: ManagedAccount, exchange: RegisterExchange): { abandon(): void } {
+    const { registrar } = account.settings;
+    const sent: ClientExchange = this.#options.client().start({
+      nextHop: registrar.uri,
+      account,
+      inDialog: false,
+      isRegister: true,
+      buildPerFlow: true,
+      build: (flow) => exchange.build(flow),
+      nextSequence: () => exchange.nextSequence(),
+      onResponse: (response, _request, flow) => {
+        if (response.statusCode < 200) return;
+        this.#remember(account, sent);
+        exchange.onFinalResponse(response, flow);
+      },
+      onFailure: (error) => {
+        this.#remember(account, sent);
+        exchange.onFailure(error);
+      },
+    });
+    return sent;
+  }
+
+  #remember(account: ManagedAccount, exchange: ClientExchange | undefined): void {
+    const target = exchange?.target;
+    if (target === undefined || !this.#accounts.has(account.id)) return;
+    this.#connections.set(account.id, { protocol: target.protocol, key: targetKey(target) });
+  }
+
+  #listener(account: ManagedAccount): RegistrationListener {
+    const accountId = account.id;
+    return {
+      onRegistered: ({ expires, statusCode, reason, response }) =>
+        this.#options.report({
+          name: "registered",
+          accountId,
+          expires,
+          statusCode,
+          reason,
+          message: response,
+        }),
+      onUnregistered: (result) =>
+        this.#options.report({
+          name: "unregistered",
+          accountId,
+          statusCode: result.statusCode,
+          reason: result.reason,
+          message: result.response,
+        }),
+      onFailed: (result) => {
+        const protocol = this.#connections.get(accountId)?.protocol ?? "udp";
+        // Contract §5: while its connection is down, that is told by `disconnected` alone.
+        if (result.failure === "transport-error" && protocol !== "udp") return;
+        this.#options.report({
+          name: "registration-failed",
+          accountId,
+          statusCode: result.statusCode,
+          reason: result.reason,
+          cause: causeOf(result),
+          retryAfter: result.retryIn,
+          message: result.response,
+        });
+      },
+    };
+  }
+}

@@ -1,0 +1,88 @@
+/** From a new INVITE to a session in the application's hands (RFC 3261 §13.3.1). */
+import { errorText, type Logger } from "../foundation/index.js";
+import type { SipRequest } from "../message/index.js";
+import {
+  IncomingSession,
+  type IncomingSessionOptions,
+  type SessionServices,
+} from "../session/index.js";
+import type { ServerTransaction } from "../transaction/index.js";
+import type { AccessGate } from "./access-gate.js";
+import type { IncomingCallHandler } from "./events.js";
+import type { ManagedAccount } from "./managed-account.js";
+import { remoteIdentity } from "./remote-identity.js";
+import type { SessionTable } from "./session-table.js";
+
+const RETRY_AFTER = "10";
+
+export interface IncomingCallsOptions {
+  readonly logger: Logger;
+  readonly gate: AccessGate;
+  readonly services: SessionServices;
+  readonly sessions: SessionTable;
+  readonly unhandledStatus: number;
+  account(request: SipRequest): ManagedAccount | undefined;
+  handler(): IncomingCallHandler | undefined;
+  refuse(transaction: ServerTransaction, statusCode: number, retryAfter: string): void;
+}
+
+/** A session that tells when it has closed, without the cost of an event. */
+class WatchedIncomingSession extends IncomingSession {
+  constructor(
+    services: SessionServices,
+    transaction: ServerTransaction,
+    options: IncomingSessionOptions,
+    onClosed: (session: IncomingSession) => void,
+  ) {
+    super(services, transaction, options);
+    this.core.onClose(() => onClosed(this));
+  }
+}
+
+export class IncomingCalls {
+  readonly #options: IncomingCallsOptions;
+
+  constructor(options: IncomingCallsOptions) {
+    this.#options = options;
+  }
+
+  receive(transaction: ServerTransaction): void {
+    const { gate, services, sessions, unhandledStatus } = this.#options;
+    const { request, flow } = transaction;
+    if (sessions.isFull) {
+      this.#options.refuse(transaction, 503, RETRY_AFTER);
+      return;
+    }
+    const address = request.source?.address ?? flow.remoteAddress;
+    const session = new WatchedIncomingSession(
+      services,
+      transaction,
+      {
+        account: this.#options.account(request),
+        identity: remoteIdentity(request, gate.isTrusted(address)),
+      },
+      (closed) => sessions.remove(closed),
+    );
+    sessions.add(session);
+    if (!session.begin()) {
+      sessions.remove(session);
+      return;
+    }
+    if (session.state !== "incoming" || this.#offer(session, request)) return;
+    session.reject({ statusCode: unhandledStatus }).catch((error: unknown) => {
+      this.#options.logger.error(`An unhandled call could not be refused: ${errorText(error)}`);
+    });
+  }
+
+  /** @returns true when the application takes the call, or has answered it already. */
+  #offer(session: IncomingSession, invite: SipRequest): boolean {
+    const handler = this.#options.handler();
+    if (handler === undefined) return false;
+    try {
+      return handler(session, invite) || session.state !== "incoming";
+    } catch (error) {
+      this.#options.logger.error(`The handler of incoming calls failed: ${errorText(error)}`);
+      return false;
+    }
+  }
+}

@@ -1,0 +1,197 @@
+/** One account as the user agent keeps it: its settings, its registration, its servers, its identity. */
+import { randomToken, type Clock, type Logger, type RandomSource } from "../foundation/index.js";
+import { NameAddr, SipUri, type Uri } from "../message/index.js";
+import {
+  Registration,
+  type RegisterExchange,
+  type RegistrationListener,
+  type RegistrationResult,
+} from "../registration/index.js";
+import {
+  causeOfStatus,
+  type AccountHandle,
+  type ActionOutcome,
+  type Cause,
+} from "../session/index.js";
+import type { Flow } from "../transport/transport.js";
+import { bindingContact } from "./contact.js";
+import type { RegistrationState, RegistrationStatus } from "./events.js";
+import { OwnServers } from "./own-servers.js";
+import type { ResolvedAccount } from "./resolved-options.js";
+import type { RoutedAccount } from "./routing.js";
+import type { Account } from "./user-agent.js";
+
+export interface AccountEnvironment {
+  readonly clock: Clock;
+  readonly random: RandomSource;
+  readonly logger: Logger;
+  headers(): readonly (readonly [string, string])[];
+  sendRegister(account: ManagedAccount, exchange: RegisterExchange): { abandon(): void };
+  readonly listener: (account: ManagedAccount) => RegistrationListener;
+}
+
+const STATES: Readonly<Record<Registration["state"], RegistrationState>> = {
+  unregistered: "unregistered",
+  registering: "registering",
+  registered: "registered",
+  refreshing: "registered",
+  waiting: "failed",
+  unregistering: "unregistering",
+};
+
+export class ManagedAccount implements Account, AccountHandle, RoutedAccount {
+  readonly id: string;
+  readonly identity: NameAddr;
+  readonly servers = new OwnServers();
+  /** Realms in which the registrar or proxy of this account has challenged us. */
+  readonly realms = new Set<string>();
+  /** Marks our binding at the registrar, so that its calls are recognised (`line` URI parameter). */
+  readonly #line: string;
+  readonly #instance: string | undefined;
+  readonly #registration: Registration;
+
+  constructor(
+    readonly settings: ResolvedAccount,
+    environment: AccountEnvironment,
+  ) {
+    const { random } = environment;
+    this.id = settings.id;
+    this.identity = new NameAddr(settings.uri, settings.displayName);
+    this.#line = randomToken(random, 16);
+    this.#instance = settings.outbound
+      ? (settings.instanceId ?? randomInstance(random))
+      : undefined;
+    this.#registration = new Registration(
+      {
+        clock: environment.clock,
+        random,
+        logger: environment.logger,
+        contact: (flow) =>
+          bindingContact(flow, settings.uri.user ?? "", this.#line, this.#instance),
+        headers: () => environment.headers(),
+        send: (exchange) => environment.sendRegister(this, exchange),
+      },
+      {
+        identity: this.identity,
+        registrar: registerUri(settings),
+        expires: settings.expires,
+        minExpires: settings.minExpires,
+        sendExpires: settings.sendExpires,
+      },
+      environment.listener(this),
+    );
+  }
+
+  get uri(): string {
+    return this.settings.uri.toString();
+  }
+
+  get serviceRoute(): readonly NameAddr[] {
+    return this.#registration.serviceRoute;
+  }
+
+  /** The registrar may hold a binding of ours that should be taken away at the end. */
+  get mayBeBound(): boolean {
+    return this.#registration.mayBeBound;
+  }
+
+  /** The flow of the present registration. */
+  get flow(): Flow | undefined {
+    return this.#registration.flow;
+  }
+
+  get registration(): RegistrationStatus {
+    const { state, last, retryIn } = this.#registration;
+    const status = { state: STATES[state] };
+    if (last === undefined) return status;
+    if (last.ok) return last.expires > 0 ? { ...status, expires: last.expires } : status;
+    return {
+      ...status,
+      statusCode: last.statusCode,
+      reason: last.reason,
+      cause: causeOf(last),
+      retryIn,
+    };
+  }
+
+  async register(): Promise<ActionOutcome> {
+    return outcomeOf(await this.#registration.register());
+  }
+
+  async unregister(): Promise<ActionOutcome> {
+    return outcomeOf(await this.#registration.unregister());
+  }
+
+  /** Ends the registration silently. */
+  close(): void {
+    this.#registration.close();
+  }
+
+  /** Is this Request-URI the Contact that we registered? */
+  isBinding(uri: Uri): boolean {
+    if (!(uri instanceof SipUri)) return false;
+    if (uri.parameters.get("line") === this.#line) return true;
+    const bound = this.#registration.contact?.uri;
+    return (
+      bound instanceof SipUri &&
+      uri.user === bound.user &&
+      uri.host === bound.host &&
+      uri.port === bound.port
+    );
+  }
+
+  /** Is this address the account's own? */
+  isAddressOfRecord(uri: Uri): boolean {
+    if (!(uri instanceof SipUri)) return false;
+    const { user, host } = this.settings.uri;
+    return uri.user === user && uri.host === host;
+  }
+}
+
+/** The cause that a failed REGISTER stands for (contract §3.4). */
+export function causeOf(result: RegistrationResult & { ok: false }): Cause {
+  switch (result.failure) {
+    case "response":
+      return causeOfStatus(result.statusCode);
+    case "closed":
+      return "shutdown";
+    default:
+      return result.failure;
+  }
+}
+
+function outcomeOf(result: RegistrationResult): ActionOutcome {
+  const { statusCode, reason, response } = result;
+  if (result.ok) return { ok: true, statusCode, reason, message: response };
+  return {
+    ok: false,
+    cause: causeOf(result),
+    statusCode,
+    reason,
+    message: response,
+    retryAfter: result.retryIn,
+  };
+}
+
+/** A WebSocket URL names the way to the registrar, not the domain; a SIP URI names both (RFC 3261 §10.2). */
+function registerUri(settings: ResolvedAccount): string {
+  const { uri, path } = settings.registrar;
+  const domain = path === undefined ? uri : settings.uri;
+  return new SipUri(domain.scheme, undefined, domain.host, domain.port).toString();
+}
+
+/** RFC 5626 §4.1, RFC 4122 §4.4: a random UUID. */
+function randomInstance(random: RandomSource): string {
+  const bytes = Buffer.from(random.bytes(16));
+  bytes[6] = ((bytes[6] as number) & 0x0f) | 0x40;
+  bytes[8] = ((bytes[8] as number) & 0x3f) | 0x80;
+  const hex = bytes.toString("hex");
+  const parts = [
+    hex.slice(0, 8),
+    hex.slice(8, 12),
+    hex.slice(12, 16),
+    hex.slice(16, 20),
+    hex.slice(20),
+  ];
+  return `urn:uuid:${parts.join("-")}`;
+}

@@ -1,0 +1,178 @@
+/** From the application's wish to call somebody to a session (contract §4.5 "Targets and forks"). */
+import { InvalidArgumentError, type Clock } from "../foundation/index.js";
+import type { NameAddr } from "../message/index.js";
+import {
+  OutgoingSession,
+  type OutgoingSessionOptions,
+  type OutgoingTarget,
+  type ReferredCall,
+  type Session,
+  type SessionServices,
+} from "../session/index.js";
+import type { ManagedAccount } from "./managed-account.js";
+import type { InviteOptions, InviteTarget } from "./options.js";
+import type { SessionTable } from "./session-table.js";
+import { parseTarget } from "./target.js";
+
+const DEFAULT_TIMEOUT_MS = 60_000;
+const DEFAULT_REDIRECTS = 3;
+/** One attempt rings at most this many places. */
+const MOST_TARGETS = 32;
+
+export interface OutgoingCallsOptions {
+  readonly clock: Clock;
+  readonly services: SessionServices;
+  readonly sessions: SessionTable;
+  account(id: string): ManagedAccount | undefined;
+}
+
+export interface ReferredCallOptions {
+  readonly referTo: NameAddr;
+  readonly referredBy: string | undefined;
+  readonly accountId: string | undefined;
+}
+
+class WatchedOutgoingSession extends OutgoingSession {
+  constructor(
+    services: SessionServices,
+    options: OutgoingSessionOptions,
+    onClosed: (session: OutgoingSession) => void,
+  ) {
+    super(services, options);
+    this.core.onClose(() => onClosed(this));
+  }
+}
+
+export class OutgoingCalls {
+  readonly #options: OutgoingCallsOptions;
+
+  constructor(options: OutgoingCallsOptions) {
+    this.#options = options;
+  }
+
+  /** @throws InvalidArgumentError for a target or account that cannot be. */
+  invite(options: InviteOptions): Session {
+    const account = this.#account(options.account);
+    const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+    return this.#place({
+      ...options,
+      targets: this.#targets(options.targets, account, timeoutMs),
+      account,
+    });
+  }
+
+  /** The call that a REFER of a peer asks for. @throws as `invite`. */
+  placeReferred(options: ReferredCallOptions): ReferredCall {
+    const { referTo, referredBy, accountId } = options;
+    const account = this.#account(accountId);
+    const headers: [string, string][] =
+      referredBy === undefined ? [] : [["Referred-By", referredBy]];
+    const target = { address: referTo, account, timeoutMs: DEFAULT_TIMEOUT_MS, headers: [] };
+    const session = this.#place({ targets: [target], account, headers });
+    return { session, onProgress: (listener) => reportProgress(session, listener) };
+  }
+
+  #place(
+    options: Omit<InviteOptions, "targets" | "account"> & {
+      readonly targets: readonly OutgoingTarget[];
+      readonly account: ManagedAccount | undefined;
+    },
+  ): Session {
+    const { services, sessions, clock } = this.#options;
+    const isOverLimit = sessions.isFull;
+    const session = new WatchedOutgoingSession(
+      services,
+      {
+        targets: options.targets,
+        account: options.account,
+        strategy: options.strategy ?? "parallel",
+        anonymous: options.anonymous ?? false,
+        earlyMedia: options.earlyMedia ?? true,
+        delayedOffer: options.delayedOffer ?? false,
+        redirects: options.redirects ?? DEFAULT_REDIRECTS,
+        headers: options.headers ?? [],
+        sdp: options.sdp,
+        contentType: options.contentType,
+        body: options.body,
+        data: options.data,
+      },
+      (closed) => sessions.remove(closed),
+    );
+    sessions.add(session);
+    // Contract §4.5: an outgoing call above `maxSessions` fails with `limit`, like any call that fails: by an event.
+    if (isOverLimit) clock.defer(() => session.forceClose("limit"));
+    else session.begin();
+    return session;
+  }
+
+  #targets(
+    targets: InviteOptions["targets"],
+    account: ManagedAccount | undefined,
+    timeoutMs: number,
+  ): OutgoingTarget[] {
+    if (targets.length === 0) {
+      throw new InvalidArgumentError("There is no target to call.", { rule: "bad-target" });
+    }
+    if (targets.length > MOST_TARGETS) {
+      throw new InvalidArgumentError(`One call has at most ${MOST_TARGETS} targets.`, {
+        rule: "bad-target",
+      });
+    }
+    return targets.map((target) => this.#target(target, account, timeoutMs));
+  }
+
+  #target(
+    target: string | InviteTarget,
+    account: ManagedAccount | undefined,
+    timeoutMs: number,
+  ): OutgoingTarget {
+    if (typeof target === "string") {
+      const address = parseTarget(target, account?.settings.uri);
+      return { address, account, timeoutMs, headers: [] };
+    }
+    const own = target.account === undefined ? account : this.#account(target.account);
+    return {
+      address: parseTarget(target.uri, own?.settings.uri),
+      account: own,
+      timeoutMs: target.timeoutMs ?? timeoutMs,
+      headers: target.headers ?? [],
+    };
+  }
+
+  #account(id: string | undefined): ManagedAccount | undefined {
+    if (id === undefined) return undefined;
+    const account = this.#options.account(id);
+    if (account !== undefined) return account;
+    throw new InvalidArgumentError("The account of the call does not exist in this SIP stack.", {
+      rule: "no-account",
+    });
+  }
+}
+
+/** Provisional responses as they come, then the final one; 0 = none came. */
+function reportProgress(
+  session: Session,
+  listener: (statusCode: number, reason: string) => void,
+): void {
+  let last = { statusCode: 0, reason: "" };
+  const remove = session.on("event", (event) => {
+    const { name, statusCode = 0, reason = "" } = event;
+    switch (name) {
+      case "progress":
+        listener(statusCode, reason);
+        return;
+      case "rejected":
+        last = { statusCode, reason };
+        return;
+      case "answered":
+        remove();
+        listener(statusCode === 0 ? 200 : statusCode, reason === "" ? "OK" : reason);
+        return;
+      case "failed":
+        remove();
+        listener(statusCode || last.statusCode, reason || last.reason);
+        return;
+      default:
+    }
+  });
+}

@@ -1,0 +1,115 @@
+/** The user agent as its sessions see it. */
+import type { Clock, Logger, RandomSource } from "../foundation/index.js";
+import type { DialogStore } from "../dialog/index.js";
+import type { NameAddr, SipRequest, Uri } from "../message/index.js";
+import type {
+  AccountHandle,
+  HoldOptions,
+  MediaHandler,
+  OutgoingRequest,
+  OutgoingRequestOptions,
+  PendingRequest,
+  ReferredCall,
+  SessionServices,
+} from "../session/index.js";
+import type { TimerOptions } from "../transaction/index.js";
+import type { Flow } from "../transport/transport.js";
+import type { Capabilities } from "./capabilities.js";
+import { contactText, DIRECT_USER } from "./contact.js";
+import type { DialFilter } from "./dial-filter.js";
+import type { ManagedAccount } from "./managed-account.js";
+import type { ReferredCallOptions } from "./outgoing-calls.js";
+import type { PendingRequests } from "./pending-requests.js";
+import { parseTarget } from "./target.js";
+import { CONTACT_PLACEHOLDER, type UserAgentClient } from "./user-agent-client.js";
+
+export interface ServicesOptions {
+  readonly clock: Clock;
+  readonly random: RandomSource;
+  readonly logger: Logger;
+  readonly timers: TimerOptions;
+  readonly mediaHandler: MediaHandler | undefined;
+  readonly dialogs: DialogStore;
+  readonly infoPackages: readonly string[];
+  readonly capabilities: Capabilities;
+  readonly pending: PendingRequests;
+  readonly dialFilter: DialFilter;
+  client(): UserAgentClient;
+  account(id: string): ManagedAccount | undefined;
+  defaultIdentity(): NameAddr;
+  observes(): boolean;
+  placeReferred(options: ReferredCallOptions): ReferredCall;
+}
+
+export class UserAgentServices implements SessionServices {
+  readonly clock: Clock;
+  readonly random: RandomSource;
+  readonly logger: Logger;
+  readonly timers: TimerOptions;
+  readonly mediaHandler: MediaHandler | undefined;
+  readonly dialogs: DialogStore;
+  readonly infoPackages: readonly string[];
+  readonly contactPlaceholder = CONTACT_PLACEHOLDER;
+  readonly #options: ServicesOptions;
+
+  constructor(options: ServicesOptions) {
+    this.#options = options;
+    this.clock = options.clock;
+    this.random = options.random;
+    this.logger = options.logger;
+    this.timers = options.timers;
+    this.mediaHandler = options.mediaHandler;
+    this.dialogs = options.dialogs;
+    this.infoPackages = options.infoPackages;
+  }
+
+  get defaultIdentity(): NameAddr {
+    return this.#options.defaultIdentity();
+  }
+
+  get observesMessages(): boolean {
+    return this.#options.observes();
+  }
+
+  commonHeaders(
+    kind: "request" | "response",
+    method: string,
+    statusCode?: number,
+  ): (readonly [string, string])[] {
+    return this.#options.capabilities.headers(kind, method, statusCode);
+  }
+
+  contact(flow: Flow, account: AccountHandle | undefined): string {
+    const uri = this.#managed(account)?.settings.uri;
+    return contactText(flow, uri?.user ?? DIRECT_USER, uri?.scheme === "sips");
+  }
+
+  send(options: OutgoingRequestOptions): OutgoingRequest {
+    return this.#options.client().send(options);
+  }
+
+  sendAck(ack: SipRequest, nextHop: Uri, preferredFlow: Flow | undefined): () => void {
+    return this.#options.client().sendAck(ack, nextHop, preferredFlow);
+  }
+
+  hold(options: HoldOptions): PendingRequest | undefined {
+    return this.#options.pending.hold(options);
+  }
+
+  mayDial(uri: Uri): boolean {
+    return this.#options.dialFilter.permits(uri);
+  }
+
+  parseTarget(text: string, account: AccountHandle | undefined): NameAddr {
+    return parseTarget(text, this.#managed(account)?.settings.uri);
+  }
+
+  placeReferredCall(options: Parameters<SessionServices["placeReferredCall"]>[0]): ReferredCall {
+    const { referTo, referredBy, account } = options;
+    return this.#options.placeReferred({ referTo, referredBy, accountId: account?.id });
+  }
+
+  #managed(account: AccountHandle | undefined): ManagedAccount | undefined {
+    return account === undefined ? undefined : this.#options.account(account.id);
+  }
+}

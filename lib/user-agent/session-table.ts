@@ -1,0 +1,51 @@
+/** The live sessions by handle, with the limit on their number and the funnel of their events. */
+import type { CallSession, Session, SessionEvent } from "../session/index.js";
+
+export class SessionTable {
+  readonly #sessions = new Map<string, CallSession>();
+  readonly #most: number;
+  readonly #isHeard: () => boolean;
+  readonly #report: (session: Session, event: SessionEvent) => void;
+  #placed = 0;
+
+  /**
+   * @param most - 0 = unlimited.
+   * @param isHeard - does anybody listen? Events cost, so sessions that nobody hears report none.
+   */
+  constructor(
+    most: number,
+    isHeard: () => boolean,
+    report: (session: Session, event: SessionEvent) => void,
+  ) {
+    this.#most = most;
+    this.#isHeard = isHeard;
+    this.#report = report;
+  }
+
+  get all(): ReadonlyMap<string, Session> {
+    return this.#sessions;
+  }
+
+  /** Sessions since the start. */
+  get placed(): number {
+    return this.#placed;
+  }
+
+  get isFull(): boolean {
+    return this.#most > 0 && this.#sessions.size >= this.#most;
+  }
+
+  add(session: CallSession): void {
+    this.#placed++;
+    this.#sessions.set(session.id, session);
+    if (this.#isHeard()) session.on("event", (event) => this.#report(session, event));
+  }
+
+  remove(session: CallSession): void {
+    this.#sessions.delete(session.id);
+  }
+
+  list(): CallSession[] {
+    return [...this.#sessions.values()];
+  }
+}

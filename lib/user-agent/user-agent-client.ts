@@ -1,0 +1,150 @@
+/** The sending half of the user agent (RFC 3261 §8.1): starts exchanges, sends the ACKs of 2xx, knows what is under way. */
+import type { Clock, Logger, SipError } from "../foundation/index.js";
+import { serializeMessage, type SipRequest, type SipResponse, type Uri } from "../message/index.js";
+import type { AccountHandle, OutgoingRequest, OutgoingRequestOptions } from "../session/index.js";
+import type { TimerOptions, TransactionLayer } from "../transaction/index.js";
+import type { Flow, FlowCallback, FlowTarget, TransportLayer } from "../transport/transport.js";
+import type { ClientEnvironment, CredentialStore, Destination } from "./client-environment.js";
+import { ClientExchange, type ExchangeOptions } from "./client-exchange.js";
+import type { Destinations } from "./destinations.js";
+import { TargetHealth } from "./target-health.js";
+
+/** Stands in a Contact header until the flow is known; no peer ever sees it. */
+export const CONTACT_PLACEHOLDER = "<sip:contact.invalid>";
+
+export interface UserAgentClientOptions {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly timers: TimerOptions;
+  readonly transactions: TransactionLayer;
+  readonly transport: Pick<TransportLayer, "connect">;
+  readonly destinations: Destinations;
+  readonly credentials: CredentialStore;
+  contact(flow: Flow, account: AccountHandle | undefined): string;
+  challengeRefused(response: SipResponse, account: AccountHandle | undefined, reason: string): void;
+}
+
+export class UserAgentClient implements ClientEnvironment {
+  readonly clock: Clock;
+  readonly timers: TimerOptions;
+  readonly transactions: TransactionLayer;
+  readonly credentials: CredentialStore;
+  readonly health: TargetHealth;
+  readonly contactPlaceholder = CONTACT_PLACEHOLDER;
+  readonly #options: UserAgentClientOptions;
+  readonly #active = new Set<ClientExchange>();
+
+  constructor(options: UserAgentClientOptions) {
+    this.#options = options;
+    this.clock = options.clock;
+    this.timers = options.timers;
+    this.transactions = options.transactions;
+    this.credentials = options.credentials;
+    this.health = new TargetHealth(options.clock);
+  }
+
+  /** Exchanges without final response, and INVITEs whose transaction may still bring a 2xx. */
+  get size(): number {
+    return this.#active.size;
+  }
+
+  send(options: OutgoingRequestOptions): OutgoingRequest {
+    return this.start(options);
+  }
+
+  start(options: ExchangeOptions): ClientExchange {
+    const exchange = new ClientExchange(this, options);
+    this.#active.add(exchange);
+    exchange.start();
+    return exchange;
+  }
+
+  /**
+   * Sends the ACK for a 2xx (§13.2.2.4). It has no transaction: the function that is returned sends the same bytes
+   * again.
+   */
+  sendAck(ack: SipRequest, nextHop: Uri, preferredFlow: Flow | undefined): () => void {
+    let bytes: Buffer | undefined;
+    let flow: Flow | undefined;
+    const transmit = (): void => {
+      if (bytes === undefined || flow === undefined) return;
+      flow.send(bytes, (error) =>
+        this.#options.logger.warn(`An ACK could not be sent: ${error.message}`),
+      );
+    };
+    const fail = (error: SipError | undefined): void =>
+      this.#options.logger.warn(`An ACK has no way to the peer: ${error?.message ?? "unknown"}`);
+    const tryTargets = (targets: readonly FlowTarget[], index: number): void => {
+      const target = targets[index];
+      if (target === undefined) return;
+      this.connect(target, (error, found) => {
+        if (found !== undefined) {
+          flow = found;
+          this.transactions.addVia(ack, found);
+          bytes = serializeMessage(ack);
+          transmit();
+        } else if (index + 1 < targets.length) {
+          tryTargets(targets, index + 1);
+        } else {
+          fail(error);
+        }
+      });
+    };
+    const options: ExchangeOptions = {
+      nextHop,
+      preferredFlow,
+      account: undefined,
+      inDialog: true,
+      build: () => ack,
+      onResponse: () => undefined,
+      onFailure: () => undefined,
+    };
+    this.#options.destinations.locate(options, (error, destination) => {
+      if (destination === undefined) fail(error);
+      else tryTargets(destination.targets, 0);
+    });
+    return transmit;
+  }
+
+  contact(flow: Flow, account: AccountHandle | undefined): string {
+    return this.#options.contact(flow, account);
+  }
+
+  locate(
+    options: ExchangeOptions,
+    callback: (error: SipError | undefined, destination: Destination | undefined) => void,
+  ): void {
+    // The flow of an earlier message of this dialog is at hand: no need to look for the way again.
+    this.#options.destinations.locate(options, callback);
+  }
+
+  connect(target: FlowTarget, callback: FlowCallback): void {
+    this.#options.transport.connect(target, callback);
+  }
+
+  challengeRefused(
+    response: SipResponse,
+    account: AccountHandle | undefined,
+    reason: string,
+  ): void {
+    this.#options.challengeRefused(response, account, reason);
+  }
+
+  ended(exchange: ClientExchange): void {
+    this.#active.delete(exchange);
+  }
+
+  /** Is this one of our own INVITEs that came back to us? */
+  hasSent(request: SipRequest): boolean {
+    for (const exchange of this.#active) {
+      if (exchange.request?.callId === request.callId) return true;
+    }
+    return false;
+  }
+
+  /** Stops everything silently. */
+  close(): void {
+    for (const exchange of [...this.#active]) exchange.abandon();
+    this.#active.clear();
+  }
+}

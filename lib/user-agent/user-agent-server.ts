@@ -1,0 +1,209 @@
+/**
+ * The receiving half of the user agent (RFC 3261 §8.2): what comes from the transport passes the gate and the
+ * transaction layer; new requests are limited, inspected, and handed to their dialog or to whoever takes calls and
+ * requests outside of dialogs.
+ */
+import type { Clock, Logger } from "../foundation/index.js";
+import type { DialogStore } from "../dialog/index.js";
+import {
+  createResponse,
+  type ParseError,
+  type SipMessage,
+  type SipRequest,
+  type SipResponse,
+} from "../message/index.js";
+import type { HeaderList } from "../session/index.js";
+import type {
+  ServerTransaction,
+  TransactionLayer,
+  TransactionLayerUser,
+} from "../transaction/index.js";
+import type { Flow } from "../transport/transport.js";
+import type { AccessGate } from "./access-gate.js";
+import type { Capabilities } from "./capabilities.js";
+import { RateLimit } from "./rate-limit.js";
+import { inspectRequest } from "./request-inspection.js";
+
+/** Answers to malformed requests that one source gets per second. */
+const MALFORMED_PER_SECOND = 5;
+const MALFORMED_BURST = 20;
+/** Seconds after which a peer may come again. */
+const RETRY_AFTER = "2";
+const DRAINING_RETRY_AFTER = "30";
+
+/** Without a dialog these mean nothing (RFC 3261 §15.1.2, RFC 3262, RFC 3311, RFC 6086). */
+const DIALOG_METHODS: ReadonlySet<string> = new Set(["BYE", "PRACK", "UPDATE", "INFO"]);
+
+export interface UserAgentServerOptions {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly gate: AccessGate;
+  readonly capabilities: Capabilities;
+  readonly dialogs: DialogStore;
+  /** New requests per second and source; 0 = unlimited. */
+  readonly maxRequestsPerSecond: number;
+  transactions(): TransactionLayer;
+  /** The stack is stopping: nothing new is taken. */
+  isDraining(): boolean;
+  /** Did we send this request ourselves? */
+  hasSent(request: SipRequest): boolean;
+  onInvite(transaction: ServerTransaction): void;
+  onOutOfDialogRequest(transaction: ServerTransaction): void;
+}
+
+export interface ServerCounters {
+  readonly refusedByGate: number;
+  readonly refusedByRate: number;
+  readonly malformedRequests: number;
+}
+
+export class UserAgentServer implements TransactionLayerUser {
+  readonly #options: UserAgentServerOptions;
+  readonly #requests: RateLimit | undefined;
+  readonly #refusals: RateLimit | undefined;
+  readonly #malformed: RateLimit;
+  #refusedByGate = 0;
+  #refusedByRate = 0;
+  #malformedRequests = 0;
+
+  constructor(options: UserAgentServerOptions) {
+    this.#options = options;
+    const { clock, maxRequestsPerSecond: most } = options;
+    this.#malformed = new RateLimit(clock, MALFORMED_PER_SECOND, MALFORMED_BURST);
+    if (most > 0) {
+      const burst = Math.max(1, most);
+      this.#requests = new RateLimit(clock, most, burst);
+      this.#refusals = new RateLimit(clock, most, burst);
+    }
+  }
+
+  get counters(): ServerCounters {
+    return {
+      refusedByGate: this.#refusedByGate,
+      refusedByRate: this.#refusedByRate,
+      malformedRequests: this.#malformedRequests,
+    };
+  }
+
+  /** From the transport layer: the gate stands before any state is made. */
+  onMessage(message: SipMessage, flow: Flow): void {
+    if (message.kind === "request" && !this.#mayPass(message, flow)) return;
+    this.#options.transactions().receive(message, flow);
+  }
+
+  /** One gate for every method; only requests within our dialogs pass it. */
+  #mayPass(request: SipRequest, flow: Flow): boolean {
+    const address = request.source?.address ?? flow.remoteAddress;
+    const { gate, dialogs } = this.#options;
+    if (gate.isAllowed(address)) return true;
+    if (request.to.tag !== undefined && dialogs.find(request) !== undefined) return true;
+    this.#refusedByGate++;
+    if (gate.check(address) === "refuse") this.#refuse(request, flow, 403);
+    return false;
+  }
+
+  /** Answered without state, as often as the source is allowed to be wrong. */
+  onMalformed(error: ParseError, request: SipRequest | undefined, flow: Flow): void {
+    this.#malformedRequests++;
+    const { statusHint, reason } = error;
+    if (request === undefined || statusHint === undefined) return;
+    const address = request.source?.address ?? flow.remoteAddress;
+    const { gate } = this.#options;
+    if (!gate.isAllowed(address) || !this.#malformed.take(address)) return;
+    this.#refuse(request, flow, statusHint, reason);
+  }
+
+  #refuse(request: SipRequest, flow: Flow, statusCode: number, reason?: string): void {
+    if (request.method === "ACK") return;
+    this.#options.transactions().respondStateless(request, flow, {
+      statusCode,
+      reason,
+      headers: this.#options.capabilities.headers("response", request.method, statusCode),
+    });
+  }
+
+  onRequest(transaction: ServerTransaction): void {
+    const { request } = transaction;
+    if (request.to.tag !== undefined) {
+      this.#onDialogRequest(transaction);
+      return;
+    }
+    const { isDraining, hasSent } = this.#options;
+    if (this.#requests !== undefined && !this.#isWithinRate(transaction)) return;
+    if (isDraining()) {
+      this.respond(transaction, 503, [["Retry-After", DRAINING_RETRY_AFTER]]);
+      return;
+    }
+    if (DIALOG_METHODS.has(request.method)) {
+      this.respond(transaction, 481);
+      return;
+    }
+    const refusal = inspectRequest(request, this.#options.capabilities.supports);
+    if (refusal !== undefined) {
+      this.respond(transaction, refusal.statusCode, refusal.headers);
+    } else if (request.method === "INVITE" && request.vias.length > 1 && hasSent(request)) {
+      // A proxy sent our own call back to us (RFC 3261 §8.2.2.2): calling ourselves for ever helps nobody.
+      this.respond(transaction, 482);
+    } else if (request.method === "INVITE") {
+      this.#options.onInvite(transaction);
+    } else {
+      this.#options.onOutOfDialogRequest(transaction);
+    }
+  }
+
+  /** RFC 3261 §12.2.2. */
+  #onDialogRequest(transaction: ServerTransaction): void {
+    const { request } = transaction;
+    const stored = this.#options.dialogs.find(request);
+    if (stored === undefined) {
+      this.respond(transaction, 481);
+    } else if (!stored.dialog.acceptRequest(request)) {
+      this.respond(transaction, 500, [["Retry-After", "1"]]);
+    } else {
+      const refusal = inspectRequest(request, this.#options.capabilities.supports);
+      if (refusal !== undefined) {
+        this.respond(transaction, refusal.statusCode, refusal.headers);
+      } else {
+        stored.user.onDialogRequest(transaction, stored.dialog);
+      }
+    }
+  }
+
+  /** The first ones above the limit are told, the others meet silence and leave no trace. */
+  #isWithinRate(transaction: ServerTransaction): boolean {
+    const { request, flow } = transaction;
+    const address = request.source?.address ?? flow.remoteAddress;
+    if (this.#requests?.take(address) !== false) return true;
+    this.#refusedByRate++;
+    if (this.#refusals?.take(address) === true) {
+      this.respond(transaction, 503, [["Retry-After", RETRY_AFTER]]);
+    } else {
+      transaction.close();
+    }
+    return false;
+  }
+
+  onAck(ack: SipRequest): void {
+    const stored = this.#options.dialogs.find(ack);
+    if (stored !== undefined) stored.user.onDialogAck(ack, stored.dialog);
+  }
+
+  onStrayResponse(response: SipResponse, flow: Flow): void {
+    const stored = this.#options.dialogs.find(response);
+    if (stored !== undefined) stored.user.onDialogResponse?.(response, stored.dialog, flow);
+  }
+
+  /** A final response of the stack itself. */
+  respond(transaction: ServerTransaction, statusCode: number, headers: HeaderList = []): void {
+    const { request } = transaction;
+    const own = this.#options.capabilities.headers("response", request.method, statusCode);
+    const names = headers.map(([name]) => name.toLowerCase());
+    transaction.respond(
+      createResponse(request, {
+        statusCode,
+        toTag: transaction.localTag,
+        headers: [...own.filter(([name]) => !names.includes(name.toLowerCase())), ...headers],
+      }),
+    );
+  }
+}
