@@ -1,4 +1,5 @@
 /** Runs SIP nodes in a real Node-RED runtime over fake user agents and records every message they send. */
+import assert from "node:assert/strict";
 import helper from "node-red-node-test-helper";
 import type { Node, NodeAPI, NodeMessage } from "node-red";
 import { replaceEnvironment } from "../../nodes/shared/environment.js";
@@ -89,6 +90,8 @@ export class NodeBench {
   onCreate: (userAgent: FakeUserAgent) => void = () => undefined;
   #restore: () => void = () => undefined;
   #flow: FlowEntry[] = [];
+  /** Paths of values in messages that are no plain data. */
+  readonly #impure: string[] = [];
 
   get userAgent(): FakeUserAgent {
     const last = this.userAgents.at(-1);
@@ -189,10 +192,12 @@ export class NodeBench {
     this.recorded.length = 0;
   }
 
+  /** Also checks that every message of the test was plain data. */
   async unload(): Promise<void> {
     await helper.unload();
     await this.settle();
     this.#restore();
+    assert.deepEqual(this.#impure, []);
   }
 
   #record(): void {
@@ -203,8 +208,33 @@ export class NodeBench {
       node.on("recorded" as "close", () => undefined);
       node.on("input", (msg) => {
         this.recorded.push({ from: id, msg });
+        if (id !== "caught" && id !== "completed") findImpure(msg, id, this.#impure);
       });
     }
+  }
+}
+
+const FORBIDDEN = ["__proto__", "constructor", "prototype"];
+
+/** Collects the paths of everything that JSON or structuredClone would not keep. */
+function findImpure(value: unknown, path: string, found: string[]): void {
+  if (value === null || ["string", "boolean"].includes(typeof value) || Buffer.isBuffer(value))
+    return;
+  if (typeof value === "number") {
+    if (!Number.isFinite(value)) found.push(path);
+    return;
+  }
+  if (Array.isArray(value)) {
+    value.forEach((entry, index) => findImpure(entry, `${path}[${index}]`, found));
+    return;
+  }
+  if (typeof value !== "object" || Object.getPrototypeOf(value) !== Object.prototype) {
+    found.push(`${path}: ${typeof value}`);
+    return;
+  }
+  for (const key of Reflect.ownKeys(value)) {
+    if (typeof key === "symbol" || FORBIDDEN.includes(key)) found.push(`${path}.${String(key)}`);
+    else findImpure((value as Record<string, unknown>)[key], `${path}.${key}`, found);
   }
 }
 
