@@ -245,13 +245,15 @@ export abstract class ServerMachine<
   /** For the 200 to a CANCEL and the ACK of a peer without cookie. */
   #noteTag(response: SipResponse, request: SipRequest): void {
     if (request.method !== "INVITE" || this.#answered || response.statusCode === 100) return;
+    const to = response.headers.get("to") ?? "";
     if (response.statusCode < 200) {
-      this.#sentTo = response.headers.get("to");
-    } else {
-      // The tag alone, because the header's text may hold on to the whole request.
-      this.#localTag = response.to.tag;
-      this.#sentTo = undefined;
+      this.#sentTo = to;
+      return;
     }
+    // The tag alone is kept, because the header's text may hold on to the whole request.
+    this.#sentTo = undefined;
+    const proposed = this.#localTag !== undefined && to.endsWith(`;tag=${this.#localTag}`);
+    if (!proposed) this.#localTag = response.to.tag;
   }
 
   #send(context: ServerContext): void {
