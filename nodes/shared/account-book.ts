@@ -7,7 +7,6 @@ import {
   type AccountOptions,
   errorText,
   type Logger,
-  parseUri,
   type RegistrationStatus,
   type StackEvent,
 } from "../../lib/index.js";
@@ -49,13 +48,6 @@ export class AccountBook {
 
   registration(id: string): RegistrationStatus | undefined {
     return this.#userAgent?.accounts.get(id)?.registration;
-  }
-
-  /** User part of an account's address-of-record. */
-  userOf(id: string | undefined): string | undefined {
-    const uri = id === undefined ? undefined : this.#entries.get(id)?.options.uri;
-    const parsed = uri === undefined ? undefined : parseUri(uri);
-    return parsed !== undefined && "decodedUser" in parsed ? parsed.decodedUser : undefined;
   }
 
   /** A `sip-account` node exists with these settings. */

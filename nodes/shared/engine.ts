@@ -9,7 +9,7 @@ import { deploys } from "./deploys.js";
 import { type Delivery, dispatcher } from "./dispatcher.js";
 import { environment, type UserAgentPort } from "./environment.js";
 import { misuse } from "./errors.js";
-import { requestPolicy, watchSession, watchStack } from "./event-nodes.js";
+import { requestPolicy, wantsEveryMessage, watchSession, watchStack } from "./event-nodes.js";
 import { takeIncoming } from "./incoming-calls.js";
 import { liveNode } from "./live-nodes.js";
 import type { StackSettings } from "./stack-settings.js";
@@ -89,6 +89,7 @@ export class Engine {
       this.#attempt(call.session.reject({ statusCode: this.settings.unhandledStatus }));
     }
     this.accounts.removeUnclaimed();
+    this.#observe();
   }
 
   claimAccount(settings: AccountSettings): AccountEntry {
@@ -123,6 +124,7 @@ export class Engine {
   #create(): UserAgentPort {
     const userAgent = environment().createUserAgent(this.settings.options(this.logger));
     userAgent.requestPolicy = requestPolicy(this.stackId);
+    userAgent.observeMessages = wantsEveryMessage(this.stackId);
     userAgent.onIncomingCall = (session, invite) => this.#onIncomingCall(session, invite);
     this.#connections = [
       userAgent.on("sessionEvent", (session, event) => {
@@ -190,12 +192,19 @@ export class Engine {
   }
 
   #route(call: Call, invite: SipRequest): boolean {
-    return takeIncoming(call, invite, {
+    return takeIncoming(call, {
       stackId: this.stackId,
       unhandledStatus: this.settings.unhandledStatus,
-      ownUser: this.accounts.userOf(call.session.accountId),
+      called: this.#userAgent?.calledUser(invite) ?? "",
       logger: this.logger,
     });
+  }
+
+  /** The `sip-event` nodes may be others now. */
+  #observe(): void {
+    if (this.#userAgent !== undefined) {
+      this.#userAgent.observeMessages = wantsEveryMessage(this.stackId);
+    }
   }
 
   /** Starts something that nobody waits for; a failure is logged. */

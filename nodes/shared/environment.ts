@@ -30,6 +30,8 @@ export type UserAgentPort = Pick<
   | "counters"
   | "onIncomingCall"
   | "requestPolicy"
+  | "observeMessages"
+  | "calledUser"
 >;
 
 export interface EmbeddedMediaSettings {

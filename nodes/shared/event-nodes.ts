@@ -58,6 +58,14 @@ export function removeEventNode(subscription: EventSubscription): void {
   if (nodes.size === 0) byStack.delete(subscription.stackId);
 }
 
+/** Does anybody ask for every message? Reporting them costs time in every call. */
+export function wantsEveryMessage(stackId: string): boolean {
+  for (const { events } of byStack.get(stackId)?.values() ?? []) {
+    if (events.has("request") || events.has("response")) return true;
+  }
+  return false;
+}
+
 /** Messages of a session event for the nodes that want it. */
 export function watchSession(stackId: string, session: Session, event: SessionEvent): Delivery[] {
   return deliveries(stackId, event.name, event.snapshot.account, event.message, () => ({

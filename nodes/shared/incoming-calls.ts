@@ -1,5 +1,5 @@
 /** Gives an incoming call to its `sip-incoming` node: rings, watches the time, sends its two messages. */
-import { errorText, type Logger, type SessionEvent, type SipRequest } from "../../lib/index.js";
+import { errorText, type Logger, type SessionEvent } from "../../lib/index.js";
 import type { Call, Owner } from "./call.js";
 import type { Delivery } from "./dispatcher.js";
 import { environment } from "./environment.js";
@@ -10,15 +10,15 @@ import type { SipFields } from "./sip-fields.js";
 export interface IncomingContext {
   readonly stackId: string;
   readonly unhandledStatus: number;
-  /** User part of the account that the call came to. */
-  readonly ownUser: string | undefined;
+  /** The user or number that is called. */
+  readonly called: string;
   readonly logger: Logger;
 }
 
 /** @returns false when no node takes the call. */
-export function takeIncoming(call: Call, invite: SipRequest, context: IncomingContext): boolean {
+export function takeIncoming(call: Call, context: IncomingContext): boolean {
   const { session } = call;
-  const rule = chooseIncoming(context.stackId, session, invite, context.ownUser);
+  const rule = chooseIncoming(context.stackId, session, context.called);
   if (rule === undefined) return false;
   call.setOwner(new IncomingOwner(rule, call));
   const attempt = (action: Promise<unknown>): void => {

@@ -1,5 +1,5 @@
 /** The `sip-incoming` nodes and the one that a call belongs to (contract §4.5 "Which sip-incoming"). */
-import type { Session, SipRequest } from "../../lib/index.js";
+import type { Session } from "../../lib/index.js";
 import { type Pattern, patternMatches, patternRank } from "./patterns.js";
 
 export interface IncomingRule {
@@ -26,14 +26,12 @@ export function removeIncomingNode(rule: IncomingRule): void {
   if (rules.get(rule.nodeId) === rule) rules.delete(rule.nodeId);
 }
 
-/** The most specific rule that fits, or undefined. */
+/** The most specific rule that fits, or undefined. @param called - the user or number that is called. */
 export function chooseIncoming(
   stackId: string,
   session: Session,
-  invite: SipRequest,
-  ownUser: string | undefined,
+  called: string,
 ): IncomingRule | undefined {
-  const called = calledUser(invite, ownUser);
   const { remote } = session.snapshot();
   const callers = [remote.user, `${remote.user}@${remote.host}`];
   let best: IncomingRule | undefined;
@@ -44,21 +42,6 @@ export function chooseIncoming(
     if (best === undefined || compareRules(rule, best) < 0) best = rule;
   }
   return best;
-}
-
-/**
- * The user of the Request-URI; of To where the Request-URI is only our registered Contact and To tells which of
- * the account's numbers was dialled. @param ownUser - user part of the account that the call came to.
- */
-export function calledUser(invite: SipRequest, ownUser: string | undefined): string {
-  const requestUser = userOf(invite.requestUri);
-  if (ownUser === undefined || requestUser !== ownUser) return requestUser;
-  return userOf(invite.to.uri) || requestUser;
-}
-
-function userOf(uri: SipRequest["requestUri"]): string {
-  if ("decodedUser" in uri) return uri.decodedUser;
-  return "number" in uri ? uri.number : "";
 }
 
 /** Negative when `a` is more specific. */

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { TransportError } from "../../lib/index.js";
 import { deploys } from "../../nodes/shared/deploys.js";
-import { FakeSession } from "../support/fake-user-agent.js";
+import type { FakeSession } from "../support/fake-user-agent.js";
 import {
   account,
   adminRequest,

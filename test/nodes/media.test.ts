@@ -25,7 +25,7 @@ describe("media nodes", () => {
     writeFileSync(join(folder, "sip-media", "hello.wav"), "RIFF");
     writeFileSync(join(folder, "secret.wav"), "RIFF");
     symlinkSync(join(folder, "secret.wav"), join(folder, "sip-media", "link.wav"));
-    helper.settings({ userDir: folder } as never);
+    helper.settings({ userDir: folder });
   });
   afterEach(async () => {
     await bench.unload();

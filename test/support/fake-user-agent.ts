@@ -300,6 +300,7 @@ export class FakePending implements PendingRequest {
 export class FakeUserAgent extends TypedEmitter<UserAgentEvents> implements UserAgentPort {
   onIncomingCall: IncomingCallHandler | undefined;
   requestPolicy: RequestPolicy | undefined;
+  observeMessages: boolean | undefined;
   running = false;
   readonly bound = [{ protocol: "udp" as const, address: "127.0.0.1", port: 5060 }];
   readonly sessions = new Map<string, Session>();
@@ -360,6 +361,10 @@ export class FakeUserAgent extends TypedEmitter<UserAgentEvents> implements User
   }
   pendingRequest(handle: string): PendingRequest | undefined {
     return this.held.get(handle);
+  }
+  calledUser(request: SipRequest): string {
+    const { requestUri } = request;
+    return "decodedUser" in requestUri ? requestUri.decodedUser : "";
   }
   counters(): Readonly<Record<string, number>> {
     return { received: 1 };

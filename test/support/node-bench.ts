@@ -117,11 +117,20 @@ export class NodeBench {
         close: () => undefined,
       }),
     });
+    await this.#load(nodes, credentials);
+  }
+
+  /** Loads nodes over real user agents. */
+  async loadReal(nodes: FlowEntry[], credentials: Record<string, unknown> = {}): Promise<void> {
+    await this.#load(nodes, credentials);
+  }
+
+  async #load(nodes: FlowEntry[], credentials: Record<string, unknown>): Promise<void> {
     this.#flow = withRecorders(nodes);
     await helper.load(
       [...MODULES, core("common/25-catch.js"), core("common/24-complete.js")],
       this.#flow,
-      credentials as never,
+      credentials,
     );
     this.#record();
     await this.settle();

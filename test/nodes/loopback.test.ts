@@ -1,0 +1,202 @@
+/**
+ * Two real stacks on 127.0.0.1 in one Node-RED: real user agents, real UDP, real sound. What the fakes of the
+ * other tests assume about the library is seen to hold here.
+ */
+import assert from "node:assert/strict";
+import { account, type FlowEntry, NodeBench, stack, useNodeRed } from "../support/node-bench.js";
+
+const here = (id: string, rtp: number, more = {}): FlowEntry =>
+  stack(
+    {
+      transports: [{ protocol: "udp", address: "127.0.0.1", port: 0 }],
+      rtpPortMin: rtp,
+      rtpPortMax: rtp + 98,
+      ...more,
+    },
+    id,
+  );
+
+describe("loopback with the real library", function () {
+  this.timeout(30_000);
+  useNodeRed();
+  let bench: NodeBench;
+  beforeEach(() => {
+    bench = new NodeBench();
+  });
+  afterEach(() => bench.unload());
+
+  const portOf = (id: string): number => {
+    const { userAgent } = bench.node(id) as unknown as {
+      userAgent: { bound: { port: number }[] };
+    };
+    return userAgent.bound[0].port;
+  };
+  const until = async (condition: () => boolean, limitMs = 8000): Promise<void> => {
+    const end = Date.now() + limitMs;
+    while (!condition()) {
+      if (Date.now() > end) {
+        assert.fail(
+          `not reached; seen: ${bench.order().join(" ")} ${JSON.stringify(bench.of("caught"))}`,
+        );
+      }
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  };
+  const seen =
+    (from: string, count = 1) =>
+    (): boolean =>
+      bench.of(from).length >= count;
+
+  const flow: FlowEntry[] = [
+    here("one", 21_000),
+    here("two", 21_100),
+    { id: "out", type: "sip-invite", stack: "one", to: "to", toType: "msg" },
+    { id: "in", type: "sip-incoming", stack: "two", match: "door*" },
+    { id: "ans", type: "sip-accept" },
+    { id: "bye", type: "sip-bye" },
+    { id: "get", type: "sip-gather", max: 3 },
+    { id: "dtmf", type: "sip-dtmf", digits: "123", gap: 100 },
+    { id: "play", type: "sip-play", source: "beep", sourceType: "tone" },
+    { id: "rej", type: "sip-reject" },
+    { id: "msg", type: "sip-message" },
+    { id: "ev", type: "sip-event", stack: "two", events: "state,message,bye" },
+  ];
+  const start = async (): Promise<void> => {
+    await bench.loadReal(flow);
+    for (const id of ["one", "two"]) {
+      await until(() => {
+        const { userAgent } = bench.node(id) as unknown as { userAgent: { running: boolean } };
+        return userAgent.running;
+      });
+    }
+  };
+  const dial = (user: string, more = {}): void =>
+    bench.send("out", { to: `sip:${user}@127.0.0.1:${portOf("two")}`, ...more });
+
+  /** Both sides of a call that is up. */
+  const talk = async (): Promise<{ caller: string; callee: string }> => {
+    dial("door1", { mine: 1 });
+    await until(seen("in:1"));
+    bench.send("ans", bench.of("in:1")[0]);
+    await until(seen("ans:1"));
+    await until(seen("out:1"));
+    return { caller: bench.only("out:1").sip.session, callee: bench.only("ans:1").sip.session };
+  };
+
+  it("calls, answers, plays, sends digits, sends a text, hangs up", async () => {
+    await start();
+    const { caller, callee } = await talk();
+    const inviting = bench.of("out:2");
+    assert.deepEqual(
+      inviting.map((msg) => msg.topic),
+      ["inviting", "progress"],
+    );
+    assert.equal(bench.only("out:1").mine, 1);
+    assert.equal(bench.only("out:1").sip.state, "established");
+    assert.equal(bench.only("out:1").sip.media[0].codec, "PCMU");
+    bench.send("get", { sip: { session: callee } });
+    bench.send("dtmf", { sip: { session: caller } });
+    await until(seen("get:1"));
+    assert.equal(bench.only("get:1").payload, "123");
+    await until(seen("dtmf:1"));
+    bench.send("play", { sip: { session: callee } });
+    await until(seen("play:1"));
+    assert.equal(bench.only("play:1").payload, "completed");
+    bench.send("msg", { payload: "Grüße", sip: { session: caller } });
+    await until(seen("msg:1"));
+    const text = bench.of("ev:1").find((msg) => msg.topic === "message");
+    assert.equal(text.payload, "Grüße");
+    assert.equal(text.sip.session, callee);
+    bench.send("bye", { sip: { session: callee } });
+    await until(seen("bye:1"));
+    await until(seen("out:4"));
+    await until(seen("in:2"));
+    assert.equal(bench.only("bye:1").payload, "local-bye");
+    assert.equal(bench.only("in:2").payload, "local-bye");
+    assert.equal(bench.only("out:4").payload, "remote-bye");
+    assert.deepEqual(bench.of("caught"), []);
+    const order = bench.order();
+    assert.ok(order.indexOf("bye:1") < order.indexOf("in:2"));
+  });
+
+  it("a refused call fails with the code, an unhandled user with 480", async () => {
+    await start();
+    dial("door2");
+    await until(seen("in:1"));
+    bench.send("rej", { ...bench.of("in:1")[0], options: { statusCode: 486 } });
+    await until(seen("out:3"));
+    assert.deepEqual([bench.only("out:3").payload, bench.only("out:3").sip.cause], [486, "busy"]);
+    assert.equal(bench.only("in:2").topic, "failed");
+    assert.equal(bench.only("rej:1").payload, 486);
+    bench.clear();
+    dial("nobody");
+    await until(seen("out:3"));
+    assert.deepEqual(
+      [bench.only("out:3").payload, bench.only("out:3").sip.cause],
+      [480, "unavailable"],
+    );
+  });
+
+  it("the caller's sip-bye before the answer cancels, and the callee's play ends with the call", async () => {
+    await start();
+    dial("door3");
+    await until(seen("in:1"));
+    bench.send("bye", { sip: bench.of("out:2")[0].sip });
+    await until(seen("out:3"));
+    await until(seen("in:2"));
+    assert.equal(bench.only("out:3").sip.cause, "cancelled");
+    assert.equal(bench.only("in:2").payload, "cancelled");
+    await until(seen("bye:1"));
+  });
+
+  it("a call and its sound live through a Full deploy", async () => {
+    await start();
+    const { caller, callee } = await talk();
+    bench.send("get", { sip: { session: callee }, options: { max: 1 } });
+    await bench.deploy(undefined);
+    bench.send("dtmf", { sip: { session: caller }, options: { digits: "7" } });
+    await until(seen("get:1"));
+    assert.equal(bench.only("get:1").payload, "7");
+    bench.send("bye", { sip: { session: caller } });
+    await until(seen("out:4"));
+    await until(seen("in:2"));
+  });
+
+  it("names a busy port and starts all the same", async () => {
+    await bench.loadReal([here("one", 21_000)]);
+    await until(
+      () => (bench.node("one") as unknown as { userAgent: { running: boolean } }).userAgent.running,
+    );
+    const port = portOf("one");
+    await bench.deploy([
+      here("one", 21_000),
+      here("two", 21_100, { transports: [{ protocol: "udp", address: "127.0.0.1", port }] }),
+      { id: "out", type: "sip-invite", stack: "two", to: "sip:a@127.0.0.1" },
+    ]);
+    bench.send("out", {});
+    await until(seen("caught"));
+    const { error } = bench.only("caught");
+    assert.equal(error.code, "stack-failed");
+    assert.match(error.message, new RegExp(String(port)));
+  });
+
+  it("says why an account is not registered", async () => {
+    await bench.loadReal([
+      here("one", 21_000),
+      here("two", 21_100),
+      { id: "ev", type: "sip-event", stack: "one", events: "registration-failed" },
+      { id: "reg", type: "sip-register", account: "account" },
+      account({ stack: "one", uri: "sip:alice@127.0.0.1", register: false, registrar: "" }),
+    ]);
+    await until(
+      () => (bench.node("two") as unknown as { userAgent: { running: boolean } }).userAgent.running,
+    );
+    const { userAgent } = bench.node("one") as unknown as {
+      userAgent: { accounts: Map<string, unknown> };
+    };
+    assert.ok(userAgent.accounts.has("account"));
+    bench.send("reg", { control: "status" });
+    await until(seen("reg:2"));
+    assert.equal(bench.only("reg:2").topic, "registration-failed");
+  });
+});
