@@ -2,10 +2,8 @@
 import {
   InvalidArgumentError,
   InvalidStateError,
-  MediaError,
   StateMachine,
   errorText,
-  type Timer,
 } from "../foundation/index.js";
 import { Dialog } from "../dialog/index.js";
 import type { SipRequest, SipResponse } from "../message/index.js";
@@ -13,7 +11,7 @@ import type { ServerTransaction } from "../transaction/index.js";
 import { AcceptedInvite } from "./accepted-invite.js";
 import { bodyFields, sdpOf } from "./body.js";
 import { CallSession } from "./call-session.js";
-import { causeOfStatus, type Cause } from "./cause.js";
+import type { Cause } from "./cause.js";
 import {
   incomingInviteMachine,
   type IncomingInviteAction,
@@ -24,8 +22,9 @@ import { whenSettled } from "./maybe-promise.js";
 import type { MaybePromise } from "./media-handler.js";
 import { NO_REQUEST, NO_SESSION, noSdpError } from "./outcomes.js";
 import { participantOf } from "./participant.js";
-import { isAnsweredElsewhere } from "./reason.js";
+import { ProvisionalResponse } from "./provisional-response.js";
 import { redirectHeaders } from "./redirect.js";
+import { refusalOf, refuseOffer, sendRejection, terminateInvite } from "./rejection.js";
 import type { AccountHandle, SessionServices } from "./session-services.js";
 import type {
   AcceptOptions,
@@ -35,10 +34,7 @@ import type {
   ProgressOptions,
   RejectOptions,
 } from "./session-types.js";
-import { warningHeader } from "./warning.js";
 
-/** A proxy gives up a call that is silent for three minutes (RFC 3261 §13.3.1.1). */
-const REPEAT_PROVISIONAL_MS = 60_000;
 const RINGING = 180;
 const DEFAULT_REJECTION = 486;
 const DEFAULT_END = 480;
@@ -68,7 +64,7 @@ export class IncomingSession extends CallSession {
   /** Our answer, or our offer when the INVITE had none: made once, for 1xx and 2xx. */
   #description: MaybePromise<string> | undefined;
   #localSdp: string | undefined;
-  #repetition: Timer | undefined;
+  readonly #ringing: ProvisionalResponse;
   #acceptOptions: AcceptOptions = {};
   #settleAccept: ((outcome: ActionOutcome) => void) | undefined;
   #rejectAccept: ((error: unknown) => void) | undefined;
@@ -87,6 +83,7 @@ export class IncomingSession extends CallSession {
       remote: options.identity ?? participantOf(request.from, undefined, "from"),
     });
     this.#transaction = transaction;
+    this.#ringing = new ProvisionalResponse(this.core, transaction);
     this.#offer = sdpOf(request);
     this.#machine = new StateMachine(incomingInviteMachine, (action, input) =>
       this.#perform(action, input),
@@ -144,8 +141,9 @@ export class IncomingSession extends CallSession {
           }),
         (error) =>
           this.core.enter(() => {
+            const { cause } = this.core;
             this.#machine.input("undescribed", { error });
-            resolve(this.core.closed ? this.#failure() : NO_SESSION);
+            resolve(cause === undefined ? refusalOf(this.core, error) : NO_SESSION);
           }),
       );
     });
@@ -222,13 +220,15 @@ export class IncomingSession extends CallSession {
         this.#sendSuccess();
         return;
       case "sendRejection":
-        this.#sendRejection(input);
+        if (input.rejection === undefined) return;
+        sendRejection(this.core, this.#transaction, input.rejection, input.cause);
         return;
       case "refuseOffer":
-        this.#refuseOffer(input.error);
+        refuseOffer(this.core, this.#transaction, input.error, (outcome) => this.#settle(outcome));
         return;
       case "terminate":
-        this.#terminate(input.message);
+        if (input.message === undefined) return;
+        terminateInvite(this.core, this.#transaction, input.message);
         return;
       case "confirm":
         this.#confirm(input.message);
@@ -273,8 +273,7 @@ export class IncomingSession extends CallSession {
         ...bodyFields(sdp, {}, core.services.random),
       },
     );
-    this.#transaction.respond(response);
-    this.#repeatLater(response);
+    this.#ringing.send(response);
     if (sdp !== undefined) core.negotiation.session?.start();
     core.input("provisional");
     core.emit("progress", {
@@ -285,15 +284,6 @@ export class IncomingSession extends CallSession {
     });
     if (sdp !== undefined) core.emit("media", { localSdp: sdp });
     return { ok: true, statusCode, reason: response.reason, message: response };
-  }
-
-  #repeatLater(response: SipResponse): void {
-    this.#repetition?.cancel();
-    this.#repetition = this.core.after(REPEAT_PROVISIONAL_MS, () => {
-      if (!this.#isOpen) return;
-      this.#transaction.respond(response);
-      this.#repeatLater(response);
-    });
   }
 
   #sendSuccess(): void {
@@ -314,7 +304,7 @@ export class IncomingSession extends CallSession {
       core.close("rejected", { statusCode: 500 });
       return;
     }
-    this.#repetition?.cancel();
+    this.#ringing.stop();
     core.answeredPending(this.#transaction);
     core.dialog?.confirm();
     this.inDialog.expectAck(
@@ -343,43 +333,6 @@ export class IncomingSession extends CallSession {
       reason: options.reason,
       headers: [...contacts, ...(options.headers ?? [])],
     });
-  }
-
-  #sendRejection({ rejection, cause }: Input): void {
-    if (rejection === undefined) return;
-    const { core } = this;
-    const { statusCode, reason } = rejection;
-    core.answeredPending(this.#transaction);
-    this.#transaction.respond(rejection);
-    core.setCause(cause ?? causeOfStatus(statusCode));
-    core.emit("rejected", { message: rejection, statusCode, reason });
-    core.close("rejected", { message: rejection, statusCode, reason });
-  }
-
-  /** 488 with the reason, or what the media says (§13.3.1.3). */
-  #refuseOffer(error: unknown): void {
-    const { core } = this;
-    const statusCode = error instanceof MediaError ? error.statusHint : 500;
-    core.logger.info(`session ${core.id}: offer refused: ${errorText(error)}`);
-    core.negotiation.rollback();
-    const response = core.reply(this.#transaction, statusCode, {
-      headers: statusCode === 488 ? warningHeader(this.#transaction.flow, 305) : [],
-    });
-    core.setCause(causeOfStatus(statusCode));
-    const fields = { message: response, statusCode, reason: response?.reason };
-    core.emit("rejected", fields);
-    this.#settle(this.#failure(statusCode, response));
-    core.close("rejected", fields);
-  }
-
-  /** CANCEL (§9.2); the transaction layer has answered the CANCEL itself. */
-  #terminate(cancel: SipRequest | undefined): void {
-    if (cancel === undefined) return;
-    const { core } = this;
-    core.setCause(isAnsweredElsewhere(cancel) ? "answered-elsewhere" : "cancelled");
-    core.reply(this.#transaction, 487);
-    core.emit("cancelled", { message: cancel });
-    core.close("cancelled", { message: cancel });
   }
 
   /** The ACK; it carries the answer when our 2xx carried the offer (§13.3.1.4, RFC 3264 §4). */
@@ -415,11 +368,6 @@ export class IncomingSession extends CallSession {
     this.core.emit("confirmed", { message: ack });
     this.#settle({ ok: false, cause: "bad-media", statusCode: 0 });
     this.hangUp({ cause: "bad-media" });
-  }
-
-  #failure(statusCode = 0, message?: SipResponse): ActionOutcome {
-    const cause = this.core.cause ?? "no-session";
-    return { ok: false, cause, statusCode, reason: message?.reason, message };
   }
 
   #settle(outcome: ActionOutcome): void {

@@ -20,7 +20,7 @@ import { mergeHeaders } from "./header-lines.js";
 import { mapMaybe } from "./maybe-promise.js";
 import type { MaybePromise } from "./media-handler.js";
 import { causeOfFailure } from "./outcomes.js";
-import type { OutgoingTarget } from "./outgoing-session.js";
+import type { OutgoingTarget } from "./outgoing-options.js";
 import { bareUri, redirectionsOf } from "./redirect.js";
 import type { SessionCore } from "./session-core.js";
 import type { OutgoingRequest } from "./session-services.js";

@@ -15,45 +15,13 @@ import { mapMaybe, whenSettled } from "./maybe-promise.js";
 import type { MaybePromise } from "./media-handler.js";
 import { causeOfFailure, noSdpError } from "./outcomes.js";
 import { OutgoingBranch, type BranchNews, type BranchOwner } from "./outgoing-branch.js";
+import type { OutgoingSessionOptions, OutgoingTarget } from "./outgoing-options.js";
 import { participantOf } from "./participant.js";
 import { COMPLETED_ELSEWHERE, reasonHeaders } from "./reason.js";
 import { redirectionsOf } from "./redirect.js";
 import type { EventFields } from "./session-core.js";
-import type { AccountHandle, SessionServices } from "./session-services.js";
+import type { SessionServices } from "./session-services.js";
 import type { EndOptions, HeaderList, RedirectContact } from "./session-types.js";
-
-/** One place to call. */
-export interface OutgoingTarget {
-  /** Request-URI and To; headers inside the URI are dropped. */
-  readonly address: NameAddr;
-  readonly account: AccountHandle | undefined;
-  /** Milliseconds until this target is cancelled, 0 = never. */
-  readonly timeoutMs: number;
-  /** Besides the attempt's own headers; they win. */
-  readonly headers: HeaderList;
-}
-
-export interface OutgoingSessionOptions {
-  /** At least one. */
-  readonly targets: readonly OutgoingTarget[];
-  /** The account of the attempt, for snapshots and later requests until a target has answered. */
-  readonly account: AccountHandle | undefined;
-  readonly strategy: "parallel" | "sequential";
-  readonly anonymous: boolean;
-  /** False: SDP in provisional responses is ignored. */
-  readonly earlyMedia: boolean;
-  /** INVITE without SDP. */
-  readonly delayedOffer: boolean;
-  /** How many 3xx responses are followed, per target. */
-  readonly redirects: number;
-  readonly headers: HeaderList;
-  /** Replaces the media handler's offer. */
-  readonly sdp?: string | undefined;
-  /** A body that is no SDP. */
-  readonly contentType?: string | undefined;
-  readonly body?: string | Buffer | undefined;
-  readonly data?: Record<string, unknown> | undefined;
-}
 
 /** RFC 3323 §4.1. */
 const ANONYMOUS = new NameAddr(new SipUri("sip", "anonymous", "anonymous.invalid"), "Anonymous");

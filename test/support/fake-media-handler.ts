@@ -62,7 +62,7 @@ export class FakeMediaHandler implements MediaHandler {
         try {
           resolve(make());
         } catch (error) {
-          reject(error);
+          reject(error instanceof Error ? error : new Error(String(error)));
         }
       });
     });
