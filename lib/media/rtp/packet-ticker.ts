@@ -83,7 +83,8 @@ export class PacketTicker {
       if (this.#origin + this.#next * TICK_MS > now) break;
       this.#tick(now);
     }
-    if (this.#entries.size > 0) this.#schedule();
+    // A job that was added meanwhile may have set the timer already.
+    if (this.#entries.size > 0 && this.#timer === undefined) this.#schedule();
   }
 
   #tick(nowMs: number): void {
@@ -100,7 +101,7 @@ export class PacketTicker {
 
   #schedule(): void {
     const due = this.#origin + this.#next * TICK_MS;
-    this.#timer = this.#clock.setTimer(Math.max(0, due - this.#clock.now()), () => this.#run());
+    this.#timer = this.#clock.setTimer(Math.max(1, due - this.#clock.now()), () => this.#run());
   }
 
   #bucket(tick: number): Entry[] {

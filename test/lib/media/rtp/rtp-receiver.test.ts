@@ -1,0 +1,181 @@
+import assert from "node:assert/strict";
+import { writeRtpHeader } from "../../../../lib/media/rtp/rtp-packet.js";
+import { RtpReceiver } from "../../../../lib/media/rtp/rtp-receiver.js";
+import type { StreamSettings } from "../../../../lib/media/rtp/stream-settings.js";
+import { SeededRandom } from "../../../support/seeded-random.js";
+
+export const SETTINGS: StreamSettings = {
+  address: "192.0.2.1",
+  port: 4000,
+  rtcpAddress: "192.0.2.1",
+  rtcpPort: 4001,
+  signallingAddress: "192.0.2.1",
+  payloadType: 0,
+  law: "PCMU",
+  receive: [
+    { payloadType: 0, law: "PCMU" },
+    { payloadType: 8, law: "PCMA" },
+  ],
+  eventPayloadType: 101,
+  eventsReceived: [101],
+  clockRate: 8000,
+  ptime: 20,
+  maySend: true,
+  mayReceive: true,
+};
+
+function packet(options: {
+  payloadType?: number;
+  sequence: number;
+  ssrc?: number;
+  timestamp?: number;
+  payload?: Buffer;
+}): Buffer {
+  const payload = options.payload ?? Buffer.alloc(160, 0x80);
+  const datagram = Buffer.alloc(12 + payload.length);
+  writeRtpHeader(datagram, {
+    marker: false,
+    payloadType: options.payloadType ?? 0,
+    sequenceNumber: options.sequence & 0xffff,
+    timestamp: options.timestamp ?? options.sequence * 160,
+    ssrc: options.ssrc ?? 7,
+  });
+  payload.copy(datagram, 12);
+  return datagram;
+}
+
+function receiver(settings: StreamSettings | undefined = SETTINGS) {
+  const digits: string[] = [];
+  const made = new RtpReceiver({ ownSsrc: 99, onDigit: ({ digit }) => digits.push(digit) });
+  made.configure(settings);
+  let now = 0;
+  return {
+    receiver: made,
+    digits,
+    from(datagram: Buffer, address = "192.0.2.1", port = 4000): void {
+      now += 20;
+      made.datagram(datagram, address, port, now);
+    },
+  };
+}
+
+describe("RtpReceiver", () => {
+  it("counts, decodes for its taps and knows when the last packet came", () => {
+    const { receiver: made, from } = receiver();
+    const heard: number[] = [];
+    const remove = made.tap((samples, count, header) => {
+      heard.push(count, samples[0], header.payloadType);
+    });
+    from(packet({ sequence: 1 }));
+    from(packet({ sequence: 2, payloadType: 8, payload: Buffer.alloc(80, 0xaa) }));
+    remove();
+    from(packet({ sequence: 3 }));
+    assert.deepEqual(heard, [160, 32_124, 0, 80, 32_256, 8]);
+    assert.equal(made.packetsReceived, 3);
+    assert.equal(made.packetsDropped, 0);
+    assert.equal(made.lastPacketAt, 60);
+  });
+
+  const DROPPED: [string, Buffer, string, number][] = [
+    ["no RTP", Buffer.from("hello"), "192.0.2.1", 4000],
+    ["an unknown payload type", packet({ sequence: 1, payloadType: 18 }), "192.0.2.1", 4000],
+    ["our own source, come back", packet({ sequence: 1, ssrc: 99 }), "192.0.2.1", 4000],
+    ["a stranger", packet({ sequence: 1 }), "203.0.113.1", 4000],
+  ];
+  for (const [name, datagram, address, port] of DROPPED) {
+    it(`drops and counts ${name}`, () => {
+      const { receiver: made, from } = receiver();
+      from(datagram, address, port);
+      assert.equal(made.packetsDropped, 1);
+      assert.equal(made.packetsReceived, 0);
+    });
+  }
+
+  it("takes a new source identifier from the same place and keeps the counts", () => {
+    const { receiver: made, from } = receiver();
+    for (const sequence of [1, 2, 4]) from(packet({ sequence }));
+    for (const sequence of [500, 501]) from(packet({ sequence, ssrc: 8 }));
+    assert.equal(made.packetsReceived, 5);
+    assert.equal(made.packetsLost, 1);
+    assert.equal(made.remoteSsrc, 8);
+    from(packet({ sequence: 1, ssrc: 9 }), "203.0.113.1");
+    assert.equal(made.remoteSsrc, 8);
+  });
+
+  it("hears nothing and no digits while the direction forbids it, but counts", () => {
+    const { receiver: made, digits, from } = receiver({ ...SETTINGS, mayReceive: false });
+    let heard = 0;
+    made.tap(() => (heard += 1));
+    from(packet({ sequence: 1 }));
+    from(packet({ sequence: 2, payloadType: 101, payload: Buffer.from([1, 0x80, 3, 0x20]) }));
+    assert.equal(heard, 0);
+    assert.deepEqual(digits, []);
+    assert.equal(made.packetsReceived, 2);
+  });
+
+  it("finds digits under each negotiated number and reports a lost end later", () => {
+    const { receiver: made, digits, from } = receiver({ ...SETTINGS, eventsReceived: [101, 97] });
+    const press = (event: number): Buffer => Buffer.from([event, 0x80, 3, 0x20]);
+    from(packet({ sequence: 1, payloadType: 101, timestamp: 1000, payload: press(5) }));
+    from(packet({ sequence: 2, payloadType: 97, timestamp: 9000, payload: press(6) }));
+    from(
+      packet({
+        sequence: 3,
+        payloadType: 97,
+        timestamp: 20_000,
+        payload: Buffer.from([7, 0, 0, 160]),
+      }),
+    );
+    assert.deepEqual(digits, ["5", "6"]);
+    made.tick(1000);
+    assert.deepEqual(digits, ["5", "6", "7"]);
+  });
+
+  it("counts comfort noise and hears nothing in it", () => {
+    const { receiver: made, from } = receiver();
+    let heard = 0;
+    made.tap(() => (heard += 1));
+    from(packet({ sequence: 1, payloadType: 13, payload: Buffer.from([40]) }));
+    assert.equal(made.packetsReceived, 1);
+    assert.equal(heard, 0);
+  });
+
+  it("listens to nobody without a stream", () => {
+    const { receiver: made, from } = receiver();
+    made.configure(undefined);
+    from(packet({ sequence: 1 }));
+    assert.equal(made.packetsReceived, 0);
+    assert.equal(made.listening, false);
+  });
+
+  it("cuts a packet that is longer than any sound should be", () => {
+    const { receiver: made, from } = receiver();
+    let longest = 0;
+    made.tap((_samples, count) => (longest = Math.max(longest, count)));
+    from(packet({ sequence: 1, payload: Buffer.alloc(60_000) }));
+    assert.equal(longest, 1600);
+  });
+
+  it("survives 20,000 mutated packets from the right place", () => {
+    const random = new SeededRandom(3550);
+    const { receiver: made, digits, from } = receiver();
+    made.tap(() => undefined);
+    const seeds = [
+      packet({ sequence: 1 }),
+      packet({ sequence: 2, payloadType: 101, payload: Buffer.from([1, 0x0a, 0, 160]) }),
+      packet({ sequence: 3, payloadType: 8, payload: Buffer.alloc(4) }),
+    ];
+    for (let round = 0; round < 20_000; round++) {
+      const datagram = Buffer.from(seeds[round % seeds.length]);
+      for (let change = 0; change < 3; change++) {
+        const place = Math.floor(random.next() * Math.min(20, datagram.length));
+        datagram[place] = Math.floor(random.next() * 256);
+      }
+      from(datagram.subarray(0, Math.floor(random.next() * (datagram.length + 1))));
+      if (round % 50 === 0) made.tick(round * 20);
+    }
+    assert.ok(made.packetsReceived > 0 && made.packetsDropped > 0);
+    assert.ok(digits.length < 10_000);
+    assert.ok(Number.isFinite(made.jitterMs) && Number.isFinite(made.packetsLost));
+  });
+});
