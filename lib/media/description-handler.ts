@@ -42,7 +42,7 @@ export class DescriptionMediaHandler implements MediaHandler {
     this.#random = options.random ?? new CryptoRandom();
   }
 
-  createSession(context: MediaSessionContext): MediaSession {
+  createSession(context: MediaSessionContext): DescriptionMediaSession {
     return new DescriptionMediaSession(
       new Negotiator({
         capabilities: this.#capabilities,
@@ -59,7 +59,8 @@ export class DescriptionMediaHandler implements MediaHandler {
   }
 }
 
-class DescriptionMediaSession implements MediaSession {
+/** The session of this handler; everything it does is done at once. */
+export class DescriptionMediaSession implements MediaSession {
   readonly audio: AudioControl | undefined = undefined;
   readonly #negotiator: Negotiator;
 
