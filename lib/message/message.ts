@@ -14,7 +14,7 @@ import {
   splitOutsideQuotes,
   COMMA,
 } from "./grammar.js";
-import type { HeaderField, HeaderMap } from "./headers.js";
+import { HeaderField, type HeaderMap } from "./headers.js";
 import {
   isStarContact,
   NameAddr,
@@ -107,11 +107,13 @@ export abstract class MessageBase {
 
   /** Puts another Via in place of the topmost (for `received`, `rport`), whatever shares its line. */
   replaceTopVia(via: Via): void {
+    const { fields } = this.headers;
     const index = this.#indexOf("via");
-    const rest = viasOf(this.headers.fields[index]).slice(1);
-    const value = [via, ...rest].map((one) => one.toString()).join(", ");
-    this.headers.removeFirst("via");
-    this.headers.prepend("via", value);
+    const old = fields[index];
+    const vias = [via, ...viasOf(old).slice(1)];
+    const field = new HeaderField(old.header, vias.map((one) => one.toString()).join(", "));
+    field.parsed = vias;
+    fields[index] = field;
   }
 
   get from(): NameAddr {
