@@ -79,7 +79,9 @@ export function parseNameAddrListWithin(
   start: number,
   end: number,
 ): NameAddr[] | undefined {
-  if (text.charCodeAt(start) === STAR && isStarContact(text.slice(start, end))) return [];
+  if (text.charCodeAt(skipWhitespace(text, start)) === STAR) {
+    return isStarContact(text.slice(start, end)) ? [] : undefined;
+  }
   const reader = new AddressReader(text, start, end);
   const list: NameAddr[] = [];
   for (;;) {
@@ -93,7 +95,7 @@ export function parseNameAddrListWithin(
 
 /** True for `Contact: *`, which only un-registers (RFC 3261 §10.2.2). @param text - the header's value. */
 export function isStarContact(text: string): boolean {
-  return text === "*" || (text.length < 16 && text.trim() === "*");
+  return text === "*" || text.trim() === "*";
 }
 
 /** Reads addresses one by one from a list. */
