@@ -62,7 +62,7 @@ export class Registration {
   #timerDue = 0;
   #contact: NameAddr | undefined;
   #flow: Flow | undefined;
-  #stopWatchingFlow: (() => void) | undefined;
+  #releaseFlow: (() => void) | undefined;
   /** Raised by a 423, for this registrar. */
   #requestedExpires: number;
   #tooBriefCount = 0;
@@ -282,19 +282,30 @@ export class Registration {
     this.#machine.input(statusCode === 423 && isRemoval ? "intervalTooBrief" : "failure", failed);
   }
 
-  /** A closed connection is the end of the binding that leads through it. */
+  /**
+   * Keeps the flow of the binding up (RFC 5626 §3.5) and watches it: a closed connection is the end of the binding
+   * that leads through it.
+   */
   #watchFlow(flow: Flow | undefined): void {
     if (flow === this.#flow) return;
-    this.#stopWatchingFlow?.();
+    this.#releaseFlow?.();
     this.#flow = flow;
-    this.#stopWatchingFlow = flow?.reliable
-      ? flow.onClosed(() => {
-          if (this.#flow !== flow) return;
-          this.#flow = undefined;
-          this.#stopWatchingFlow = undefined;
-          this.#machine.input("connectionLost", undefined);
-        })
-      : undefined;
+    if (flow === undefined) {
+      this.#releaseFlow = undefined;
+      return;
+    }
+    const letGo = flow.retain?.();
+    const stopWatching = flow.reliable ? flow.onClosed(() => this.#onFlowClosed(flow)) : undefined;
+    this.#releaseFlow = () => {
+      letGo?.();
+      stopWatching?.();
+    };
+  }
+
+  #onFlowClosed(flow: Flow): void {
+    if (this.#flow !== flow) return;
+    this.#watchFlow(undefined);
+    this.#machine.input("connectionLost", undefined);
   }
 
   #retryDelay(result: RegistrationResult & { ok: false }): number {

@@ -86,7 +86,7 @@ function isInside(address: Groups, network: Network): boolean {
   let bits = network.prefix;
   for (let i = 0; bits > 0; i++, bits -= 16) {
     const mask = bits >= 16 ? 0xffff : (0xffff << (16 - bits)) & 0xffff;
-    if ((((address[i] as number) ^ (network.groups[i] as number)) & mask) !== 0) return false;
+    if (((address[i] ^ network.groups[i]) & mask) !== 0) return false;
   }
   return true;
 }
@@ -113,10 +113,10 @@ function parseIpv4(text: string): [number, number] | undefined {
 function parseIpv6(text: string): Groups | undefined {
   const halves = text.split("::");
   if (halves.length > 2) return undefined;
-  const head = parseGroups(halves[0] as string);
+  const head = parseGroups(halves[0]);
   if (head === undefined) return undefined;
   if (halves.length === 1) return head.length === 8 ? head : undefined;
-  const tail = parseGroups(halves[1] as string);
+  const tail = parseGroups(halves[1]);
   if (tail === undefined || head.length + tail.length > 7) return undefined;
   return [...head, ...new Array<number>(8 - head.length - tail.length).fill(0), ...tail];
 }

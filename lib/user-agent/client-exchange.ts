@@ -157,7 +157,7 @@ export class ClientExchange implements OutgoingRequest {
   }
 
   get #target(): FlowTarget {
-    return this.#targets[this.#index] as FlowTarget;
+    return this.#targets[this.#index];
   }
 
   /** Goes on to the next target, or ends with the error when there is none. */
@@ -301,7 +301,7 @@ export class ClientExchange implements OutgoingRequest {
   #authContext(): AuthContext {
     return {
       account: this.#options.account,
-      target: this.#targets[this.#index] as FlowTarget,
+      target: this.#targets[this.#index],
       isOwnServer: this.#destination?.isOwnServer ?? false,
       inDialog: this.#options.inDialog,
     };

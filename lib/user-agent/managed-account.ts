@@ -183,8 +183,8 @@ function registerUri(settings: ResolvedAccount): string {
 /** RFC 5626 §4.1, RFC 4122 §4.4: a random UUID. */
 function randomInstance(random: RandomSource): string {
   const bytes = Buffer.from(random.bytes(16));
-  bytes[6] = ((bytes[6] as number) & 0x0f) | 0x40;
-  bytes[8] = ((bytes[8] as number) & 0x3f) | 0x80;
+  bytes[6] = (bytes[6] & 0x0f) | 0x40;
+  bytes[8] = (bytes[8] & 0x3f) | 0x80;
   const hex = bytes.toString("hex");
   const parts = [
     hex.slice(0, 8),

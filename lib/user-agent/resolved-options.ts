@@ -189,8 +189,8 @@ function sipServer(written: string): ServerAddress | undefined {
 function webSocketServer(written: string): ServerAddress | undefined {
   const match = /^(wss?):\/\/([^/?#\s]+)([/?][^#\s]*)?$/i.exec(written);
   if (match === null) return undefined;
-  const protocol = (match[1] as string).toLowerCase();
-  const authority = parseUri(`sip:${match[2] as string}`);
+  const protocol = match[1].toLowerCase();
+  const authority = parseUri(`sip:${match[2]}`);
   if (!(authority instanceof SipUri) || authority.user !== undefined) return undefined;
   const port = authority.port ?? (protocol === "wss" ? 443 : 80);
   const uri = new SipUri(

@@ -3,7 +3,8 @@
  * to its registrar for everything in its domain, else where the Request-URI says.
  */
 import { InvalidArgumentError } from "../foundation/index.js";
-import { HeaderMap, NameAddr, SipRequest, SipUri, TelUri, type Uri } from "../message/index.js";
+import type { HeaderMap } from "../message/index.js";
+import { NameAddr, SipRequest, SipUri, TelUri, type Uri } from "../message/index.js";
 import type { TransportProtocol } from "../transport/transport.js";
 import type { ResolvedAccount, ServerAddress } from "./resolved-options.js";
 

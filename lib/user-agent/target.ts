@@ -30,12 +30,9 @@ export function parseTarget(text: unknown, home: SipUri | undefined): NameAddr {
   if (target.length > LONGEST_TARGET) throw refusal("The target is too long.");
   if (target.includes("<")) return fromNameAddr(target, home);
   if (DIALLABLE.test(target)) return new NameAddr(dialled(parseUri(target), target, home));
-  const at = target.lastIndexOf("@");
   const scheme = SCHEME.exec(target)?.[1];
-  if (scheme !== undefined && at < target.indexOf(":")) throw wrongScheme(target, scheme);
-  if (scheme !== undefined && target.startsWith("//", scheme.length + 1))
-    throw wrongScheme(target, scheme);
-  if (at >= 0) return new NameAddr(dialled(parseUri(`sip:${target}`), target, home));
+  if (scheme !== undefined) throw wrongScheme(target, scheme);
+  if (target.includes("@")) return new NameAddr(dialled(parseUri(`sip:${target}`), target, home));
   return new NameAddr(completed(target, home));
 }
 

@@ -128,9 +128,9 @@ export class UserAgentServer implements TransactionLayerUser {
       this.#onDialogRequest(transaction);
       return;
     }
-    const { isDraining, hasSent } = this.#options;
+    const options = this.#options;
     if (this.#requests !== undefined && !this.#isWithinRate(transaction)) return;
-    if (isDraining()) {
+    if (options.isDraining()) {
       this.respond(transaction, 503, [["Retry-After", DRAINING_RETRY_AFTER]]);
       return;
     }
@@ -138,16 +138,16 @@ export class UserAgentServer implements TransactionLayerUser {
       this.respond(transaction, 481);
       return;
     }
-    const refusal = inspectRequest(request, this.#options.capabilities.supports);
+    const refusal = inspectRequest(request, options.capabilities.supports);
     if (refusal !== undefined) {
       this.respond(transaction, refusal.statusCode, refusal.headers);
-    } else if (request.method === "INVITE" && request.vias.length > 1 && hasSent(request)) {
+    } else if (request.method === "INVITE" && request.vias.length > 1 && options.hasSent(request)) {
       // A proxy sent our own call back to us (RFC 3261 §8.2.2.2): calling ourselves for ever helps nobody.
       this.respond(transaction, 482);
     } else if (request.method === "INVITE") {
-      this.#options.onInvite(transaction);
+      options.onInvite(transaction);
     } else {
-      this.#options.onOutOfDialogRequest(transaction);
+      options.onOutOfDialogRequest(transaction);
     }
   }
 
