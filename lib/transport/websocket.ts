@@ -122,7 +122,10 @@ export function webSocketOpener(
       webSocket.removeAllListeners("error");
       if (!socket) return;
       const options = connectionOptions(target.protocol, socket, true, context);
-      done(undefined, new WebSocketConnection(webSocket, options));
+      const connection = new WebSocketConnection(webSocket, options);
+      // RFC 7118 §5.2: its `.invalid` address leads nowhere else, so closing it would cut us off.
+      connection.retain();
+      done(undefined, connection);
     });
     return () => {
       webSocket.removeAllListeners();

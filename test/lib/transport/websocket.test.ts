@@ -181,23 +181,31 @@ describe("WebSocket (RFC 7118)", () => {
     await assert.rejects(bob.responseFlow(message as SipRequest, flow), /client cannot be reached/);
   });
 
-  it("keeps a retained connection alive by pings and closes an idle one", async () => {
+  it("keeps connections that it opened alive by pings, as nothing else leads back (RFC 7118 §5.2)", async () => {
     const clock = new ManualClock();
     const bob = await serve();
     // Here the clock runs faster than the network: answers may take their time.
     const alice = await client({}, { clock, tuning: { pongTimeoutMs: 1e9 } });
     const flow = await alice.connect(bob.target("ws"));
-    const release = flow.retain?.();
     for (let i = 0; i < 100; i++) {
       clock.advance(8_000);
       await new Promise((resolve) => setTimeout(resolve, 1));
     }
     assert.equal(flow.isOpen, true);
-    release?.();
+    await alice.layer.stop();
+    assert.equal(clock.pendingTimers(), 0);
+  });
+
+  it("closes an idle connection of a client", async () => {
+    const clock = new ManualClock();
+    const bob = await bench.layer([{ protocol: "ws" }], { clock });
+    const phone = await browser(bob);
+    phone.socket.send(requestText({ via: VIA }));
+    const { flow } = await bob.arrival();
     clock.advance(602_000);
     assert.equal(flow.isOpen, false);
-    await until(() => alice.layer.counters().connections === 0, "the end");
-    assert.equal(alice.states.at(-1)?.reason, "idle");
+    await until(() => phone.socket.readyState === WebSocket.CLOSED, "the end");
+    await until(() => bob.states.at(-1)?.reason === "idle", "the report");
     assert.equal(clock.pendingTimers(), 0);
   });
 
