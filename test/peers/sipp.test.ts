@@ -136,7 +136,7 @@ describe("SIPp through a flow", function () {
       scenario: file,
       target: `127.0.0.1:${port}`,
       local: local(),
-      extra: ["-key", "target", `sip:x@${target}`],
+      extra: ["-key", "refer_target", target],
     });
     const { problem } = await first.result();
     await second.stop();

@@ -85,7 +85,7 @@ return [{ _msgid: msg._msgid, ...out }, { res: msg.res, payload: "" }];`,
       },
       [targets, [respond]],
     );
-    return this.node("http in", { url: `/inject/${name}`, method: "post", upload: false }, [
+    return this.node("http in", { url: `/test/${name}`, method: "post", upload: false }, [
       [unpack],
     ]);
   }

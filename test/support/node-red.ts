@@ -142,7 +142,7 @@ export class NodeRed {
 
   /** Sends a message into `FlowBuilder.entry(name)`. */
   async inject(name: string, message: Record<string, unknown> = {}): Promise<void> {
-    const response = await fetch(`${this.url}/inject/${name}`, {
+    const response = await fetch(`${this.url}/test/${name}`, {
       method: "POST",
       headers: { "content-type": "application/json" },
       body: JSON.stringify({ message }),
