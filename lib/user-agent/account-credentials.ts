@@ -60,8 +60,11 @@ export class AccountCredentials implements CredentialStore {
     }
     const options = this.#options(account, request, context);
     if (options === undefined) return { refused: "the account has no password" };
-    const challenges = challengesOf(response).filter(({ parameters }) =>
-      isOwnRealm(account, parameters.get("realm"), context.inDialog),
+    // A REGISTER ends at the registrar: nobody behind it can ask, so a realm that the server renamed is learnt there.
+    const challenges = challengesOf(response).filter(
+      ({ parameters }) =>
+        (request.method === "REGISTER" && parameters.has("realm")) ||
+        isOwnRealm(account, parameters.get("realm"), context.inDialog),
     );
     if (challenges.length === 0) {
       return { refused: "the realm is not that of the account's server" };
