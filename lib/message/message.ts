@@ -218,8 +218,9 @@ function withoutSpaces(text: string): string {
   return text.replaceAll(" ", "").replaceAll("\t", "");
 }
 
-/** Vias of one line; empty when malformed. */
-export function viasOf(field: HeaderField): readonly Via[] {
+/** Vias of one line; empty when absent or malformed. */
+export function viasOf(field: HeaderField | undefined): readonly Via[] {
+  if (field === undefined) return [];
   return (field.parsed ??= parseViasWithin(field.text, field.start, field.end) ?? []) as Via[];
 }
 

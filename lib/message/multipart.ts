@@ -127,7 +127,8 @@ function readPart(content: Buffer, limits: MessageLimits): BodyPart | undefined 
   if (!bare) {
     const head = content.subarray(0, headEnd < 0 ? content.length : headEnd + 2);
     if (head.length > limits.headerBlock) return undefined;
-    const text = head.toString(isAscii(head) ? "latin1" : "utf8");
+    let text = head.toString(isAscii(head) ? "latin1" : "utf8");
+    if (headEnd < 0 && text.length > 0) text += "\r\n";
     if (readHeaderLines(text, 0, text.length, fields, limits) !== undefined) return undefined;
   }
   const headers = new HeaderMap(fields);

@@ -6,7 +6,7 @@ import { HeaderKind } from "./header-names.js";
 import { BARE_LINE_END, readHeaderLines } from "./header-lines.js";
 import { HeaderMap, type HeaderField } from "./headers.js";
 import { DEFAULT_LIMITS, type MessageLimits } from "./limits.js";
-import { SipRequest, SipResponse, type SipMessage } from "./message.js";
+import { SipRequest, SipResponse, viasOf, type SipMessage } from "./message.js";
 import { readStartLine, type StartLine } from "./start-line.js";
 
 export { checkMessage };
@@ -103,6 +103,7 @@ function finish(
   if (startLine === undefined) return drop("start-line", "Malformed start line");
   const fields: HeaderField[] = [];
   let fault = head.complete ? startLine.fault : UNFINISHED;
+  if (lineEnd - start > limits.line) fault ??= URI_TOO_LONG;
   if (bareEnd) fault ??= BARE_LINE_END;
   const lineFault = readHeaderLines(text, lineEnd + 1, end, fields, limits);
   fault ??= lineFault;
@@ -161,7 +162,7 @@ function isAnswerable(message: SipMessage): message is SipRequest {
   for (const name of ["via", "from", "to", "call-id", "cseq"]) {
     if (!headers.get(name)) return false;
   }
-  return message.vias.length > 0;
+  return viasOf(headers.first("via")).length > 0;
 }
 
 const NO_BODY = Buffer.alloc(0);
@@ -171,6 +172,12 @@ const UNFINISHED: Fault = {
   rfc: "RFC 3261 §7",
   reason: "Missing empty line after headers",
   fatal: true,
+};
+const URI_TOO_LONG: Fault = {
+  rule: "line-too-long",
+  rfc: "RFC 3261 §21.4.12",
+  reason: "Request-URI Too Long",
+  status: 414,
 };
 const REPEATED_LENGTH: Fault = {
   rule: "repeated-header",

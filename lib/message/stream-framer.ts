@@ -57,7 +57,8 @@ export class StreamFramer {
       const start =
         this.#wanted === undefined && this.#searched === 0 ? this.#keepAlives(data, outputs) : 0;
       if (start > 0) data = data.subarray(start);
-      if (data.length === 0) break;
+      // A lone CR may be the first half of a keep-alive.
+      if (data.length === 0 || (data.length === 1 && data[0] === CR)) break;
       const size = this.#measure(data, outputs);
       if (size === undefined) break;
       const message = data.subarray(0, size);
