@@ -1,0 +1,87 @@
+/** The documents: links lead somewhere, files that they name exist, their tables know every node, property and output. */
+import assert from "node:assert/strict";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+
+const root = resolve(__dirname, "..");
+const read = (path: string) => readFileSync(join(root, path), "utf8");
+const documents = [
+  ...readdirSync(root).filter((name) => name.endsWith(".md")),
+  ...["docs", "docs/decisions"].flatMap((folder) =>
+    readdirSync(join(root, folder))
+      .filter((name) => name.endsWith(".md"))
+      .map((name) => join(folder, name)),
+  ),
+];
+const types = readdirSync(join(root, "nodes"))
+  .filter((file) => file.endsWith(".html"))
+  .map((file) => file.replace(/\.html$/, ""));
+
+/** Names of the properties in a template's `defaults`. */
+function propertiesOf(type: string): string[] {
+  const html = read(`nodes/${type}.html`);
+  const defaults = html.slice(
+    html.indexOf("defaults: {"),
+    html.indexOf("\n    },", html.indexOf("defaults: {")),
+  );
+  return [...defaults.matchAll(/^ {6}(\w+): \{/gm)].map(([, name]) => name ?? "");
+}
+
+describe("documents", () => {
+  it("link only to what exists", () => {
+    const broken = documents.flatMap((document) =>
+      [...read(document).matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)]
+        .map(([, target]) => target ?? "")
+        .filter((target) => !existsSync(join(root, dirname(document), target)))
+        .map((target) => `${document} → ${target}`),
+    );
+    assert.deepEqual(broken, []);
+  });
+
+  it("name only files that exist", () => {
+    const missing = documents.flatMap((document) =>
+      [...read(document).matchAll(/`((?:lib|nodes|test|docs|examples|bench)\/[\w./-]+)`/g)]
+        .map(([, path]) => path ?? "")
+        .filter((path) => !existsSync(join(root, path)))
+        .map((path) => `${document}: ${path}`),
+    );
+    assert.deepEqual(missing, []);
+  });
+
+  it("list every flow node, all its properties and its outputs in docs/messages.md", () => {
+    const text = read("docs/messages.md");
+    const [, properties = "", outputs = ""] =
+      /\| node \| properties and defaults \|([\s\S]*?)## Outputs([\s\S]*?)## Calls/.exec(text) ??
+      [];
+    for (const type of types.filter((name) => name !== "sip-stack" && name !== "sip-account")) {
+      const row = properties.split("\n").find((line) => line.startsWith(`| \`${type}\``));
+      assert.ok(row, `${type} has no row of properties`);
+      for (const property of propertiesOf(type)) {
+        if (property === "name" || property.endsWith("Type")) continue;
+        assert.ok(row.includes(`\`${property}\``), `${type}: ${property} is not described`);
+      }
+      assert.ok(outputs.includes(`| \`${type}\` |`), `${type} has no outputs`);
+    }
+  });
+
+  it("give every help a first paragraph for the tooltip, and the config nodes their headings", () => {
+    for (const type of ["sip-stack", "sip-account"]) {
+      const help = read(`nodes/locales/en-US/${type}.html`);
+      for (const heading of ["Properties", "Details", "References"])
+        assert.match(help, new RegExp(`<h3>${heading}</h3>`), type);
+    }
+    for (const type of types) {
+      const help = read(`nodes/locales/en-US/${type}.html`);
+      assert.match(help, /^<script type="text\/html" data-help-name="[\w-]+">\n {2}<p>/, type);
+      assert.doesNotMatch(help, /style=|<img|\[!/, type);
+    }
+  });
+
+  it("count the examples and name them as the import menu does", () => {
+    const readme = read("README.md");
+    const examples = readdirSync(join(root, "examples")).map((name) => name.replace(/\.json$/, ""));
+    assert.equal(examples.length, 9, "README speaks of nine examples");
+    for (const [, name] of readme.matchAll(/\*\*(\d\d - [^*]+)\*\*/g))
+      assert.ok(examples.includes(name ?? ""), `${name ?? ""} is no example`);
+  });
+});
