@@ -19,6 +19,7 @@ const properties = {
 export default function (RED: NodeAPI): void {
   registerActionNode(RED, "sip-dtmf", {
     properties,
+    busyText: "status.sending",
     reads: ["headers"],
     async run({ input, values, headers }) {
       const { digits = "", method, duration, gap } = values;

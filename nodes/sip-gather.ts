@@ -31,7 +31,7 @@ const properties = {
 };
 
 export default function (RED: NodeAPI): void {
-  registerActionNode(RED, "sip-gather", { properties, run });
+  registerActionNode(RED, "sip-gather", { properties, busyText: "status.collecting", run });
 }
 
 async function run(action: Action<typeof properties>): Promise<void> {

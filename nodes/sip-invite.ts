@@ -28,6 +28,7 @@ const properties = {
   earlyMedia: flag(true),
   delayedOffer: flag(false),
   redirects: number(3),
+  rel100: optionalText,
   replaces: typed(anyValue, { fallback: undefined }),
 };
 
@@ -41,9 +42,7 @@ export default function (RED: NodeAPI): void {
 }
 
 function run({ input, values, headers, sdp }: Action<typeof properties>): void {
-  if (values.replaces !== undefined && values.replaces !== "") {
-    throw misuse("bad-option", `"replaces" comes with a later version`);
-  }
+  refuseUnavailable(values);
   const { carried } = input;
   const cameWith = carried.session;
   input.peer = cameWith !== undefined && findCall(cameWith) ? cameWith : carried.peer;
@@ -67,4 +66,14 @@ function run({ input, values, headers, sdp }: Action<typeof properties>): void {
     maxCalls: values.maxCalls,
     queue: values.queue,
   });
+}
+
+/** What this version cannot do is refused where going without it would be another call than asked for. */
+function refuseUnavailable({ replaces, rel100 }: Action<typeof properties>["values"]): void {
+  if (replaces !== undefined && replaces !== null && replaces !== "") {
+    throw misuse("bad-option", `"replaces" comes with a later version`);
+  }
+  if (rel100 === "required") {
+    throw misuse("bad-option", `"rel100" required comes with a later version`);
+  }
 }

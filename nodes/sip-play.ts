@@ -31,6 +31,7 @@ type PlayAction = Action<typeof properties>;
 export default function (RED: NodeAPI): void {
   registerActionNode(RED, "sip-play", {
     properties,
+    busyText: "status.playing",
     reads: ["control"],
     run: (action) =>
       action.control === undefined ? play(action) : control(action, action.control),

@@ -2,7 +2,7 @@
 import type { NodeAPI } from "node-red";
 import { registerActionNode } from "./shared/flow-node.js";
 import { flag, optionalText, session, statusCode } from "./shared/properties.js";
-import { attemptIn, callFor, leaveAtEnd, leaveOver } from "./shared/session-action.js";
+import { callFor, isEnding, leaveAtEnd, leaveOver, outcomeIn } from "./shared/session-action.js";
 
 const properties = {
   session,
@@ -23,28 +23,19 @@ export default function (RED: NodeAPI): void {
       }
       // Released by the end of the call if that comes first.
       const unwatch = leaveAtEnd(input, call, 2);
-      const { statusCode: code, reason, earlyMedia } = values;
       try {
-        const outcome = await call.session.progress({
-          statusCode: code,
-          reason,
-          headers,
-          earlyMedia,
-          sdp,
-        });
-        if (!outcome.ok) {
-          await attemptIn(input, call, { success: [1, "progress"], failure: [2, "ended"] }, () =>
-            Promise.resolve(outcome),
-          );
-          return;
-        }
-        const sip = call.fields("progress", { statusCode: outcome.statusCode });
-        input.leave(1, () => ({ sip, payload: outcome.statusCode }), {
-          sessionId: call.id,
-          events: ["progress"],
-        });
+        const { statusCode: code, reason, earlyMedia } = values;
+        const options = { statusCode: code, reason, earlyMedia, headers, sdp };
+        const outcome = await call.session.progress(options);
+        const sip = outcomeIn(call, outcome.ok ? "progress" : "ended", outcome);
+        if (outcome.ok) {
+          const leavesWith = { sessionId: call.id, events: ["progress"] };
+          input.leave(1, () => ({ sip, payload: outcome.statusCode }), leavesWith);
+        } else if (!isEnding(call)) input.leave(2, () => ({ sip, payload: outcome.cause }));
+      } catch (error) {
+        if (!isEnding(call)) throw error;
       } finally {
-        unwatch();
+        if (!isEnding(call)) unwatch();
       }
     },
   });

@@ -21,6 +21,7 @@ const properties = {
 export default function (RED: NodeAPI): void {
   registerActionNode(RED, "sip-refer", {
     properties,
+    busyText: "status.transferring",
     reads: ["headers"],
     async run({ input, values, headers }) {
       if (values.target !== undefined) {

@@ -3,6 +3,7 @@
  * held back; afterwards everybody learns who is still there. Tells a deploy from a real stop.
  */
 import type { NodeAPI } from "node-red";
+import { errorText } from "../../lib/index.js";
 
 /** `changing`: between `flows:stopping` (or `starting`) and `flows:started`. */
 export type DeployPhase = "running" | "changing";
@@ -22,6 +23,7 @@ class Deploys {
   #guard: NodeJS.Timeout | undefined;
   readonly #listeners = new Set<DeployListener>();
   readonly #known = new WeakSet<object>();
+  #log: NodeAPI["log"] | undefined;
   /** SIGTERM or SIGINT came: the process ends as soon as the nodes have closed. */
   dying = false;
 
@@ -38,6 +40,7 @@ class Deploys {
   watch(RED: NodeAPI): void {
     if (this.#known.has(RED.events)) return;
     this.#known.add(RED.events);
+    this.#log = RED.log;
     RED.events.on("flows:stopping", () => this.changing());
     RED.events.on("flows:starting", () => this.changing());
     RED.events.on("flows:started", () => this.started());
@@ -56,13 +59,29 @@ class Deploys {
   started(): void {
     clearTimeout(this.#guard);
     this.#phase = "running";
-    for (const listener of [...this.#listeners]) listener.started?.();
+    this.#tell((listener) => listener.started?.());
   }
 
   stopped(): void {
     clearTimeout(this.#guard);
     this.#phase = "running";
-    for (const listener of [...this.#listeners]) listener.stopped?.();
+    this.#tell((listener) => listener.stopped?.());
+  }
+
+  /** A listener that fails must harm neither the others nor the runtime, whose event this is. */
+  #tell(call: (listener: DeployListener) => void): void {
+    for (const listener of [...this.#listeners]) {
+      try {
+        call(listener);
+      } catch (error) {
+        this.report(error);
+      }
+    }
+  }
+
+  /** Something failed that no node can be blamed for. */
+  report(error: unknown): void {
+    this.#log?.error(`SIP nodes: ${errorText(error)}`);
   }
 }
 

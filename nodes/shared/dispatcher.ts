@@ -26,6 +26,12 @@ interface Slot {
   open: Delivery[] | undefined;
 }
 
+/**
+ * Under a flood more arrives in one turn of the event loop than one delivery: above this many waiting events
+ * several leave per turn, so that the queue cannot grow for ever.
+ */
+const CALM = 64;
+
 class Dispatcher {
   readonly #slots: Slot[] = [];
   #scheduled = false;
@@ -79,7 +85,8 @@ class Dispatcher {
     this.#scheduled = true;
     setImmediate(() => {
       this.#scheduled = false;
-      this.#turn();
+      const deliveries = 1 + Math.floor(this.#slots.length / CALM);
+      for (let i = 0; i < deliveries; i++) this.#turn();
       this.#schedule();
     });
   }
@@ -89,7 +96,7 @@ class Dispatcher {
     if (deploys.phase === "changing") return;
     let slot: Slot | undefined;
     while ((slot = this.#slots[0]) !== undefined) {
-      slot.open ??= openSlot(slot);
+      slot.open ??= open(slot);
       const delivery = slot.open.shift();
       if (slot.open.length === 0) this.#slots.shift();
       if (delivery === undefined) continue;
@@ -105,9 +112,16 @@ class Dispatcher {
   }
 }
 
-function openSlot(slot: Slot): Delivery[] {
+function open(slot: Slot): Delivery[] {
   slot.waiting.sort((a, b) => a.since - b.since);
-  return [...slot.waiting.map((entry) => entry.delivery), ...slot.others()];
+  const deliveries = slot.waiting.map((entry) => entry.delivery);
+  try {
+    deliveries.push(...slot.others());
+  } catch (error) {
+    // Thrown out of here it would end the process.
+    deploys.report(error);
+  }
+  return deliveries;
 }
 
 export const dispatcher = new Dispatcher();

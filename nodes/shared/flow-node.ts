@@ -16,6 +16,7 @@ import type { Properties, Values } from "./properties.js";
 import { type NodeConfig, readHeaders, readProperties } from "./property-values.js";
 import { NodeStatus } from "./status.js";
 import { translate } from "./texts.js";
+import { beginWait } from "./waiting-inputs.js";
 
 /**
  * What a node shows of its stack: `always` its state, `problems` only when something is wrong, `none` for nodes
@@ -96,6 +97,8 @@ export interface Action<P extends Properties> {
 export interface ActionNode<P extends Properties> {
   readonly shows?: ShowsStack;
   readonly properties: P;
+  /** Text key of the status while an input waits in the node. */
+  readonly busyText?: string;
   /** Overrides besides `msg.options` that this node reads and does not send on. */
   readonly reads?: readonly ("headers" | "sdp" | "control")[];
   /** Ends the input by `leave`, `complete` or `fail`, now or later; what it throws becomes `done(error)`. */
@@ -143,6 +146,9 @@ async function perform<P extends Properties>(
     const headers = reads.includes("headers")
       ? await readHeaders(evaluation, headersAreOurs ? msg["headers"] : undefined)
       : [];
+    if (definition.busyText !== undefined) {
+      input.onSettled(beginWait(node.id, definition.busyText));
+    }
     await definition.run({
       live,
       RED,

@@ -36,6 +36,7 @@ export class Input {
   readonly #base: NodeMessage;
   readonly #done: (error?: Error) => void;
   #settled = false;
+  #onSettled: () => void = () => undefined;
 
   constructor(live: LiveNode, msg: NodeMessageInFlow, done: (error?: Error) => void) {
     this.nodeId = live.id;
@@ -63,7 +64,7 @@ export class Input {
   /** Sends a result; the input is done with it. */
   leave(output: number, build: () => Outgoing, leavesWith: LeavesWith = ON_ITS_OWN): void {
     if (this.#settled) return;
-    this.#settled = true;
+    this.settle();
     dispatcher.output(
       leavesWith.sessionId,
       leavesWith.events,
@@ -85,6 +86,12 @@ export class Input {
   /** For owners, whose messages are put into the event's slot: marks the input as settled. */
   settle(): void {
     this.#settled = true;
+    this.#onSettled();
+  }
+
+  /** Called once, when the message leaves or fails. */
+  onSettled(listener: () => void): void {
+    this.#onSettled = listener;
   }
 
   /** One message of this input as something to deliver; with `completes` the input's `done()` follows it. */
@@ -108,7 +115,7 @@ export class Input {
   /** Ends the input without a message (`msg.control` words such as `stop`). */
   complete(): void {
     if (this.#settled) return;
-    this.#settled = true;
+    this.settle();
     dispatcher.output(undefined, [], this.since, {
       nodeId: this.nodeId,
       run: (live) => this.#complete(live),
@@ -118,7 +125,7 @@ export class Input {
   /** Ends the input with an error for the Catch nodes. */
   fail(error: unknown): void {
     if (this.#settled) return;
-    this.#settled = true;
+    this.settle();
     dispatcher.output(undefined, [], this.since, {
       nodeId: this.nodeId,
       run: (live) => {

@@ -218,6 +218,7 @@ export function readStackSettings(RED: NodeAPI, node: Node, config: NodeConfig):
     unhandledStatus: unhandled >= 300 && unhandled <= 699 ? unhandled : 480,
     usesTls: tlsIds.length > 0,
     options: (logger) => {
+      refuseUnavailable(reader);
       const transports = reader.transports();
       const advertise = transports.find((transport) => transport.advertise)?.advertise;
       return {
@@ -238,6 +239,14 @@ export function readStackSettings(RED: NodeAPI, node: Node, config: NodeConfig):
       };
     },
   };
+}
+
+/** What this version cannot do is refused where going without it would break a promise. */
+function refuseUnavailable(reader: SettingsReader): void {
+  for (const name of ["srtp", "rel100"]) {
+    if (reader.text(name) !== "required") continue;
+    throw misuse("bad-stack", `${name} "required" comes with a later version`);
+  }
 }
 
 /** The host of `host[:port]`, which SDP shows. */
