@@ -26,7 +26,10 @@ import type { AuthContext, ClientEnvironment, Destination } from "./client-envir
 import { applyRoutes, copyRequest } from "./routing.js";
 import type { Authorization } from "./account-credentials.js";
 
-/** Requests with credentials per exchange, and one more when the nonce was stale (RFC 3261 §22.1). */
+/**
+ * Requests with credentials per exchange. The second is for servers whose nonce can be used once but who do not call
+ * an old one stale; a third would only help a guesser (RFC 3261 §22.1).
+ */
 const MOST_CREDENTIAL_TRIES = 2;
 
 /** A request of the user agent's own may be built anew for each flow, REGISTER for its Contact. */
@@ -60,7 +63,7 @@ export class ClientExchange implements OutgoingRequest {
   /** The answer to the last challenge, not sent yet. */
   #authorization: Authorization | undefined;
   readonly #sentAuthorizations: Authorization[] = [];
-  #credentialTries = 0;
+  #challengesAnswered = 0;
   #cancelHeaders: HeaderList = [];
   #cancelTimer: Timer | undefined;
 
@@ -281,8 +284,13 @@ export class ClientExchange implements OutgoingRequest {
 
   /** The answer to the last challenge, and what else this server is known to ask for. */
   #authorize(request: SipRequest): void {
-    const known = this.#environment.credentials.preauthorize(request, this.#authContext());
     const answer = this.#authorization;
+    // A nonce is counted up by each use: no second one beside the answer to its challenge.
+    const isAlone =
+      answer !== undefined && this.#sentAuthorizations.every((sent) => isSamePlace(sent, answer));
+    const known = isAlone
+      ? []
+      : this.#environment.credentials.preauthorize(request, this.#authContext());
     if (known.length + this.#sentAuthorizations.length === 0 && answer === undefined) return;
     request.headers.delete("authorization");
     request.headers.delete("proxy-authorization");
@@ -343,18 +351,20 @@ export class ClientExchange implements OutgoingRequest {
       this.#environment.challengeRefused(response, this.#options.account, answer.refused);
       return false;
     }
-    // RFC 3261 §22.1: the same realm again means that the password is wrong, unless only the nonce was too old.
-    const wasSent = this.#sentAuthorizations.some((sent) => isSamePlace(sent, answer));
-    const wasGuess = wasSent && this.#credentialTries === 0;
+    // The same nonce again means that the password is wrong (RFC 3261 §22.1).
+    const sent = this.#sentAuthorizations.filter((each) => isSamePlace(each, answer));
+    const sameNonce = sent.some((each) => nonceOf(each) === nonceOf(answer));
     if (
-      ++this.#credentialTries > MOST_CREDENTIAL_TRIES ||
-      (wasSent && !wasGuess && !answer.stale)
+      sent.length >= MOST_CREDENTIAL_TRIES ||
+      this.#challengesAnswered >= MOST_CREDENTIAL_TRIES ||
+      (sameNonce && !answer.stale)
     ) {
       credentials.forget(context);
       const reason = "user name or password are wrong";
       this.#environment.challengeRefused(response, this.#options.account, reason);
       return false;
     }
+    this.#challengesAnswered++;
     this.#authorization = answer;
     const sequence = this.#options.nextSequence?.() ?? request.cseq.sequence + 1;
     const next = copyRequest(request);
@@ -397,6 +407,10 @@ function roughSize(request: SipRequest): number {
   let size = viaAndStartLine + request.body.length;
   for (const [name, value] of request.headers.entries()) size += name.length + value.length + 4;
   return size;
+}
+
+function nonceOf({ value }: Authorization): string | undefined {
+  return /[ ,]nonce="([^"]*)"/.exec(value)?.[1];
 }
 
 function isSamePlace(a: Authorization, b: Authorization | undefined): boolean {

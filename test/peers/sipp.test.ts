@@ -15,6 +15,7 @@ import { freePort } from "../support/ports.js";
 const own = join(projectRoot, "test/peers/sipp");
 const foreign = resolve(projectRoot, "../shared/peers/sip/sipp");
 const authPeer = "127.0.62.60:5070";
+const refusingPeer = "127.0.62.61:5070";
 
 /** Need what a later version brings. */
 const later = new Set(
@@ -36,7 +37,8 @@ interface Plan {
 function planOf(name: string): Plan {
   if (/^i02/.test(name) || name === "in-cancel") return { service: "silent" };
   if (/^i40/.test(name)) return { service: "hang" };
-  if (/^o0[69]|^o07/.test(name) || name === "out-auth") return { entry: "call-account" };
+  if (/^o09/.test(name)) return { entry: "call-refused" };
+  if (/^o0[67]/.test(name) || name === "out-auth") return { entry: "call-account" };
   if (/^o10/.test(name) || name === "out-cancel") return { entry: "call-cancel" };
   if (/^o02|^o26|^o15/.test(name) || name === "out-peer-bye") return { entry: "call-wait" };
   if (/^o19/.test(name))
@@ -69,7 +71,7 @@ describe("SIPp through a flow", function () {
   before(async function () {
     needs(this, "sipp");
     port = await freePort();
-    const { flows, credentials } = acceptanceFlow({ port, authPeer });
+    const { flows, credentials } = acceptanceFlow({ port, authPeer, refusingPeer });
     nodeRed = await NodeRed.start({ flows, credentials });
     if (!existsSync(foreign))
       console.error(
@@ -114,7 +116,11 @@ describe("SIPp through a flow", function () {
       runs.push({
         title: `places ${name} over ${transport === "u1" ? "UDP" : "TCP"}`,
         run: async () => {
-          const at = plan.entry === "call-account" ? authPeer : local();
+          const fixed: Record<string, string> = {
+            "call-account": authPeer,
+            "call-refused": refusingPeer,
+          };
+          const at = fixed[plan.entry ?? ""] ?? local();
           const sipp = new Sipp({ scenario: file, local: at, transport });
           await new Promise((done) => setTimeout(done, 400));
           await nodeRed.inject(plan.entry ?? "call", {
@@ -139,8 +145,8 @@ describe("SIPp through a flow", function () {
       extra: ["-key", "refer_target", target],
     });
     const { problem } = await first.result();
-    await second.stop();
     assert.equal(problem, "");
+    assert.equal((await second.result()).problem, "");
   }
 
   // Scenarios spend most of their time waiting: those that share nothing run side by side, each reported on its own.

@@ -9,9 +9,12 @@ export interface AcceptanceFlowOptions {
   readonly address?: string;
   /** Address and port of the scenario peer whose challenges the account answers. */
   readonly authPeer?: string;
+  /** Address and port of the scenario peer that refuses every password. */
+  readonly refusingPeer?: string;
 }
 
 export const accountId = "acceptance-account";
+const refusedAccountId = "refused-account";
 
 export function acceptanceFlow(options: AcceptanceFlowOptions): {
   flows: FlowNode[];
@@ -37,6 +40,12 @@ export function acceptanceFlow(options: AcceptanceFlowOptions): {
       register: false,
     },
     accountId,
+  );
+  // Another one for the scenario that refuses every password: what it is known by must not be of use to others.
+  const refusedAccount = flow.config(
+    "sip-account",
+    { stack, uri: `sip:test@${options.refusingPeer ?? "127.0.0.1:5998"}`, register: false },
+    refusedAccountId,
   );
   const delay = (seconds: number, next: string[]) =>
     flow.node(
@@ -92,7 +101,12 @@ export function acceptanceFlow(options: AcceptanceFlowOptions): {
     [flow.capture("message")],
   ]);
   flow.node("sip-event", { stack, events: [] }, [[flow.capture("events")]]);
-  const follow = flow.node("sip-accept", { follow: true }, flow.captures("follow", 2));
+  const byeNew = flow.node("sip-bye", {}, [[flow.capture("follow/bye")]]);
+  const follow = flow.node(
+    "sip-accept",
+    { follow: true },
+    flow.captures("follow", 2, { 1: [delay(1.5, [byeNew])] }),
+  );
   flow.node("sip-event", { stack, events: ["refer"], answerWithin: 3000 }, [
     [flow.capture("refer"), follow],
   ]);
@@ -115,6 +129,7 @@ export function acceptanceFlow(options: AcceptanceFlowOptions): {
   invite("call", [delay(0.5, [bye])]);
   invite("call-wait", []);
   invite("call-account", [delay(0.5, [bye])], { account, stack });
+  invite("call-refused", [], { account: refusedAccount, stack });
   invite("call-delayed", [delay(0.5, [bye])], { delayedOffer: true });
   invite("call-report-redirect", [], { redirects: 0 });
   const ringing = flow.node(
@@ -149,5 +164,11 @@ export function acceptanceFlow(options: AcceptanceFlowOptions): {
   );
   flow.entry("message-send", [message]);
 
-  return { flows: flow.build(), credentials: { [accountId]: { password: "secret" } } };
+  return {
+    flows: flow.build(),
+    credentials: {
+      [accountId]: { password: "secret" },
+      [refusedAccountId]: { password: "secret" },
+    },
+  };
 }
