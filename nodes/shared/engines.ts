@@ -41,7 +41,9 @@ export function openEngine(RED: NodeAPI, stackId: string, settings: StackSetting
   const existing = engines.get(stackId);
   unpark(stackId);
   if (existing !== undefined) {
-    if (existing.settings.fingerprint === settings.fingerprint) {
+    const isSame = existing.settings.fingerprint === settings.fingerprint;
+    // A failed one is tried again at once: the deploy may come after the cure.
+    if (isSame && existing.state !== "failed") {
       refreshStatuses(stackId);
       return existing;
     }

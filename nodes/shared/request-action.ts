@@ -26,6 +26,7 @@ export function leaveNoRequest(
 ): void {
   const sip = fieldsFor(input, session, event);
   sip.cause = "no-request";
+  input.requestAnswered = true;
   input.leave(output, () => ({ sip, payload: 0 }));
 }
 

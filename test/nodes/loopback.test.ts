@@ -31,6 +31,8 @@ describe("loopback with the real library", function () {
     };
     return userAgent.bound[0].port;
   };
+  const running = (id: string): boolean =>
+    (bench.node(id) as unknown as { userAgent: { running: boolean } }).userAgent.running;
   const until = async (condition: () => boolean, limitMs = 8000): Promise<void> => {
     const end = Date.now() + limitMs;
     while (!condition()) {
@@ -162,11 +164,83 @@ describe("loopback with the real library", function () {
     await until(seen("in:2"));
   });
 
+  it("a transfer by one flow is followed by another, and both see its way", async () => {
+    await bench.loadReal([
+      ...flow,
+      here("three", 21_200),
+      { id: "in3", type: "sip-incoming", stack: "three" },
+      { id: "ans3", type: "sip-accept" },
+      { id: "ref", type: "sip-refer", to: "to", toType: "msg" },
+      { id: "ev1", type: "sip-event", stack: "one", events: "refer", answerWithin: 2000 },
+      { id: "fol", type: "sip-accept", follow: true },
+    ]);
+    for (const id of ["one", "two", "three"]) await until(() => running(id));
+    const { caller, callee } = await talk();
+    bench.send("ref", {
+      to: `sip:target@127.0.0.1:${portOf("three")}`,
+      sip: { session: callee },
+    });
+    await until(seen("ev1:1"));
+    const refer = bench.only("ev1:1");
+    assert.match(refer.payload, /target@127\.0\.0\.1/);
+    assert.equal(typeof refer.sip.request, "string");
+    assert.equal(refer.sip.session, caller);
+    bench.send("fol", refer);
+    await until(seen("in3:1"));
+    bench.send("ans3", bench.only("in3:1"));
+    await until(seen("fol:1"));
+    await until(seen("ref:1"));
+    const followed = bench.only("fol:1");
+    assert.equal(followed.sip.peer, caller);
+    assert.notEqual(followed.sip.session, caller);
+    assert.equal(followed.sip.request, undefined);
+    assert.equal(bench.only("ref:1").payload, 200);
+    await until(seen("in:2"));
+    assert.equal(bench.only("in:2").sip.cause, "transferred");
+    assert.ok(bench.of("ref:2").length > 0);
+    bench.send("bye", { sip: followed.sip });
+    await until(seen("bye:1"));
+    assert.deepEqual(bench.of("caught"), []);
+  });
+
+  it("early sound, a text on its own that is held and answered, a second late answer", async () => {
+    await bench.loadReal([
+      ...flow,
+      { id: "pro", type: "sip-progress", statusCode: 183, earlyMedia: true },
+      { id: "alone", type: "sip-message", stack: "one", to: "to", toType: "msg" },
+      { id: "hold", type: "sip-event", stack: "two", events: "message", answerWithin: 3000 },
+    ]);
+    for (const id of ["one", "two"]) await until(() => running(id));
+    dial("door4");
+    await until(seen("in:1"));
+    bench.send("play", { sip: bench.only("in:1").sip });
+    await until(seen("caught"));
+    assert.equal(bench.only("caught").error.code, "no-media");
+    bench.send("pro", { sip: bench.only("in:1").sip });
+    await until(seen("pro:1"));
+    assert.equal(bench.only("pro:1").payload, 183);
+    bench.send("play", { sip: bench.only("in:1").sip });
+    await until(seen("play:1"));
+    bench.send("bye", { sip: bench.only("in:1").sip });
+    await until(seen("out:3"));
+    bench.clear();
+
+    bench.send("alone", { payload: "hello", to: `sip:x@127.0.0.1:${portOf("two")}` });
+    await until(seen("hold:1"));
+    const held = bench.only("hold:1");
+    assert.equal(held.payload, "hello");
+    bench.send("ans", { ...held, options: { statusCode: 202 } });
+    await until(seen("ans:1"));
+    await until(seen("alone:1"));
+    assert.deepEqual([bench.only("ans:1").payload, bench.only("alone:1").payload], [202, 202]);
+    bench.send("ans", held);
+    await until(seen("ans:2"));
+    assert.equal(bench.only("ans:2").sip.cause, "no-request");
+  });
+
   it("names a busy port and starts all the same", async () => {
     await bench.loadReal([here("one", 21_000)]);
-    await until(
-      () => (bench.node("one") as unknown as { userAgent: { running: boolean } }).userAgent.running,
-    );
+    await until(() => running("one"));
     const port = portOf("one");
     await bench.deploy([
       here("one", 21_000),
@@ -188,9 +262,7 @@ describe("loopback with the real library", function () {
       { id: "reg", type: "sip-register", account: "account" },
       account({ stack: "one", uri: "sip:alice@127.0.0.1", register: false, registrar: "" }),
     ]);
-    await until(
-      () => (bench.node("two") as unknown as { userAgent: { running: boolean } }).userAgent.running,
-    );
+    await until(() => running("two"));
     const { userAgent } = bench.node("one") as unknown as {
       userAgent: { accounts: Map<string, unknown> };
     };
