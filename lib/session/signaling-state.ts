@@ -17,7 +17,7 @@ export type SignalingInput =
   | "close";
 
 export const signalingMachine: MachineDefinition<SignalingState, SignalingInput, never> = {
-  name: "offer/answer",
+  name: "offer/answer of a session",
   initial: "initial",
   inputs: [
     "localOffer",

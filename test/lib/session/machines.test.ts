@@ -29,7 +29,7 @@ const EXPECTED: Readonly<Record<string, readonly string[]>> = {
     "established close terminated",
     "terminating close terminated",
   ],
-  "offer/answer": [
+  "offer/answer of a session": [
     "initial localOffer have-local-offer",
     "initial remoteOffer have-remote-offer",
     "initial close closed",
