@@ -1,7 +1,7 @@
 // Builds dist/: compiles lib/ and nodes/, then puts the editor templates, locales and icons beside
-// the compiled node files, the only place where Node-RED looks for them.
+// the compiled node files, the only place where Node-RED looks for them. A build that fails leaves the last one alone.
 import { spawnSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -9,20 +9,29 @@ import { fileURLToPath } from "node:url";
 const root = dirname(fileURLToPath(import.meta.url));
 const at = (...parts) => join(root, ...parts);
 
-rmSync(at("dist"), { recursive: true, force: true });
+const next = `dist.next-${process.pid}`;
 const tsc = createRequire(import.meta.url).resolve("typescript/bin/tsc");
-const compiled = spawnSync(process.execPath, [tsc, "-p", at("tsconfig.json")], {
-  stdio: "inherit",
-});
-if (compiled.status !== 0) process.exit(compiled.status ?? 1);
+const compiled = spawnSync(
+  process.execPath,
+  [tsc, "-p", at("tsconfig.json"), "--outDir", at(next)],
+  {
+    stdio: "inherit",
+  },
+);
+if (compiled.status !== 0) {
+  rmSync(at(next), { recursive: true, force: true });
+  process.exit(compiled.status ?? 1);
+}
 
-mkdirSync(at("dist/nodes"), { recursive: true });
+mkdirSync(at(next, "nodes"), { recursive: true });
 for (const file of readdirSync(at("nodes"))) {
-  if (file.endsWith(".html")) cpSync(at("nodes", file), at("dist/nodes", file));
+  if (file.endsWith(".html")) cpSync(at("nodes", file), at(next, "nodes", file));
 }
 for (const folder of [
-  ["nodes/locales", "dist/nodes/locales"],
-  ["icons", "dist/nodes/icons"],
+  ["nodes/locales", "nodes/locales"],
+  ["icons", "nodes/icons"],
 ]) {
-  if (existsSync(at(folder[0]))) cpSync(at(folder[0]), at(folder[1]), { recursive: true });
+  if (existsSync(at(folder[0]))) cpSync(at(folder[0]), at(next, folder[1]), { recursive: true });
 }
+rmSync(at("dist"), { recursive: true, force: true });
+renameSync(at(next), at("dist"));

@@ -16,7 +16,7 @@ const pureRooms = [
 ];
 
 export default tseslint.config(
-  { ignores: ["dist/", "coverage/", "node_modules/", ".test-runs/", "examples/"] },
+  { ignores: ["dist/", "dist.next-*/", "coverage/", "node_modules/", ".test-runs/", "examples/"] },
   js.configs.recommended,
   {
     files: ["**/*.{js,mjs,cjs}"],
