@@ -50,11 +50,12 @@ export class ManagedAccount implements Account, AccountHandle, RoutedAccount {
   readonly #instance: string | undefined;
   readonly #registration: Registration;
 
-  constructor(
-    readonly settings: ResolvedAccount,
-    environment: AccountEnvironment,
-  ) {
+  /** Private, so that nothing that prints an account shows its password. */
+  readonly #settings: ResolvedAccount;
+
+  constructor(settings: ResolvedAccount, environment: AccountEnvironment) {
     const { random } = environment;
+    this.#settings = settings;
     this.id = settings.id;
     this.identity = new NameAddr(settings.uri, settings.displayName);
     this.#line = randomToken(random, 16);
@@ -80,6 +81,10 @@ export class ManagedAccount implements Account, AccountHandle, RoutedAccount {
       },
       environment.listener(this),
     );
+  }
+
+  get settings(): ResolvedAccount {
+    return this.#settings;
   }
 
   get uri(): string {
