@@ -150,7 +150,8 @@ export class Engine {
 
   async #failed(error: unknown, userAgent: UserAgentPort | undefined): Promise<void> {
     const text = errorText(error);
-    this.logger.error(text);
+    // Once, not at every retry.
+    if (text !== this.#problem) this.logger.error(text);
     this.#problem = text;
     this.#discard();
     if (userAgent !== undefined) await quietly(userAgent.stop({ graceMs: 0 }));
