@@ -69,6 +69,13 @@ export function decodeToMono(data: Buffer, format: PcmFormat): Float32Array {
   const mono = new Float32Array(count);
   // In a larger container the significant bytes are the upper ones, the last in little endian.
   const skip = format.bytesPerSample - ENCODED_BYTES[format.encoding];
+  if (format.encoding === "s16" && format.channels === 1 && skip === 0) {
+    // By far the most common format.
+    for (let i = 0, position = 0; i < count; i++, position += 2) {
+      mono[i] = (((data[position] | (data[position + 1] << 8)) << 16) >> 16) / 32_768;
+    }
+    return mono;
+  }
   if (format.channels === 1) {
     for (let i = 0, position = skip; i < count; i++, position += step)
       mono[i] = read(data, position);

@@ -17,7 +17,7 @@ const MOST_FILTERS = 16;
 
 interface PolyphaseFilter {
   readonly phases: number;
-  /** Coefficients of one phase. */
+  /** Coefficients of one phase, a multiple of four. */
   readonly taps: number;
   /** `phases` rows of `taps` coefficients. */
   readonly coefficients: Float32Array;
@@ -60,9 +60,18 @@ export class Resampler {
     let fraction = this.#fraction;
     while (index + taps <= samples.length) {
       const row = Math.floor((fraction * phases) / this.#to) * taps;
-      let sum = 0;
-      for (let i = 0; i < taps; i++) sum += samples[index + i] * coefficients[row + i];
-      output[count++] = sum;
+      // Four sums at a time, which do not wait for each other; this loop is the cost of the whole room.
+      let a = 0;
+      let b = 0;
+      let c = 0;
+      let d = 0;
+      for (let i = 0, at = index, tap = row; i < taps; i += 4, at += 4, tap += 4) {
+        a += samples[at] * coefficients[tap];
+        b += samples[at + 1] * coefficients[tap + 1];
+        c += samples[at + 2] * coefficients[tap + 2];
+        d += samples[at + 3] * coefficients[tap + 3];
+      }
+      output[count++] = a + b + c + d;
       fraction += this.#from;
       const whole = Math.floor(fraction / this.#to);
       index += whole;
@@ -98,7 +107,7 @@ function designFilter(from: number, to: number): PolyphaseFilter {
   const half = (Math.min(from, to) / from) * 0.5;
   const cutoff = (half * (PASS_EDGE + STOP_EDGE)) / 2;
   const transition = half * (STOP_EDGE - PASS_EDGE);
-  const taps = 2 * Math.ceil((ATTENUATION - 8) / (2.285 * 2 * Math.PI * transition) / 2);
+  const taps = 4 * Math.ceil((ATTENUATION - 8) / (2.285 * 2 * Math.PI * transition) / 4);
   const centre = taps / 2 - 1;
   const coefficients = new Float32Array(phases * taps);
   for (let phase = 0; phase < phases; phase++) {

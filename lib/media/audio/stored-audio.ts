@@ -1,6 +1,7 @@
 /**
  * Plays stored audio, a file or a buffer, in pieces: reads ahead for one second, decodes, makes it mono and 8 kHz.
- * Long files so cost no memory, and a slow disk no sound.
+ * Long files so cost no memory, and a slow disk no sound. Each packet asks for one piece at most, so that many
+ * streams in one thread do not hold up each other's packets.
  */
 import { MediaError } from "../../foundation/index.js";
 import type { SampleSource } from "./audio-source.js";
@@ -12,10 +13,10 @@ import { Resampler } from "./resampler.js";
 import { readWavHeader } from "./wav-header.js";
 import type { WavAudio } from "./wav-header.js";
 
-/** Samples that are kept ready. */
-const READ_AHEAD = LINE_RATE;
 /** One piece is this long. */
-const PIECE_MS = 250;
+const PIECE_MS = 200;
+/** Samples; with fewer ready the next piece is read. */
+const READ_AHEAD = (LINE_RATE * 800) / 1000;
 
 /**
  * Opens a WAV source, or raw samples when `raw` is given, and has the first piece ready.
@@ -103,18 +104,20 @@ class StoredAudio implements SampleSource {
       }
     }
     this.#ready -= filled;
-    if (this.#ready < READ_AHEAD / 2 && !this.#filling) void this.fill();
+    if (this.#ready < READ_AHEAD && !this.#readToEnd && !this.#filling) void this.fill();
     return filled;
   }
 
-  /** Reads ahead. Never rejects; what goes wrong ends the source as failed. */
+  /** Reads the next piece. Never rejects; what goes wrong ends the source as failed. */
   async fill(): Promise<void> {
-    if (this.#filling) return;
+    if (this.#filling || this.#closed || this.#failed) return;
     this.#filling = true;
+    // A looped sound may be shorter than a piece.
+    const enough = this.#ready + (LINE_RATE * PIECE_MS) / 2000;
     try {
-      while (this.#ready < READ_AHEAD && !this.#readToEnd && !this.#closed && !this.#failed) {
-        await this.#readPiece();
-      }
+      do {
+        if (!this.#readToEnd) await this.#readPiece();
+      } while (this.#ready < enough && !this.#readToEnd && !this.#isClosed());
     } catch {
       // A disk that fails, a file system that went away: the session hears silence, the flow `failed`.
       this.#failed = true;
@@ -128,6 +131,10 @@ class StoredAudio implements SampleSource {
     this.#pieces.length = 0;
     this.#ready = 0;
     if (!this.#filling) void this.#release();
+  }
+
+  #isClosed(): boolean {
+    return this.#closed;
   }
 
   async #readPiece(): Promise<void> {
@@ -155,7 +162,8 @@ class StoredAudio implements SampleSource {
     if (samples.length === 0 || this.#closed) return;
     const piece = new Int16Array(samples.length);
     for (let i = 0; i < samples.length; i++) {
-      piece[i] = Math.max(-32_768, Math.min(32_767, Math.round(samples[i] * 32_768)));
+      const sample = samples[i] * 32_768;
+      piece[i] = sample > 32_767 ? 32_767 : sample < -32_768 ? -32_768 : Math.round(sample);
     }
     this.#pieces.push(piece);
     this.#ready += piece.length;
