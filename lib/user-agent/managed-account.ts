@@ -109,6 +109,8 @@ export class ManagedAccount implements Account, AccountHandle, RoutedAccount {
     const { state, last, retryIn } = this.#registration;
     const status = { state: STATES[state] };
     if (last === undefined) return status;
+    // Waiting after a success: the connection was lost.
+    if (last.ok && state === "waiting") return { ...status, cause: "transport-error", retryIn };
     if (last.ok) return last.expires > 0 ? { ...status, expires: last.expires } : status;
     return {
       ...status,
@@ -135,7 +137,9 @@ export class ManagedAccount implements Account, AccountHandle, RoutedAccount {
   /** Is this Request-URI the Contact that we registered? */
   isBinding(uri: Uri): boolean {
     if (!(uri instanceof SipUri)) return false;
-    if (uri.parameters.get("line") === this.#line) return true;
+    const line = uri.parameters.get("line");
+    if (typeof line === "string") return line === this.#line;
+    // Some registrars keep no parameters of a Contact.
     const bound = this.#registration.contact?.uri;
     return (
       bound instanceof SipUri &&

@@ -429,7 +429,7 @@ describe("credentials", () => {
         ({ method }) => method === "BYE",
       );
       assert.equal(byes.length, 1, "the BYE is not repeated with credentials");
-      assert.equal(authorizationOf(byes[0] as SipRequest), undefined);
+      assert.equal(authorizationOf(byes[0]), undefined);
       assert.equal(call.state, "terminated");
       await end();
     }
