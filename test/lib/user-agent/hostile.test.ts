@@ -58,11 +58,7 @@ function mutate(text: string, random: SeededRandom): Buffer {
       }
       case 3: {
         const line = pick(lines.length);
-        lines.splice(
-          line,
-          0,
-          ...Array.from({ length: 1 + pick(300) }, () => lines[line]),
-        );
+        lines.splice(line, 0, ...Array.from({ length: 1 + pick(300) }, () => lines[line]));
         bytes = Buffer.from(lines.join("\r\n"), "latin1");
         break;
       }

@@ -3,7 +3,6 @@
  * pending requests (contract §4.6), accounts and identity of incoming calls.
  */
 import assert from "node:assert/strict";
-import type { Session } from "../../../lib/session/index.js";
 import type { AccountOptions, RequestPolicy } from "../../../lib/user-agent/index.js";
 import { endAll, Person, type PersonOptions } from "../../support/alice-and-bob.js";
 import { LoopNetwork } from "../../support/loop-network.js";
