@@ -44,7 +44,8 @@ export class Engine {
     after: Promise<void> | undefined,
   ) {
     this.accounts = new AccountBook(logger, onStatus);
-    if (!settings.usesTls && after === undefined) this.#createQuietly();
+    // Sockets are opened by its start, so it can exist before the ports are free.
+    if (!settings.usesTls) this.#createQuietly();
     setImmediate(() => void this.#start(after));
   }
 

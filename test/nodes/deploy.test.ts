@@ -117,10 +117,18 @@ describe("deploy", () => {
     const session = await ring();
     session.answer();
     const [old] = bench.userAgents;
-    bench.onCreate = () => assert.equal(old.running, false, "the ports must be free");
+    let portsWereFree: boolean | undefined;
+    bench.onCreate = (userAgent) => {
+      const start = userAgent.start.bind(userAgent);
+      userAgent.start = () => {
+        portsWereFree = !old.running;
+        return start();
+      };
+    };
     bench.clear();
     await bench.deploy([stack({ userAgent: "Other/1" }), account(), incoming]);
     assert.equal(bench.userAgents.length, 2);
+    assert.equal(portsWereFree, true);
     assert.deepEqual(old.log.at(-1), "stop");
     assert.equal(session.cause, "shutdown");
     assert.equal(bench.only("in:2").payload, "shutdown");

@@ -32,8 +32,7 @@ describe("hostile inputs", () => {
   for (const type of TYPES) {
     it(`sip-${type} answers every input once`, async () => {
       const random = new SeededRandom(TYPES.indexOf(type) + 1);
-      const pick = <T>(values: readonly T[]): T =>
-        values[randomInteger(random, values.length)];
+      const pick = <T>(values: readonly T[]): T => values[randomInteger(random, values.length)];
       await bench.load([
         stack(),
         { id: "in", type: "sip-incoming", stack: "stack" },

@@ -32,7 +32,7 @@ describe("loopback with the real library", function () {
     return userAgent.bound[0].port;
   };
   const running = (id: string): boolean =>
-    (bench.node(id) as unknown as { userAgent: { running: boolean } }).userAgent.running;
+    (bench.node(id) as unknown as { userAgent?: { running: boolean } }).userAgent?.running === true;
   const until = async (condition: () => boolean, limitMs = 8000): Promise<void> => {
     const end = Date.now() + limitMs;
     while (!condition()) {
@@ -66,10 +66,7 @@ describe("loopback with the real library", function () {
   const start = async (): Promise<void> => {
     await bench.loadReal(flow);
     for (const id of ["one", "two"]) {
-      await until(() => {
-        const { userAgent } = bench.node(id) as unknown as { userAgent: { running: boolean } };
-        return userAgent.running;
-      });
+      await until(() => running(id));
     }
   };
   const dial = (user: string, more = {}): void =>
