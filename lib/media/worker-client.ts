@@ -2,7 +2,6 @@
  * The main thread's side of the RTP worker: starts it when it is first needed, pairs requests with replies, tells the
  * sessions when it was lost, and lets the process end when no call is left.
  */
-import { createRequire } from "node:module";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { MediaError } from "../foundation/index.js";
@@ -204,7 +203,7 @@ function createRtpWorker(): Worker {
   if (!__filename.endsWith(".ts")) {
     return new Worker(join(__dirname, "rtp", "worker.js"), { name, execArgv: [] });
   }
-  const files = [createRequire(__filename).resolve("tsx/cjs"), join(__dirname, "rtp", "worker.ts")];
+  const files = [require.resolve("tsx/cjs"), join(__dirname, "rtp", "worker.ts")];
   return new Worker(files.map((file) => `require(${JSON.stringify(file)});`).join("\n"), {
     name,
     eval: true,

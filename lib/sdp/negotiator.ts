@@ -115,7 +115,7 @@ export class Negotiator {
 
   /** Our offer. Asked again before the answer, the newer one counts. */
   createOffer(direction?: SdpDirection): string {
-    this.#require("localOffer");
+    this.#mustAllow("localOffer");
     const wanted = direction ?? this.#current.wanted;
     const local = this.#local(wanted);
     const media = this.#first
@@ -131,7 +131,7 @@ export class Negotiator {
    * @throws MediaError, `statusHint` 488 when nothing fits, 400 when the text is no description; nothing changed.
    */
   answer(offerText: string): string {
-    this.#require("remoteOffer");
+    this.#mustAllow("remoteOffer");
     const known = this.#cache.read(offerText);
     const offer = readable(known.parsed);
     const local = this.#local(this.#current.wanted);
@@ -162,7 +162,7 @@ export class Negotiator {
    */
   accept(answerText: string, early = false): void {
     const input = early ? "earlyAnswer" : "finalAnswer";
-    this.#require(input);
+    this.#mustAllow(input);
     const offer = this.#offer;
     if (offer === undefined) throw new InvalidStateError("there is no offer to be answered");
     const answer = readable(this.#cache.read(answerText).parsed);
@@ -222,7 +222,7 @@ export class Negotiator {
     }
   }
 
-  #require(input: SignalingInput): void {
+  #mustAllow(input: SignalingInput): void {
     if (signalingMachine.table[this.state][input] === undefined) {
       throw new InvalidStateError(`offer/answer: ${input} is not possible while ${this.state}`);
     }
