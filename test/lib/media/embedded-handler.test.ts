@@ -226,7 +226,7 @@ describe("EmbeddedMediaHandler on loopback", function () {
       playback.resume();
       assert.equal(await playback.done, "completed");
       const took = performance.now() - started;
-      assert.ok(took > 1150 && took < 1600, `${took} ms`);
+      assert.ok(took > 1150 && took < 4000, `${took} ms`);
       await pause(40);
       const loud = phone.samples().filter((sample) => Math.abs(sample) > 500).length;
       assert.ok(loud > 4000 && loud <= 4800, `${loud} loud samples`);
@@ -283,7 +283,7 @@ describe("EmbeddedMediaHandler on loopback", function () {
       assert.ok(await phone.until(() => phone.packets.length >= 10));
       assert.ok(phone.packets.every(({ payload }) => payload.length === 320));
       const [first, last] = [phone.packets[0], phone.packets[9]];
-      assert.ok(Math.abs((last.arrival - first.arrival) / 9 - 40) < 3);
+      assert.ok(Math.abs((last.arrival - first.arrival) / 9 - 40) < 8);
       await session.close();
     });
   });
@@ -294,7 +294,7 @@ describe("EmbeddedMediaHandler on loopback", function () {
       const started = performance.now();
       await audio.sendDigits("159*#0AD", { method: "rfc4733", duration: 80, gap: 80 });
       const took = performance.now() - started;
-      assert.ok(took > 8 * 80 + 7 * 80 && took < 2500, `${took} ms`);
+      assert.ok(took > 8 * 80 + 7 * 80 && took < 6000, `${took} ms`);
       await pause(40);
       assert.equal(phone.digits(), "159*#0AD");
       const ends = phone.packets.filter(
@@ -631,11 +631,11 @@ describe("EmbeddedMediaHandler on loopback", function () {
   it("tells once that the peer is silent, and again after it spoke", async () => {
     const other = newHandler({ mediaTimeout: 200 });
     const { phone, session, timeouts } = await call({ from: other });
-    assert.ok(await phone.until(() => timeouts.length === 1, 1000));
+    assert.ok(await phone.until(() => timeouts.length === 1));
     await pause(300);
     assert.equal(timeouts.length, 1);
     phone.sendAudio();
-    assert.ok(await phone.until(() => timeouts.length === 2, 1000));
+    assert.ok(await phone.until(() => timeouts.length === 2));
     await session.close();
   });
 

@@ -133,7 +133,7 @@ describe("parseSdp", () => {
     assert.equal(audio.rtcpPort, undefined);
   });
 
-  it("survives 20,000 mutated descriptions without throwing, each in a few milliseconds", () => {
+  it("survives 20,000 mutated descriptions without throwing, a fraction of a millisecond each", () => {
     const random = new SeededRandom(4566);
     const seeds = [
       HEAD + AUDIO,
@@ -141,7 +141,7 @@ describe("parseSdp", () => {
       `${HEAD}m=video 9 RTP/AVP 96\r\nb=AS:1\r\na=simulcast:send 1;2 recv 3\r\na=ssrc-group:FEC 1 2\r\n`,
     ];
     const pieces = ["__proto__", "\r\n", "m=", "a=rtpmap:", "4294967296", "-1", "/", " ", "\u00ff"];
-    let slowest = 0;
+    const start = process.cpuUsage();
     for (let round = 0; round < 20_000; round++) {
       let text = seeds[round % seeds.length];
       for (let change = 0; change < 4; change++) {
@@ -150,11 +150,10 @@ describe("parseSdp", () => {
         const piece = pieces[Math.floor(random.next() * pieces.length)];
         text = text.slice(0, at) + (random.next() < 0.7 ? piece : "") + text.slice(at + cut);
       }
-      const start = performance.now();
       parseSdp(text);
-      slowest = Math.max(slowest, performance.now() - start);
     }
-    assert.ok(slowest < 100, `one took ${slowest} ms`);
+    const { user } = process.cpuUsage(start);
+    assert.ok(user < 20_000 * 250, `${user / 20_000} µs each`);
   });
 
   it("takes time in proportion to the length for nasty lines", () => {
@@ -167,9 +166,9 @@ describe("parseSdp", () => {
     ];
     for (const line of nasty) {
       const text = `${HEAD}m=audio 1 RTP/AVP 0\r\n${line(8_000)}\r\n`;
-      const start = performance.now();
+      const start = process.cpuUsage();
       for (let i = 0; i < 20; i++) parseSdp(text);
-      assert.ok(performance.now() - start < 500, line(40));
+      assert.ok(process.cpuUsage(start).user < 500_000, line(40));
     }
   });
 });
