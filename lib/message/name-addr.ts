@@ -133,7 +133,9 @@ class AddressReader {
     } else if (code !== LESS) {
       const end = skipDisplayName(text, i);
       if (text.charCodeAt(end) !== LESS) return this.#addrSpec(i);
-      displayName = text.slice(i, end).trimEnd();
+      let nameEnd = end;
+      while (isWhitespace(text.charCodeAt(nameEnd - 1))) nameEnd--;
+      displayName = text.slice(i, nameEnd);
       i = end;
     }
     const greater = text.indexOf(">", i);

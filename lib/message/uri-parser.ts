@@ -5,10 +5,8 @@ import {
   HOST,
   isOf,
   LOWER_HOST,
-  parseDecimalWithin,
   SEMICOLON,
   skipClass,
-  skipDigits,
   skipUriCharacters,
   TELEPHONE,
   URI_HEADER,
@@ -29,7 +27,7 @@ export function parseUri(text: string): Uri | undefined {
 
 /** As `parseUri`, for a URI inside a longer text, which need not be cut out. */
 export function parseUriWithin(text: string, start: number, end: number): Uri | undefined {
-  if (text.startsWith("sip:", start)) return parseSipUri("sip", text, start + 4, end);
+  if (isPlainSip(text, start)) return parseSipUri("sip", text, start + 4, end);
   const colon = text.indexOf(":", start);
   if (colon <= start || colon >= end) return undefined;
   const scheme = text.slice(start, colon).toLowerCase();
@@ -39,8 +37,21 @@ export function parseUriWithin(text: string, start: number, end: number): Uri | 
   return parseOtherUri(scheme, whole, colon + 1 - start);
 }
 
+/** True for `sip:` in lower case, as nearly everybody writes it. */
+function isPlainSip(text: string, start: number): boolean {
+  return (
+    text.charCodeAt(start + 3) === COLON &&
+    text.charCodeAt(start) === 115 &&
+    text.charCodeAt(start + 1) === 105 &&
+    text.charCodeAt(start + 2) === 112
+  );
+}
+
 /**
- * What stands behind `sip:` or `sips:`, in one pass.
+ * What stands behind `sip:` or `sips:`, for most URIs in one pass.
+ *
+ * A plain user name has the characters of a host name; what ends it tells which of the two it was. Users with
+ * other characters, and passwords, are looked for when it cannot be read as a host.
  *
  * @param end - End of the URI: of the text, or before a character that no URI holds.
  */
@@ -50,66 +61,93 @@ function parseSipUri(
   start: number,
   end: number,
 ): SipUri | undefined {
-  let user: string | undefined;
-  let password: string | undefined;
-  let hostStart = start;
-  // A plain user name has the characters of a host name; what ends it tells which of them it was.
-  let hostEnd = skipClass(text, start, LOWER_HOST);
-  if (hostEnd < end) {
-    const userEnd = text.charCodeAt(hostEnd) === AT ? hostEnd : findUserEnd(text, hostEnd, end);
-    if (userEnd === start) return undefined;
-    if (userEnd > start) {
-      user = text.slice(start, userEnd);
-      hostStart = userEnd + 1;
-      if (text.charCodeAt(userEnd) === COLON) {
-        hostStart = text.indexOf("@", userEnd) + 1;
-        password = text.slice(userEnd + 1, hostStart - 1);
-      }
-      hostEnd = skipClass(text, hostStart, LOWER_HOST);
-    }
+  const nameEnd = skipClass(text, start, LOWER_HOST);
+  if (nameEnd < end && text.charCodeAt(nameEnd) === AT) {
+    if (nameEnd === start) return undefined;
+    const hostEnd = skipClass(text, nameEnd + 1, LOWER_HOST);
+    return parseHost(scheme, text, {
+      start,
+      userEnd: nameEnd,
+      hostStart: nameEnd + 1,
+      hostEnd,
+      end,
+    });
   }
+  const plain = { start, userEnd: -1, hostStart: start, hostEnd: nameEnd, end };
+  return parseHost(scheme, text, plain) ?? parseWithUser(scheme, text, start, end);
+}
+
+/** Where the parts of a URI are. */
+interface Places {
+  readonly start: number;
+  /** Index of the `@`, or of the `:` in front of a password; -1 without user. */
+  readonly userEnd: number;
+  readonly hostStart: number;
+  /** End of what is surely host. */
+  readonly hostEnd: number;
+  readonly end: number;
+}
+
+/** `user[:password]@` with any characters that the grammar allows, and what follows. */
+function parseWithUser(
+  scheme: "sip" | "sips",
+  text: string,
+  start: number,
+  end: number,
+): SipUri | undefined {
+  const userEnd = skipUriCharacters(text, start, end, USER);
+  if (userEnd >= end || userEnd === start) return undefined;
+  let at = userEnd;
+  if (text.charCodeAt(userEnd) === COLON) at = skipUriCharacters(text, userEnd + 1, end, USER);
+  if (at >= end || text.charCodeAt(at) !== AT) return undefined;
+  const hostEnd = skipClass(text, at + 1, LOWER_HOST);
+  return parseHost(scheme, text, { start, userEnd, hostStart: at + 1, hostEnd, end });
+}
+
+/** Host, port, parameters and headers; builds the URI when all is well. */
+function parseHost(scheme: "sip" | "sips", text: string, places: Places): SipUri | undefined {
+  const { start, userEnd, hostStart, end } = places;
+  let { hostEnd } = places;
   let host: string;
   if (hostEnd === hostStart || isOf(text.charCodeAt(hostEnd), HOST)) {
     hostEnd = skipHost(text, hostStart);
-    if (hostEnd < 0) return undefined;
+    if (hostEnd < 0 || hostEnd > end) return undefined;
     host = hostOf(text, hostStart, hostEnd);
   } else host = text.slice(hostStart, hostEnd);
-  if (hostEnd >= end) {
-    if (hostEnd > end) return undefined;
-    return new SipUri(scheme, user, host, undefined, undefined, undefined, password);
-  }
-  let port: number | undefined;
   let i = hostEnd;
-  if (text.charCodeAt(i) === COLON) {
-    i = skipDigits(text, hostEnd + 1);
-    port = parseDecimalWithin(text, hostEnd + 1, i, 65_535);
-    if (!port) return undefined;
+  let port: number | undefined;
+  if (i < end && text.charCodeAt(i) === COLON) {
+    port = 0;
+    for (i++; i < end; i++) {
+      const digit = text.charCodeAt(i) - 48;
+      if (digit < 0 || digit > 9) break;
+      port = port * 10 + digit;
+      if (port > 65_535) return undefined;
+    }
+    if (port === 0) return undefined;
   }
-  const parametersEnd = scanParameters(text, i, end);
-  if (parametersEnd < 0) return undefined;
-  const parameters = parametersEnd > i ? text.slice(i + 1, parametersEnd) : undefined;
-  if (parametersEnd === end) {
-    return new SipUri(scheme, user, host, port, parameters, undefined, password);
+  let parameters: string | undefined;
+  let headers: string | undefined;
+  if (i < end) {
+    const parametersEnd = scanParameters(text, i, end);
+    if (parametersEnd < 0) return undefined;
+    if (parametersEnd > i) parameters = text.slice(i + 1, parametersEnd);
+    if (parametersEnd < end) {
+      if (text.charCodeAt(parametersEnd) !== QUESTION) return undefined;
+      // Without user so far, an @ further on shows that all this was the user: `sip:a?b@host`.
+      if (userEnd < 0 && isBetween(text.indexOf("@", parametersEnd), end)) return undefined;
+      if (!areHeaders(text, parametersEnd + 1, end)) return undefined;
+      headers = text.slice(parametersEnd + 1, end);
+    }
   }
-  if (text.charCodeAt(parametersEnd) !== QUESTION) return undefined;
-  if (!areHeaders(text, parametersEnd + 1, end)) return undefined;
-  const headers = text.slice(parametersEnd + 1, end);
+  if (userEnd < 0) return new SipUri(scheme, undefined, host, port, parameters, headers, undefined);
+  const user = text.slice(start, userEnd);
+  const password = userEnd + 1 < hostStart ? text.slice(userEnd + 1, hostStart - 1) : undefined;
   return new SipUri(scheme, user, host, port, parameters, headers, password);
 }
 
-/**
- * Where `user` ends, for users with other characters than host names have, with a password, or none at all.
- *
- * @param position - First character that no host name has.
- * @returns Index of the `@`, or of the `:` in front of a password; -1 without user; `start` is never meant.
- */
-function findUserEnd(text: string, position: number, end: number): number {
-  const at = text.indexOf("@", position);
-  if (at < 0 || at >= end) return -1;
-  const userEnd = skipUriCharacters(text, position, end, USER);
-  if (userEnd === at) return at;
-  if (text.charCodeAt(userEnd) !== COLON) return -1;
-  return skipUriCharacters(text, userEnd + 1, end, USER) === at ? userEnd : -1;
+function isBetween(index: number, end: number): boolean {
+  return index >= 0 && index < end;
 }
 
 function parseTelUri(text: string, start: number): TelUri | undefined {

@@ -1,7 +1,11 @@
 /** Via (RFC 3261 §20.42, RFC 3581). */
 import {
   COLON,
+  HOST,
+  isOf,
+  LOWER_HOST,
   parseDecimalWithin,
+  skipClass,
   skipDigits,
   skipToken,
   skipWhitespace,
@@ -66,7 +70,7 @@ export function parseViasWithin(text: string, start: number, end: number): Via[]
 }
 
 /** Names that are met, so that they need not be cut out and turned to upper case. */
-const PROTOCOLS = ["UDP", "TCP", "TLS", "WSS", "WS"];
+const PROTOCOLS = ["TCP", "TLS", "WSS", "WS"];
 
 class ViaReader {
   version = "SIP/2.0";
@@ -85,8 +89,11 @@ class ViaReader {
     const protocolEnd = this.#readKnownProtocol() || this.#readProtocol();
     if (protocolEnd === 0) return undefined;
     const hostStart = skipWhitespace(text, protocolEnd);
-    const hostEnd = skipHost(text, hostStart);
-    if (hostEnd < 0 || hostStart === protocolEnd) return undefined;
+    if (hostStart === protocolEnd) return undefined;
+    let hostEnd = skipClass(text, hostStart, LOWER_HOST);
+    const plain = hostEnd > hostStart && !isOf(text.charCodeAt(hostEnd), HOST);
+    if (!plain) hostEnd = skipHost(text, hostStart);
+    if (hostEnd < 0) return undefined;
     let i = skipWhitespace(text, hostEnd);
     let port: number | undefined;
     if (text.charCodeAt(i) === COLON) {
@@ -98,7 +105,7 @@ class ViaReader {
     const end = scanParameters(text, i, this.end);
     if (end < 0) return undefined;
     this.position = end;
-    const host = hostOf(text, hostStart, hostEnd);
+    const host = plain ? text.slice(hostStart, hostEnd) : hostOf(text, hostStart, hostEnd);
     const parameters = i < end ? text.slice(i, end) : undefined;
     return new Via(this.protocol, host, port, parameters, this.version);
   }
@@ -106,6 +113,11 @@ class ViaReader {
   /** `SIP/2.0/UDP` as everybody writes it. @returns Index behind it, or 0. */
   #readKnownProtocol(): number {
     const { text, position } = this;
+    if (text.startsWith("SIP/2.0/UDP ", position)) {
+      this.version = "SIP/2.0";
+      this.protocol = "UDP";
+      return position + 11;
+    }
     if (!text.startsWith("SIP/2.0/", position)) return 0;
     for (const protocol of PROTOCOLS) {
       const end = position + 8 + protocol.length;
