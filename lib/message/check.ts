@@ -6,16 +6,8 @@ import { parseDecimalWithin } from "./grammar.js";
 import { HeaderKind } from "./header-names.js";
 import type { HeaderField } from "./headers.js";
 import { DEFAULT_LIMITS, type MessageLimits } from "./limits.js";
-import {
-  addressListOf,
-  strictAddressOf,
-  strictCSeqOf,
-  viasOf,
-  type CSeq,
-  type SipMessage,
-  type SipRequest,
-} from "./message.js";
-import { parseNameAddr } from "./name-addr.js";
+import { strictCSeqOf, viasOf, type CSeq, type SipMessage, type SipRequest } from "./message.js";
+import { countNameAddrsWithin, isNameAddrWithin } from "./name-addr.js";
 import type { ParseError } from "./parser.js";
 import { SipUri } from "./uri.js";
 
@@ -122,9 +114,9 @@ function checkField(
       seen.vias += itemsAtMost(field);
       return seen.vias > limits.vias ? tooMany("via") : undefined;
     case HeaderKind.from:
-      return strictAddressOf(field) === undefined ? malformed(field, "§20.20") : undefined;
+      return isAddress(field) ? undefined : malformed(field, "§20.20");
     case HeaderKind.to:
-      return strictAddressOf(field) === undefined ? malformed(field, "§20.39") : undefined;
+      return isAddress(field) ? undefined : malformed(field, "§20.39");
     case HeaderKind.callId:
       return isCallId(field) ? undefined : malformed(field, "§20.8");
     case HeaderKind.cseq:
@@ -135,19 +127,27 @@ function checkField(
         parseDecimalWithin(field.text, field.start, field.end, 255) === undefined
         ? malformed(field, "§20.22")
         : undefined;
-    case HeaderKind.contact:
-      seen.contacts += countList(field);
-      if (seen.contacts > limits.contacts) return tooMany("contact");
-      return isLenientContact(message) ? undefined : checkList(field, "§20.10");
-    case HeaderKind.route:
-      seen.routes += countList(field);
-      return seen.routes > limits.routes ? tooMany("route") : checkList(field, "§20.34");
-    case HeaderKind.recordRoute:
-      seen.recordRoutes += countList(field);
-      return seen.recordRoutes > limits.routes ? tooMany("route") : checkList(field, "§20.30");
+    case HeaderKind.contact: {
+      const count = countList(field);
+      if (count < 0 && !isLenientContact(message)) return malformed(field, "§20.10");
+      seen.contacts += Math.abs(count);
+      return seen.contacts > limits.contacts ? tooMany("contact") : undefined;
+    }
+    case HeaderKind.route: {
+      const count = countList(field);
+      if (count < 0) return malformed(field, "§20.34");
+      seen.routes += count;
+      return seen.routes > limits.routes ? tooMany("route") : undefined;
+    }
+    case HeaderKind.recordRoute: {
+      const count = countList(field);
+      if (count < 0) return malformed(field, "§20.30");
+      seen.recordRoutes += count;
+      return seen.recordRoutes > limits.routes ? tooMany("route") : undefined;
+    }
     case HeaderKind.referTo:
     case HeaderKind.referredBy:
-      return parseNameAddr(field.value) === undefined ? malformed(field, "§25.1") : undefined;
+      return isAddress(field) ? undefined : malformed(field, "§25.1");
     default:
       return undefined;
   }
@@ -162,37 +162,25 @@ function isLenientContact(message: SipMessage): boolean {
   return message.statusCode >= 300 || message.headers.get("cseq")?.endsWith("REGISTER") === true;
 }
 
-function checkList(field: HeaderField, section: string): Fault | undefined {
-  return addressListOf(field) === undefined ? malformed(field, section) : undefined;
+function isAddress(field: HeaderField): boolean {
+  return isNameAddrWithin(field.text, field.start, field.end);
 }
 
 function countList(field: HeaderField): number {
-  return addressListOf(field)?.length ?? 1;
+  return countNameAddrsWithin(field.text, field.start, field.end);
 }
 
 /** Upper bound of the values in a line: commas inside quotes count too. */
 function itemsAtMost(field: HeaderField): number {
+  const value = field.value;
   let items = 1;
-  let i = field.text.indexOf(",", field.start);
-  while (i >= 0 && i < field.end) {
-    items++;
-    i = field.text.indexOf(",", i + 1);
-  }
+  for (let i = value.indexOf(","); i >= 0; i = value.indexOf(",", i + 1)) items++;
   return items;
 }
 
 /** Not empty and in one piece; its characters are not our business (RFC 4475 §3.1.1.2 shows why). */
-function isCallId(field: HeaderField): boolean {
-  const { text, start, end } = field;
-  return (
-    end > start &&
-    !isWithin(text.indexOf(" ", start), end) &&
-    !isWithin(text.indexOf("\t", start), end)
-  );
-}
-
-function isWithin(index: number, end: number): boolean {
-  return index >= 0 && index < end;
+function isCallId({ value }: HeaderField): boolean {
+  return value.length > 0 && !value.includes(" ") && !value.includes("\t");
 }
 
 /** Any scheme will do here (416 is the user agent's); headers inside are forbidden (RFC 3261 §19.1.1). */

@@ -189,7 +189,7 @@ export abstract class MessageBase {
     let all: NameAddr[] | undefined;
     for (const field of this.headers.fields) {
       if (field.header.name !== name) continue;
-      const list = addressListOf(field) ?? [];
+      const list = addressListOf(field);
       all = all === undefined ? list : [...all, ...list];
     }
     return all ?? [];
@@ -198,8 +198,6 @@ export abstract class MessageBase {
 
 /** What a CSeq that cannot be read stands for, so that a faulty request can still be answered with 400. */
 const NO_CSEQ: CSeq = { sequence: 0, method: "" };
-
-const MALFORMED = Symbol("malformed");
 
 function malformed(what: string): never {
   throw new InvalidStateError(`The message has no usable ${what} header`);
@@ -229,21 +227,21 @@ export function strictCSeqOf(field: HeaderField): CSeq | undefined {
   return (field.parsed ??= parseCSeqWithin(field.text, field.start, field.end)) as CSeq | undefined;
 }
 
-/** Address of a From or To line, undefined when malformed. */
-export function strictAddressOf(field: HeaderField): NameAddr | undefined {
-  field.parsed ??= parseNameAddrWithin(field.text, field.start, field.end) ?? MALFORMED;
-  return field.parsed === MALFORMED ? undefined : (field.parsed as NameAddr);
+/** Addresses of one line of Contact, Route or Record-Route; none when malformed. */
+function addressListOf(field: HeaderField): NameAddr[] {
+  const { text, start, end } = field;
+  return (field.parsed ??= parseNameAddrListWithin(text, start, end) ?? []) as NameAddr[];
 }
 
-/** Addresses of one line of Contact, Route or Record-Route; undefined when malformed. */
-export function addressListOf(field: HeaderField): NameAddr[] | undefined {
-  field.parsed ??= parseNameAddrListWithin(field.text, field.start, field.end) ?? MALFORMED;
-  return field.parsed === MALFORMED ? undefined : (field.parsed as NameAddr[]);
-}
-
-/** A malformed From or To is kept as text of no known scheme: the 400 that answers it copies the line. */
+/**
+ * Address of a From or To line. A malformed one is kept as text of no known scheme: the 400 that answers it
+ * copies the line.
+ */
 function addressOf(field: HeaderField): NameAddr {
-  return strictAddressOf(field) ?? new NameAddr(new OtherUri("malformed", field.value));
+  const { text, start, end } = field;
+  return (field.parsed ??=
+    parseNameAddrWithin(text, start, end) ??
+    new NameAddr(new OtherUri("malformed", field.value))) as NameAddr;
 }
 
 export class SipRequest extends MessageBase {

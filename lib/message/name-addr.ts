@@ -13,7 +13,7 @@ import {
   unquoteWithin,
 } from "./grammar.js";
 import { formatParameters, readParameters, scanParameters, type Parameters } from "./params.js";
-import { parseUriWithin } from "./uri-parser.js";
+import { isUriWithin, parseUriWithin } from "./uri-parser.js";
 import type { Uri } from "./uri.js";
 
 const STAR = 42;
@@ -63,9 +63,12 @@ export function parseNameAddrWithin(
   start: number,
   end: number,
 ): NameAddr | undefined {
-  const reader = new AddressReader(text, start, end);
-  const address = reader.next();
-  return reader.atEnd ? address : undefined;
+  return scanAddress(text, start, end) >= end ? buildAddress(text) : undefined;
+}
+
+/** True when `parseNameAddrWithin` would find an address; builds nothing. */
+export function isNameAddrWithin(text: string, start: number, end: number): boolean {
+  return scanAddress(text, start, end) >= end;
 }
 
 /** A comma-separated list; `*` gives an empty list (see `isStarContact`). @returns undefined when malformed. */
@@ -79,18 +82,32 @@ export function parseNameAddrListWithin(
   start: number,
   end: number,
 ): NameAddr[] | undefined {
-  if (text.charCodeAt(skipWhitespace(text, start)) === STAR) {
-    return isStarContact(text.slice(start, end)) ? [] : undefined;
-  }
-  const reader = new AddressReader(text, start, end);
+  if (isStarWithin(text, start, end)) return [];
   const list: NameAddr[] = [];
-  for (;;) {
-    const address = reader.next();
+  for (let i = start; ; i++) {
+    i = scanAddress(text, i, end);
+    const address = i < 0 ? undefined : buildAddress(text);
     if (address === undefined) return undefined;
     list.push(address);
-    if (reader.atEnd) return list;
-    reader.skipComma();
+    if (i >= end) return list;
   }
+}
+
+/** How many addresses `parseNameAddrListWithin` would find, -1 when malformed; builds nothing. */
+export function countNameAddrsWithin(text: string, start: number, end: number): number {
+  if (isStarWithin(text, start, end)) return 0;
+  let count = 0;
+  for (let i = start; ; i++) {
+    i = scanAddress(text, i, end);
+    if (i < 0) return -1;
+    count++;
+    if (i >= end) return count;
+  }
+}
+
+function isStarWithin(text: string, start: number, end: number): boolean {
+  if (text.charCodeAt(skipWhitespace(text, start)) !== STAR) return false;
+  return isStarContact(text.slice(start, end));
 }
 
 /** True for `Contact: *`, which only un-registers (RFC 3261 §10.2.2). @param text - the header's value. */
@@ -98,72 +115,81 @@ export function isStarContact(text: string): boolean {
   return text === "*" || text.trim() === "*";
 }
 
-/** Reads addresses one by one from a list. */
-class AddressReader {
-  #position: number;
+/** The parts of the address that `scanAddress` accepted last; overwritten by the next call. */
+const places = {
+  /** -1 without display name; with quotes where it has them. */
+  displayStart: -1,
+  displayEnd: -1,
+  uriStart: 0,
+  uriEnd: 0,
+  parametersStart: 0,
+  parametersEnd: 0,
+};
 
-  constructor(
-    readonly text: string,
-    start: number,
-    readonly end: number,
-  ) {
-    this.#position = start;
+/** @returns Index of the comma, or `end`, behind the address at `position`; -1 when malformed. */
+function scanAddress(text: string, position: number, end: number): number {
+  let i = skipWhitespace(text, position);
+  places.displayStart = -1;
+  const code = text.charCodeAt(i);
+  if (code === QUOTE) {
+    places.displayStart = i;
+    i = places.displayEnd = skipQuoted(text, i, end);
+    if (i < 0) return -1;
+    i = skipWhitespace(text, i);
+    if (text.charCodeAt(i) !== LESS) return -1;
+  } else if (code !== LESS) {
+    const less = skipDisplayName(text, i);
+    if (text.charCodeAt(less) !== LESS) return scanAddrSpec(text, i, end);
+    places.displayStart = i;
+    places.displayEnd = i = less;
   }
+  const greater = text.indexOf(">", i);
+  if (greater < 0 || greater >= end) return -1;
+  return finishAddress(text, i + 1, greater, greater + 1, end);
+}
 
-  get atEnd(): boolean {
-    return this.#position >= this.end;
-  }
-
-  skipComma(): void {
-    this.#position++;
-  }
-
-  /** The next address, or undefined when malformed. Stops at a comma or the end. */
-  next(): NameAddr | undefined {
-    const text = this.text;
-    let i = skipWhitespace(text, this.#position);
-    let displayName: string | undefined;
+/** Without brackets, parameters belong to the header, and the URI has neither comma nor question mark. */
+function scanAddrSpec(text: string, start: number, end: number): number {
+  let i = start;
+  while (i < end) {
     const code = text.charCodeAt(i);
-    if (code === QUOTE) {
-      const end = skipQuoted(text, i, this.end);
-      if (end < 0) return undefined;
-      displayName = unquoteWithin(text, i, end);
-      i = skipWhitespace(text, end);
-      if (text.charCodeAt(i) !== LESS) return undefined;
-    } else if (code !== LESS) {
-      const end = skipDisplayName(text, i);
-      if (text.charCodeAt(end) !== LESS) return this.#addrSpec(i);
-      let nameEnd = end;
-      while (isWhitespace(text.charCodeAt(nameEnd - 1))) nameEnd--;
-      displayName = text.slice(i, nameEnd);
-      i = end;
-    }
-    const greater = text.indexOf(">", i);
-    if (greater < 0 || greater >= this.end) return undefined;
-    return this.#finish(parseUriWithin(text, i + 1, greater), displayName, greater + 1);
+    if (code === SEMICOLON || code === COMMA || isWhitespace(code)) break;
+    if (code === QUESTION) return -1;
+    i++;
   }
+  return finishAddress(text, start, i, i, end);
+}
 
-  /** Without brackets, parameters belong to the header, and the URI has neither comma nor question mark. */
-  #addrSpec(start: number): NameAddr | undefined {
-    const text = this.text;
-    let end = start;
-    while (end < this.end) {
-      const code = text.charCodeAt(end);
-      if (code === SEMICOLON || code === COMMA || isWhitespace(code)) break;
-      if (code === QUESTION) return undefined;
-      end++;
-    }
-    return this.#finish(parseUriWithin(text, start, end), undefined, end);
-  }
+function finishAddress(
+  text: string,
+  uriStart: number,
+  uriEnd: number,
+  parametersStart: number,
+  end: number,
+): number {
+  if (!isUriWithin(text, uriStart, uriEnd)) return -1;
+  const parametersEnd = scanParameters(text, parametersStart, end);
+  places.uriStart = uriStart;
+  places.uriEnd = uriEnd;
+  places.parametersStart = parametersStart;
+  places.parametersEnd = parametersEnd;
+  return parametersEnd;
+}
 
-  #finish(uri: Uri | undefined, displayName: string | undefined, end: number) {
-    if (uri === undefined) return undefined;
-    const text = this.text;
-    const position = scanParameters(text, end, this.end);
-    if (position < 0) return undefined;
-    this.#position = position;
-    return new NameAddr(uri, displayName, position > end ? text.slice(end, position) : undefined);
+/** The address that was just scanned. */
+function buildAddress(text: string): NameAddr | undefined {
+  const { displayStart, displayEnd, parametersStart, parametersEnd } = places;
+  const uri = parseUriWithin(text, places.uriStart, places.uriEnd);
+  if (uri === undefined) return undefined;
+  let displayName: string | undefined;
+  if (displayStart >= 0) {
+    displayName =
+      text.charCodeAt(displayStart) === QUOTE
+        ? unquoteWithin(text, displayStart, displayEnd)
+        : text.slice(displayStart, displayEnd).trimEnd();
   }
+  if (parametersEnd <= parametersStart) return new NameAddr(uri, displayName);
+  return new NameAddr(uri, displayName, text.slice(parametersStart, parametersEnd));
 }
 
 /**

@@ -40,7 +40,7 @@ function readRequestLine(line: string): StartLine | undefined {
   const methodEnd = line.indexOf(" ");
   if (methodEnd < 1) return undefined;
   const method = line.slice(0, methodEnd);
-  if (!isKnownMethod(method) && !isToken(method)) return undefined;
+  if (!isToken(method)) return undefined;
   const uriEnd = line.indexOf(" ", methodEnd + 1);
   if (uriEnd > methodEnd + 1 && uriEnd === line.length - 8 && line.endsWith("SIP/2.0")) {
     // Other white space inside makes it no URI.
@@ -58,18 +58,6 @@ function readRequestLine(line: string): StartLine | undefined {
   }
   const spaced = trimmed.length !== line.length || uri.length === 0 || hasBlank(uri);
   return { kind: "request", method, uri, fault: spaced ? BAD_REQUEST_LINE : undefined };
-}
-
-/** Methods that need no check of their characters. */
-const KNOWN_METHODS = new Set(
-  "ACK BYE CANCEL INFO INVITE MESSAGE NOTIFY OPTIONS PRACK PUBLISH REFER REGISTER SUBSCRIBE UPDATE".split(
-    " ",
-  ),
-);
-
-/** True for the methods of the RFCs. */
-export function isKnownMethod(method: string): boolean {
-  return KNOWN_METHODS.has(method);
 }
 
 function hasBlank(text: string): boolean {
