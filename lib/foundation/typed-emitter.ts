@@ -6,7 +6,8 @@ export type EventMap = Record<string, unknown[]>;
 export type Listener<A extends unknown[]> = (...args: A) => void;
 
 export class TypedEmitter<E extends { [K in keyof E]: unknown[] }> {
-  readonly #listeners = new Map<keyof E, Listener<never>[]>();
+  /** Made with the first listener: most emitters of a busy stack never have one. */
+  #listeners: Map<keyof E, Listener<never>[]> | undefined;
   #report: (error: unknown, event: string) => void = () => undefined;
 
   /** Where errors thrown by listeners go; the owner of the emitter sets it once. */
@@ -16,9 +17,9 @@ export class TypedEmitter<E extends { [K in keyof E]: unknown[] }> {
 
   /** @returns a function that removes this listener again. */
   on<K extends keyof E>(event: K, listener: Listener<E[K]>): () => void {
-    const list = this.#listeners.get(event);
-    if (list) this.#listeners.set(event, [...list, listener as Listener<never>]);
-    else this.#listeners.set(event, [listener as Listener<never>]);
+    this.#listeners ??= new Map();
+    const list = this.#listeners.get(event) ?? [];
+    this.#listeners.set(event, [...list, listener as Listener<never>]);
     return () => this.off(event, listener);
   }
 
@@ -31,20 +32,20 @@ export class TypedEmitter<E extends { [K in keyof E]: unknown[] }> {
   }
 
   off<K extends keyof E>(event: K, listener: Listener<E[K]>): void {
-    const list = this.#listeners.get(event);
+    const list = this.#listeners?.get(event);
     const index = list?.indexOf(listener as Listener<never>) ?? -1;
-    if (!list || index < 0) return;
+    if (!this.#listeners || !list || index < 0) return;
     if (list.length === 1) this.#listeners.delete(event);
     else this.#listeners.set(event, list.toSpliced(index, 1));
   }
 
   listenerCount(event: keyof E): number {
-    return this.#listeners.get(event)?.length ?? 0;
+    return this.#listeners?.get(event)?.length ?? 0;
   }
 
   /** Calls every listener in order of registration; lists are replaced on change, so none is skipped. */
   emit<K extends keyof E>(event: K, ...args: E[K]): void {
-    const list = this.#listeners.get(event);
+    const list = this.#listeners?.get(event);
     if (!list) return;
     for (const listener of list) {
       try {
@@ -56,6 +57,6 @@ export class TypedEmitter<E extends { [K in keyof E]: unknown[] }> {
   }
 
   removeAllListeners(): void {
-    this.#listeners.clear();
+    this.#listeners = undefined;
   }
 }

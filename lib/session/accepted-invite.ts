@@ -15,9 +15,10 @@ export class AcceptedInvite {
   readonly #transaction: ServerTransaction;
   readonly #response: SipResponse;
   readonly #user: AcceptedInviteUser;
-  readonly #timeout: Timer;
-  #repetition: Timer;
+  #timer: Timer;
   #interval: number;
+  /** Milliseconds until it is given up, from the moment the timer runs out. */
+  #left: number;
 
   /** Sends the response for the first time. */
   constructor(
@@ -32,9 +33,9 @@ export class AcceptedInvite {
     this.#response = response;
     this.#user = user;
     this.#interval = t1;
+    this.#left = 63 * t1;
     transaction.respond(response);
-    this.#timeout = core.after(64 * t1, () => this.#giveUp());
-    this.#repetition = core.after(t1, () => this.#repeat());
+    this.#timer = core.after(t1, () => this.#repeat());
   }
 
   /** Sequence number that the ACK has. */
@@ -48,19 +49,18 @@ export class AcceptedInvite {
   }
 
   stop(): void {
-    this.#timeout.cancel();
-    this.#repetition.cancel();
+    this.#timer.cancel();
   }
 
   /** Over reliable transports too: a later hop may be UDP (§13.3.1.4). */
   #repeat(): void {
-    this.#interval = Math.min(2 * this.#interval, this.#core.services.timers.t2);
-    this.#repetition = this.#core.after(this.#interval, () => this.#repeat());
+    if (this.#left <= 0) {
+      this.#user.onTimeout();
+      return;
+    }
+    this.#interval = Math.min(2 * this.#interval, this.#core.services.timers.t2, this.#left);
+    this.#left -= this.#interval;
+    this.#timer = this.#core.after(this.#interval, () => this.#repeat());
     this.#transaction.respond(this.#response);
-  }
-
-  #giveUp(): void {
-    this.#repetition.cancel();
-    this.#user.onTimeout();
   }
 }

@@ -3,7 +3,7 @@
  * and the way out. The exchanges themselves are in files of their own.
  */
 import { InvalidArgumentError, InvalidStateError, errorText } from "../foundation/index.js";
-import { isToken } from "../message/index.js";
+import { isToken, type NameAddr } from "../message/index.js";
 import { sendBye } from "./bye.js";
 import type { Cause } from "./cause.js";
 import { DigitSender } from "./digits.js";
@@ -38,8 +38,8 @@ const RESERVED = new Set(["INVITE", "ACK", "CANCEL", "PRACK", "BYE", "REGISTER"]
 export interface CallStart {
   readonly direction: "incoming" | "outgoing";
   readonly account: AccountHandle | undefined;
-  readonly local: Participant;
-  readonly remote: Participant;
+  readonly local: NameAddr;
+  readonly remote: NameAddr | Participant;
 }
 
 export abstract class CallSession extends Session implements SessionOwner {
@@ -47,7 +47,7 @@ export abstract class CallSession extends Session implements SessionOwner {
   readonly direction: "incoming" | "outgoing";
   protected readonly core: SessionCore;
   protected readonly inDialog: InDialog;
-  readonly #digits: DigitSender;
+  #digits: DigitSender | undefined;
 
   constructor(services: SessionServices, start: CallStart) {
     super();
@@ -56,7 +56,6 @@ export abstract class CallSession extends Session implements SessionOwner {
     this.core = new SessionCore(this, services, start.direction, start);
     this.core.account = start.account;
     this.inDialog = new InDialog(this.core);
-    this.#digits = new DigitSender(this.core);
     this.reportListenerErrors((error) =>
       services.logger.error(`session ${this.id}: a listener failed: ${errorText(error)}`),
     );
@@ -135,6 +134,7 @@ export abstract class CallSession extends Session implements SessionOwner {
   }
 
   async sendDigits(options: SendDigitsOptions): Promise<ActionOutcome> {
+    this.#digits ??= new DigitSender(this.core);
     return this.#digits.send(options);
   }
 

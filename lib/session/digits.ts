@@ -59,12 +59,12 @@ export class DigitSender {
   }
 
   #method(wanted: Method | "auto"): Method {
-    const { negotiation, allowed, dialog } = this.#core;
+    const { negotiation, dialog } = this.#core;
     const audio = negotiation.session?.audio;
     const byEvents = negotiation.media.some((stream) => stream.dtmf === "rfc4733");
     if (wanted === "auto") {
       if (audio?.ready === true && byEvents) return "rfc4733";
-      if (dialog !== undefined && allowed?.includes("INFO") === true) return "info-relay";
+      if (dialog !== undefined && this.#core.peerAllows("INFO")) return "info-relay";
       if (audio?.ready === true) return "inband";
       wanted = "info-relay";
     }

@@ -14,29 +14,36 @@ import { ReInviteReceiver } from "./re-invite.js";
 import type { SessionCore } from "./session-core.js";
 
 export class InDialog implements DialogUser {
-  readonly refers: ReferSender;
-  readonly referrals: ReferReceiver;
   readonly #core: SessionCore;
-  readonly #reInvites: ReInviteReceiver;
-  /** The 2xx of ours that wait for their ACK, by sequence number. */
-  readonly #unacknowledged = new Map<number, AcceptedInvite>();
+  // Most calls need none of these.
+  #refers: ReferSender | undefined;
+  #referrals: ReferReceiver | undefined;
+  #reInvites: ReInviteReceiver | undefined;
+  /** The 2xx of ours that waits for its ACK; a second INVITE is refused until it came. */
+  #unacknowledged: AcceptedInvite | undefined;
 
   constructor(core: SessionCore) {
     this.#core = core;
-    this.refers = new ReferSender(core);
-    this.referrals = new ReferReceiver(core);
-    this.#reInvites = new ReInviteReceiver(core, (accepted) => this.expectAck(accepted));
+  }
+
+  /** Our REFERs. */
+  get refers(): ReferSender {
+    return (this.#refers ??= new ReferSender(this.#core));
+  }
+
+  /** The peer's REFERs. */
+  get referrals(): ReferReceiver {
+    return (this.#referrals ??= new ReferReceiver(this.#core));
   }
 
   expectAck(accepted: AcceptedInvite): void {
-    this.#unacknowledged.set(accepted.sequence, accepted);
+    this.#unacknowledged = accepted;
   }
 
   onDialogAck(ack: SipRequest): void {
-    const { sequence } = ack.cseq;
-    const accepted = this.#unacknowledged.get(sequence);
-    if (accepted === undefined) return;
-    this.#unacknowledged.delete(sequence);
+    const accepted = this.#unacknowledged;
+    if (accepted?.sequence !== ack.cseq.sequence) return;
+    this.#unacknowledged = undefined;
     this.#core.enter(() => accepted.acknowledge(ack));
   }
 
@@ -68,8 +75,7 @@ export class InDialog implements DialogUser {
     }
     switch (method) {
       case "INVITE":
-        if (core.established && dialog === core.dialog) this.#reInvites.receive(transaction);
-        else core.reply(transaction, 491);
+        this.#receiveInvite(transaction, dialog);
         return;
       case "INFO":
         receiveInfo(core, transaction);
@@ -99,6 +105,18 @@ export class InDialog implements DialogUser {
     }
   }
 
+  /** Only an established call can be changed, and not before the ACK of its first INVITE (RFC 3261 §14.2). */
+  #receiveInvite(transaction: ServerTransaction, dialog: Dialog): void {
+    const core = this.#core;
+    const isUnconfirmed = this.#reInvites === undefined && this.#unacknowledged !== undefined;
+    if (!core.established || dialog !== core.dialog || isUnconfirmed) {
+      core.reply(transaction, 491);
+      return;
+    }
+    this.#reInvites ??= new ReInviteReceiver(core, (accepted) => this.expectAck(accepted));
+    this.#reInvites.receive(transaction);
+  }
+
   #receiveBye(transaction: ServerTransaction, dialog: Dialog): void {
     const core = this.#core;
     if (dialog !== core.dialog) {
@@ -108,7 +126,7 @@ export class InDialog implements DialogUser {
       dialog.terminate();
       return;
     }
-    const transferred = this.refers.peerHungUp();
+    const transferred = this.#refers?.peerHungUp() === true;
     receiveBye(core, transaction, transferred ? "transferred" : "remote-bye");
   }
 
@@ -117,10 +135,10 @@ export class InDialog implements DialogUser {
     const { request } = transaction;
     const event = parseEvent(request.headers.get("event"));
     // The answer goes out first: what the news leads to may be a BYE.
-    const mine = event?.eventPackage === "refer" && this.refers.expects(request);
+    const mine = event?.eventPackage === "refer" && this.#refers?.expects(request) === true;
     if (mine) {
       core.reply(transaction, 200);
-      this.refers.receiveNotify(request);
+      this.#refers?.receiveNotify(request);
       return;
     }
     holdRequest(core, {

@@ -79,7 +79,7 @@ export class IncomingSession extends CallSession {
     super(services, {
       direction: "incoming",
       account: options.account,
-      local: participantOf(request.to),
+      local: request.to,
       remote: options.identity ?? participantOf(request.from, undefined, "from"),
     });
     this.#transaction = transaction;
@@ -105,6 +105,7 @@ export class IncomingSession extends CallSession {
     core.learn(request);
     core.keepPending(this.#transaction);
     core.onClose(() => {
+      this.#transaction.user = undefined;
       this.#machine.input("close", {});
       this.#settle({ ok: false, cause: core.cause ?? "no-session", statusCode: 0 });
     });
@@ -306,6 +307,8 @@ export class IncomingSession extends CallSession {
     }
     this.#ringing.stop();
     core.answeredPending(this.#transaction);
+    // The transaction outlives the session by half a minute; it shall not keep it.
+    this.#transaction.user = undefined;
     core.dialog?.confirm();
     this.inDialog.expectAck(
       new AcceptedInvite(core, this.#transaction, response, {

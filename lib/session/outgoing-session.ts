@@ -53,8 +53,8 @@ export class OutgoingSession extends CallSession {
     super(services, {
       direction: "outgoing",
       account: options.account,
-      local: participantOf(from),
-      remote: participantOf(first.address),
+      local: from,
+      remote: first.address,
     });
     const { core } = this;
     const hasDescription = options.sdp !== undefined || core.negotiation.hasHandler;
@@ -214,7 +214,7 @@ export class OutgoingSession extends CallSession {
       if (other !== branch) other.cancel("answered-elsewhere", COMPLETED_ELSEWHERE);
     }
     core.account = branch.target.account;
-    core.remote = participantOf(branch.target.address);
+    core.remote = branch.target.address;
     const stored = core.adopt(fork.dialog, branch.user, news.flow);
     core.learn(news.response);
     const remoteSdp = sdpOf(news.response) ?? fork.earlySdp;

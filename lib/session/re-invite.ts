@@ -68,12 +68,6 @@ export class ReInviteReceiver {
   }
 
   receive(transaction: ServerTransaction): void {
-    // The 2xx to the first INVITE is not acknowledged, or its offer is not answered (§14.2).
-    const { state } = this.#core.negotiation;
-    if (state === "have-local-offer" && this.#machine.state === "idle") {
-      this.#core.reply(transaction, 491);
-      return;
-    }
     this.#machine.input("invite", { transaction });
   }
 

@@ -260,7 +260,7 @@ function referHeaders(core: SessionCore, options: ReferOptions): HeaderList {
   const target = core.services.parseTarget(options.to, core.account);
   const referrer =
     options.referredBy === undefined
-      ? `<${core.local.uri}>`
+      ? `<${core.snapshot().local.uri}>`
       : parseNameAddr(options.referredBy)?.toString();
   if (referrer === undefined) {
     throw new InvalidArgumentError(`"${String(options.referredBy)}" is no SIP address`);

@@ -6,8 +6,8 @@ import { StateMachine, errorText, randomToken, type Timer } from "../foundation/
 import type { Clock, Logger } from "../foundation/index.js";
 import type { Dialog, DialogUser } from "../dialog/index.js";
 import {
+  NameAddr,
   createResponse,
-  type NameAddr,
   type SipMessage,
   type SipRequest,
   type SipResponse,
@@ -18,9 +18,10 @@ import type { Cause } from "./cause.js";
 import { mergeHeaders } from "./header-lines.js";
 import type { MediaSessionContext } from "./media-handler.js";
 import { Negotiation } from "./negotiation.js";
-import { withContact } from "./participant.js";
+import { participantOf, withContact } from "./participant.js";
 import type { AccountHandle, SessionServices } from "./session-services.js";
 import { sessionMachine, type SessionInput, type SessionStateAction } from "./session-state.js";
+import { NO_TIMER, TimerGroup } from "./timer-group.js";
 import type {
   HeaderList,
   Participant,
@@ -54,7 +55,6 @@ export interface ReplyFields {
 }
 
 const HANDLE_LENGTH = 26;
-const NO_TIMER: Timer = { cancel: () => undefined };
 
 export class SessionCore {
   readonly id: string;
@@ -67,13 +67,15 @@ export class SessionCore {
   callId = "";
   localTag = "";
   remoteTag: string | undefined;
-  local: Participant;
-  remote: Participant;
+  /** As they are in messages, made into participants when somebody wants to see them. */
+  local: NameAddr | Participant;
+  remote: NameAddr | Participant;
+  #remoteContact: NameAddr | undefined;
   dialog: Dialog | undefined;
   /** The flow that the peer was last heard on. */
   flow: Flow | undefined;
-  /** Methods of the peer's Allow; undefined while it has sent none. */
-  allowed: readonly string[] | undefined;
+  /** Allow lines of the peer. */
+  #allow: readonly string[] = [];
 
   targets: (() => TargetStatus[]) | undefined;
 
@@ -93,19 +95,20 @@ export class SessionCore {
   /** The last event is out; what comes now is of no interest to anybody. */
   #finished = false;
   readonly #events: SessionEvent[] = [];
-  readonly #timers = new Set<Timer>();
-  readonly #pending = new Set<ServerTransaction>();
-  readonly #onClose = new Set<() => void>();
+  readonly #timers: TimerGroup;
+  readonly #pending: ServerTransaction[] = [];
+  #onClose: (() => void)[] = [];
 
   constructor(
     readonly owner: SessionOwner,
     readonly services: SessionServices,
     readonly direction: "incoming" | "outgoing",
-    parties: { readonly local: Participant; readonly remote: Participant },
+    parties: { readonly local: NameAddr; readonly remote: NameAddr | Participant },
   ) {
     this.id = owner.id;
     this.clock = services.clock;
     this.logger = services.logger;
+    this.#timers = new TimerGroup(services.clock);
     this.local = parties.local;
     this.remote = parties.remote;
     this.#startTime = services.clock.wallTime();
@@ -221,8 +224,8 @@ export class SessionCore {
       direction: this.direction,
       callId: this.callId,
       localTag: this.localTag,
-      local: { ...this.local },
-      remote: { ...this.remote },
+      local: showParty(this.local, undefined),
+      remote: showParty(this.remote, this.#remoteContact),
       hold: negotiation.hold,
       startTime: new Date(this.#startTime).toISOString(),
     };
@@ -244,24 +247,14 @@ export class SessionCore {
   /** A timer that is cancelled when the session closes. */
   after(delayMs: number, callback: () => void): Timer {
     if (this.closed) return NO_TIMER;
-    const timer = this.clock.setTimer(delayMs, () => {
-      this.#timers.delete(timer);
-      this.enter(callback);
-    });
-    this.#timers.add(timer);
-    return {
-      cancel: () => {
-        this.#timers.delete(timer);
-        timer.cancel();
-      },
-    };
+    return this.#timers.start(delayMs, () => this.enter(callback));
   }
 
   /** Runs `callback` once when the session closes, or now when it has. @returns takes it back. */
   onClose(callback: () => void): () => void {
     if (this.closed) callback();
-    else this.#onClose.add(callback);
-    return () => this.#onClose.delete(callback);
+    else this.#onClose.push(callback);
+    return () => removeFrom(this.#onClose, callback);
   }
 
   // Dialog.
@@ -278,21 +271,25 @@ export class SessionCore {
 
   /** Learns what the peer tells about itself: Contact and Allow. */
   learn(message: SipMessage): void {
-    const contact: NameAddr | undefined = message.contacts[0];
-    if (contact !== undefined) this.remote = withContact(this.remote, contact);
-    if (message.headers.has("allow")) this.allowed = message.tokens("allow");
+    this.#remoteContact = message.contacts[0] ?? this.#remoteContact;
+    if (message.headers.has("allow")) this.#allow = message.headers.getAll("allow");
+  }
+
+  /** Does the peer's Allow hold this method? False while it has sent none. */
+  peerAllows(method: string): boolean {
+    return this.#allow.some((line) => line.split(",").some((name) => name.trim() === method));
   }
 
   // Responses.
 
   /** Remembers a request that is answered later; it gets 487 when the session ends before (RFC 3261 §15.1.2). */
   keepPending(transaction: ServerTransaction): void {
-    this.#pending.add(transaction);
+    this.#pending.push(transaction);
   }
 
   /** The request is answered elsewhere than by `reply`. */
   answeredPending(transaction: ServerTransaction): void {
-    this.#pending.delete(transaction);
+    removeFrom(this.#pending, transaction);
   }
 
   /** A response to `request` with our tag and the stack's headers. */
@@ -323,7 +320,7 @@ export class SessionCore {
     statusCode: number,
     fields: ReplyFields = {},
   ): SipResponse | undefined {
-    if (statusCode >= 200) this.#pending.delete(transaction);
+    if (statusCode >= 200) removeFrom(this.#pending, transaction);
     if (transaction.answered) return undefined;
     const response = this.createReply(transaction.request, statusCode, transaction.flow, fields);
     transaction.respond(response);
@@ -341,19 +338,18 @@ export class SessionCore {
   }
 
   #release(): void {
-    for (const timer of this.#timers) timer.cancel();
-    this.#timers.clear();
+    this.#timers.cancelAll();
     this.negotiation.close();
-    for (const transaction of this.#pending) {
+    for (const transaction of this.#pending.splice(0)) {
       if (!transaction.answered) this.reply(transaction, 487);
     }
-    this.#pending.clear();
     if (this.dialog !== undefined) {
       this.services.dialogs.remove(this.dialog);
       this.dialog.terminate();
     }
-    for (const callback of this.#onClose) callback();
-    this.#onClose.clear();
+    const callbacks = this.#onClose;
+    this.#onClose = [];
+    for (const callback of callbacks) callback();
   }
 
   #deliver(): void {
@@ -377,4 +373,16 @@ export class SessionCore {
       },
     };
   }
+}
+
+/** For the short lists of a session. */
+function removeFrom<T>(list: T[], item: T): void {
+  const index = list.indexOf(item);
+  if (index >= 0) list.splice(index, 1);
+}
+
+/** Always a fresh object. */
+function showParty(party: NameAddr | Participant, contact: NameAddr | undefined): Participant {
+  if (party instanceof NameAddr) return participantOf(party, contact);
+  return contact === undefined ? { ...party } : withContact(party, contact);
 }

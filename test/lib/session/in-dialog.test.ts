@@ -14,9 +14,9 @@ import {
   TransactionTimeoutError,
   TransportError,
 } from "../../../lib/foundation/index.js";
-import { OutgoingSession } from "../../../lib/session/index.js";
+import { IncomingSession, OutgoingSession } from "../../../lib/session/index.js";
 import { establishedCall, hungUp } from "../../support/established-call.js";
-import { FakeServices, outcomeOf } from "../../support/fake-services.js";
+import { ALICE, FakeServices, outcomeOf } from "../../support/fake-services.js";
 
 describe("re-INVITE of the peer", () => {
   it("holds and resumes", async () => {
@@ -112,6 +112,20 @@ describe("re-INVITE of the peer", () => {
     assert.equal(services.request(dialog, "INVITE", { sdp: "v=0" }).status, 491);
     services.ack(first.request, dialog);
     await hungUp(call);
+  });
+
+  it("before the ACK of the first INVITE gets 491", async () => {
+    const services = new FakeServices();
+    const session = new IncomingSession(services, services.invite({ sdp: "v=0" }), {
+      account: ALICE,
+    });
+    session.begin();
+    void session.accept();
+    await outcomeOf(Promise.resolve());
+    const reInvite = services.request(services.dialogOf(session), "INVITE", { sdp: "v=0" });
+    assert.equal(reInvite.status, 491);
+    session.forceClose("shutdown");
+    assert.deepEqual(services.leftovers(), []);
   });
 
   it("without ACK ends the call after 64·T1", async () => {
