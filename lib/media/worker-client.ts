@@ -198,7 +198,7 @@ export class WorkerClient {
 }
 
 /** Starts rtp/worker.js beside this file; or, when this file itself runs from source, worker.ts by the same loader. */
-function createRtpWorker(): Worker {
+export function createRtpWorker(): Worker {
   const name = "sip-rtp";
   if (!__filename.endsWith(".ts")) {
     return new Worker(join(__dirname, "rtp", "worker.js"), { name, execArgv: [] });

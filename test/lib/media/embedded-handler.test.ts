@@ -7,9 +7,11 @@ import { createSocket } from "node:dgram";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Worker } from "node:worker_threads";
 import { InvalidArgumentError, MediaError, SystemClock } from "../../../lib/foundation/index.js";
 import { EmbeddedMediaHandler } from "../../../lib/media/index.js";
 import type { EmbeddedMediaHandlerOptions } from "../../../lib/media/index.js";
+import { createRtpWorker } from "../../../lib/media/worker-client.js";
 import { readRtcp } from "../../../lib/media/rtp/rtcp-packet.js";
 import type {
   AudioControl,
@@ -637,6 +639,35 @@ describe("EmbeddedMediaHandler on loopback", function () {
     phone.sendAudio();
     assert.ok(await phone.until(() => timeouts.length === 2));
     await session.close();
+  });
+
+  it("outlives its worker: calls hear of it, their next exchange and new calls have sound", async () => {
+    const workers: Worker[] = [];
+    const other = newHandler({
+      createWorker: () => {
+        const worker = createRtpWorker();
+        workers.push(worker);
+        return worker;
+      },
+    });
+    const { session, audio, phone, errors } = await call({ from: other });
+    const playback = await audio.play({ kind: "tone", name: "ring" });
+    const digits = audio.sendDigits("111", { method: "rfc4733", duration: 500, gap: 500 });
+    const refused = assert.rejects(digits, MediaError);
+    await workers[0].terminate();
+    assert.equal(await playback.done, "failed");
+    await refused;
+    assert.equal(errors.length, 1);
+    const before = phone.packets.length;
+    phone.connectTo(await session.answer(phone.description()));
+    assert.ok(await phone.until(() => phone.packets.length > before + 5));
+    const fresh = await call({ from: other });
+    assert.ok(await fresh.phone.until(() => fresh.phone.packets.length > 5));
+    assert.equal(workers.length, 2);
+    await workers[1].terminate();
+    assert.equal(await session.close(), undefined);
+    await fresh.session.close();
+    assert.equal(other.sessionCount, 0);
   });
 
   it("works with IPv6", async function () {
