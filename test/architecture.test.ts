@@ -11,12 +11,14 @@ const rooms: Record<
   { rooms: string[]; types?: string[]; node?: string[]; packages?: string[] }
 > = {
   "lib/foundation": { rooms: [], node: ["node:crypto", "node:perf_hooks"] },
-  "lib/message": { rooms: ["lib/foundation"] },
+  // node:buffer only for isUtf8 and isAscii, which are pure.
+  "lib/message": { rooms: ["lib/foundation"], node: ["node:buffer"] },
   "lib/sdp": { rooms: ["lib/foundation"], packages: ["sdp-transform"] },
   "lib/auth": { rooms: ["lib/foundation", "lib/message"], node: ["node:crypto"] },
   "lib/transport": {
     rooms: ["lib/foundation", "lib/message"],
     node: [
+      "node:buffer",
       "node:dgram",
       "node:net",
       "node:tls",

@@ -180,7 +180,7 @@ describe("the editor", function () {
       await picture(`config-${type}`);
       const field =
         type === "sip-stack" ? "#node-config-input-unhandledStatus" : "#node-config-input-uri";
-      await page.fill(field, "not valid !").catch(async () => {
+      await page.fill(field, "not valid !", { timeout: 1500 }).catch(async () => {
         // A field in a section that is folded away is filled in without being seen.
         await page.evaluate(`$(${JSON.stringify(field)}).val("not valid !").trigger("change")`);
       });

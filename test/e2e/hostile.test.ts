@@ -145,7 +145,7 @@ describe("a hostile network", function () {
   });
 
   const cases =
-    "tcp_bytewise tcp_two_in_one tcp_one_and_half tcp_body_looks_like_sip tcp_keepalive tcp_no_cl tcp_bad_cl tcp_two_cl tcp_long_line tcp_many_headers tcp_half_open tcp_reset fork_tcp_close udp_folded udp_garbage udp_amplify udp_flood udp_torture".split(
+    "tcp_bytewise tcp_two_in_one tcp_one_and_half tcp_body_looks_like_sip tcp_keepalive tcp_no_cl tcp_bad_cl tcp_two_cl tcp_long_line tcp_many_headers tcp_half_open tcp_reset fork_tcp_close udp_folded udp_torture udp_garbage udp_amplify udp_flood".split(
       " ",
     );
   if (existsSync(rawPeer)) {

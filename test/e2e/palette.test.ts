@@ -71,7 +71,7 @@ describe("the package in the palette manager", function () {
   it("serves icons, labels and the examples in the import menu", async () => {
     const icons = (await getJson("/icons")) as Record<string, string[]>;
     assert.ok((icons[manifest.name]?.length ?? 0) >= 10, JSON.stringify(icons[manifest.name]));
-    const examples = JSON.stringify(await getJson("/library/examples/flows"));
+    const examples = JSON.stringify(await getJson(`/library/examples/flows/${manifest.name}`));
     for (const file of readdirSync(join(projectRoot, "examples")))
       assert.ok(examples.includes(file.replace(/\.json$/, "")), file);
     const labels = (await getJson(`/locales/${manifest.name}/sip-invite?lng=en-US`)) as object;
