@@ -147,7 +147,7 @@ export abstract class CallSession extends Session implements SessionOwner {
   forceClose(cause: Cause): void {
     this.core.enter(() => {
       this.abandonExchanges();
-      this.core.close(cause);
+      this.core.close(cause, this.core.answered ? {} : { statusCode: 0 });
     });
   }
 

@@ -53,7 +53,11 @@ export function sendInDialog(
         body: fields.body,
       }),
     nextSequence: () => dialog.nextSequence(),
-    onSent: (request) => core.enter(() => user.onSent?.(request)),
+    onSent: (request, flow) =>
+      core.enter(() => {
+        core.useFlow(flow);
+        user.onSent?.(request);
+      }),
     onResponse: (response) =>
       core.enter(() => {
         core.observe(response);

@@ -63,7 +63,7 @@ export class InDialog implements DialogUser {
   #dispatch(transaction: ServerTransaction, dialog: Dialog): void {
     const core = this.#core;
     const { method } = transaction.request;
-    if (dialog === core.dialog) core.flow = transaction.flow;
+    if (dialog === core.dialog) core.useFlow(transaction.flow);
     if (method === "BYE") {
       this.#receiveBye(transaction, dialog);
       return;

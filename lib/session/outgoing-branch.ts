@@ -233,7 +233,7 @@ export class OutgoingBranch {
       account,
       inDialog: false,
       build: (flow) => {
-        this.#core.flow ??= flow;
+        if (this.#core.flow === undefined) this.#core.useFlow(flow);
         return mapMaybe(this.#owner.body(flow), (body) =>
           createRequest({
             method: "INVITE",

@@ -143,7 +143,7 @@ export class OutgoingSession extends CallSession {
       this.#localSdp = offer;
       return bodyFields(offer, this.#options, core.services.random);
     };
-    core.flow ??= flow;
+    if (core.flow === undefined) core.useFlow(flow);
     const offers = !delayedOffer && (sdp !== undefined || core.negotiation.hasHandler);
     this.#body = offers ? mapMaybe(core.negotiation.offer(sdp), withBody) : withBody(undefined);
     return this.#body;
@@ -153,7 +153,7 @@ export class OutgoingSession extends CallSession {
     const { core } = this;
     const { statusCode, reason } = response;
     const remoteSdp = sdpOf(response);
-    core.flow ??= flow;
+    if (core.flow === undefined) core.useFlow(flow);
     core.input("provisional");
     const report = (hasMedia: boolean): void => {
       if (core.closed) return;

@@ -19,6 +19,8 @@ import { SessionCore } from "./session-core.js";
 import type { ReferredCall } from "./session-services.js";
 import type { AcceptRequestOptions, ActionOutcome, RejectOptions } from "./session-types.js";
 
+/** Calls that one session may make us place at the same time. */
+const MOST_FOLLOWED = 4;
 /** Subscriptions of one session that the application reports for. */
 const MOST_SUBSCRIPTIONS = 8;
 
@@ -26,6 +28,8 @@ export class ReferReceiver {
   readonly #core: SessionCore;
   readonly #subscriptions = new Map<string, ReferNotifier>();
   #received = 0;
+  /** Followed calls that are neither up nor lost yet. */
+  #followed = 0;
 
   constructor(core: SessionCore) {
     this.#core = core;
@@ -83,6 +87,10 @@ export class ReferReceiver {
       if (!refusal.ok) return Promise.resolve(refusal);
       return Promise.resolve({ ...refusal, ok: false, cause: "blocked" });
     }
+    if (options.follow === true && this.#followed >= MOST_FOLLOWED) {
+      const refusal = answerHeld(core, transaction, 503, { headers: [["Retry-After", "10"]] });
+      return Promise.resolve(refusal.ok ? { ...refusal, ok: false, cause: "limit" } : refusal);
+    }
     const outcome = answerHeld(core, transaction, options.statusCode ?? 202, {
       ...options,
       contact: true,
@@ -119,12 +127,16 @@ export class ReferReceiver {
       notifier.finish(503);
       return Promise.resolve({ ok: false, cause: "unavailable", statusCode: 503 });
     }
+    this.#followed++;
     return new Promise((resolve) => {
       call.onProgress((statusCode, reason) =>
         core.enter(() => {
           if (statusCode >= 100 && statusCode < 200) {
             notifier.progress(statusCode, reason);
-          } else if (statusCode >= 200 && statusCode < 300) {
+            return;
+          }
+          this.#followed--;
+          if (statusCode >= 200 && statusCode < 300) {
             notifier.finish(statusCode, reason);
             resolve({ ok: true, statusCode, reason, newSession: call.session });
           } else {

@@ -20,6 +20,7 @@ import type { MediaSessionContext } from "./media-handler.js";
 import { Negotiation } from "./negotiation.js";
 import { participantOf, withContact } from "./participant.js";
 import type { AccountHandle, SessionServices } from "./session-services.js";
+import { RouteWatch } from "./route-watch.js";
 import { sessionMachine, type SessionInput, type SessionStateAction } from "./session-state.js";
 import { NO_TIMER, TimerGroup } from "./timer-group.js";
 import type {
@@ -72,8 +73,7 @@ export class SessionCore {
   remote: NameAddr | Participant;
   #remoteContact: NameAddr | undefined;
   dialog: Dialog | undefined;
-  /** The flow that the peer was last heard on. */
-  flow: Flow | undefined;
+  readonly #route: RouteWatch;
   /** Allow lines of the peer. */
   #allow: readonly string[] = [];
 
@@ -109,6 +109,9 @@ export class SessionCore {
     this.clock = services.clock;
     this.logger = services.logger;
     this.#timers = new TimerGroup(services.clock);
+    this.#route = new RouteWatch((route, reason) =>
+      this.enter(() => this.emit("route", { route, reason })),
+    );
     this.local = parties.local;
     this.remote = parties.remote;
     this.#startTime = services.clock.wallTime();
@@ -259,10 +262,20 @@ export class SessionCore {
 
   // Dialog.
 
+  /** The flow that the session's messages travelled on last. */
+  get flow(): Flow | undefined {
+    return this.#route.flow;
+  }
+
+  /** A message came or went over this flow. */
+  useFlow(flow: Flow): void {
+    if (!this.closed) this.#route.follow(flow);
+  }
+
   /** Makes `dialog` the one of this session and takes its requests. @returns false when there is no room for it. */
   adopt(dialog: Dialog, user: DialogUser, flow: Flow): boolean {
     this.dialog = dialog;
-    this.flow = flow;
+    this.useFlow(flow);
     this.callId = dialog.id.callId;
     this.localTag = dialog.id.localTag;
     this.remoteTag = dialog.id.remoteTag;
@@ -330,7 +343,7 @@ export class SessionCore {
   #perform(action: SessionStateAction): void {
     switch (action) {
       case "announce":
-        this.emit("state", { previousState: this.#previousState });
+        if (this.owner.observed) this.emit("state", { previousState: this.#previousState });
         return;
       case "release":
         this.#release();
@@ -339,6 +352,7 @@ export class SessionCore {
 
   #release(): void {
     this.#timers.cancelAll();
+    this.#route.stop();
     this.negotiation.close();
     for (const transaction of this.#pending.splice(0)) {
       if (!transaction.answered) this.reply(transaction, 487);

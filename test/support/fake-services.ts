@@ -211,7 +211,7 @@ export class FakeServices implements SessionServices {
   readonly observed: SipResponse[] = [];
   readonly pending: (PendingRequest & { expire(): void })[] = [];
   readonly placed: PlacedCall[] = [];
-  readonly flow = new FakeFlow(this.clock);
+  flow = new FakeFlow(this.clock);
   readonly logger = {
     debug: () => undefined,
     info: () => undefined,

@@ -16,6 +16,7 @@ import {
 } from "../../../lib/foundation/index.js";
 import { IncomingSession, OutgoingSession } from "../../../lib/session/index.js";
 import { establishedCall, hungUp } from "../../support/established-call.js";
+import { FakeFlow } from "../../support/fake-flow.js";
 import { ALICE, FakeServices, outcomeOf } from "../../support/fake-services.js";
 
 describe("re-INVITE of the peer", () => {
@@ -437,6 +438,32 @@ describe("requests of ours in a call", () => {
 });
 
 describe("a failing connection under a call", () => {
+  it("is told as route, down once and up again, and ends nothing", async () => {
+    const call = await establishedCall((services) => {
+      services.flow = new FakeFlow(services.clock, "tcp");
+    });
+    const { services, session, witness, dialog } = call;
+    const first = services.flow;
+    assert.equal(first.listeners, 1);
+    first.close("reset");
+    assert.deepEqual(witness.plot, ["route"]);
+    assert.deepEqual(
+      [witness.last("route").route, witness.last("route").reason],
+      ["down", "reset"],
+    );
+    services.flow = new FakeFlow(services.clock, "tcp");
+    services.request(dialog, "OPTIONS");
+    services.request(dialog, "OPTIONS");
+    assert.deepEqual(witness.plot, ["route", "route"]);
+    assert.equal(witness.last("route").route, "up");
+    const asked = session.request({ method: "OPTIONS" });
+    assert.equal(services.lastSent("OPTIONS").options.preferredFlow, services.flow);
+    services.lastSent("OPTIONS").respond(200);
+    await asked;
+    await hungUp(call);
+    assert.equal(services.flow.listeners, 0);
+  });
+
   it("loses the BYE and ends the call nevertheless", async () => {
     const { services, session, witness } = await establishedCall();
     const ended = session.end();

@@ -399,6 +399,22 @@ describe("REFER by the peer", () => {
     assert.equal((await accepted)?.ok, true);
   });
 
+  it("is followed at most four times at once", async () => {
+    const call = await establishedCall((services) => services.held.add("refer"));
+    const statuses: (number | undefined)[] = [];
+    for (let i = 0; i < 5; i++) {
+      const transaction = refer(call);
+      void call.witness.last("refer").pending?.accept({ follow: true });
+      statuses.push(transaction.status);
+    }
+    assert.deepEqual(statuses, [202, 202, 202, 202, 503]);
+    for (const placed of call.services.placed) placed.tell(486, "Busy");
+    const next = refer(call);
+    void call.witness.last("refer").pending?.accept({ follow: true });
+    assert.equal(next.status, 202);
+    await hungUp(call);
+  });
+
   it("keeps a bounded number of open subscriptions", async () => {
     const call = await establishedCall((services) => services.held.add("refer"));
     for (let i = 0; i < 12; i++) {
