@@ -3,14 +3,21 @@
  * for its answer if it wants, answered by the stack otherwise.
  */
 import { InvalidStateError } from "../foundation/index.js";
-import { createResponse, type SipRequest } from "../message/index.js";
-import type { ActionOutcome, HeaderList, PendingRequest, RejectOptions } from "../session/index.js";
+import { createResponse, type ReferTarget, type SipRequest } from "../message/index.js";
+import type {
+  AcceptRequestOptions,
+  ActionOutcome,
+  HeaderList,
+  PendingRequest,
+  RejectOptions,
+} from "../session/index.js";
 import type { ServerTransaction } from "../transaction/index.js";
 import type { Flow } from "../transport/transport.js";
 import { allowWithout, EVENT_PACKAGES, type Capabilities } from "./capabilities.js";
 import type { StackEvent, StackEventName } from "./events.js";
 import type { ManagedAccount } from "./managed-account.js";
 import type { PendingRequests } from "./pending-requests.js";
+import { referTargetOf, type StandaloneRefers } from "./standalone-refer.js";
 
 interface DefaultAnswer {
   readonly statusCode: number;
@@ -90,6 +97,7 @@ const RULES: ReadonlyMap<string, MethodRule> = new Map<string, MethodRule>([
 export interface OutOfDialogOptions {
   readonly capabilities: Capabilities;
   readonly pending: PendingRequests;
+  readonly refers: StandaloneRefers;
   account(request: SipRequest): ManagedAccount | undefined;
   contact(flow: Flow, account: ManagedAccount | undefined): string;
   /** True when somebody listens to `request` and `response`. */
@@ -112,8 +120,8 @@ export class OutOfDialogRequests {
       this.#options.report({ name: "request", accountId: account?.id, message: request });
     }
     // RFC 3515 §2.4.2: exactly one Refer-To; repeated ones were refused by the parser.
-    if (request.method === "REFER" && !request.headers.has("refer-to")) {
-      this.#answer(transaction, { statusCode: 400 }, account, "Missing Refer-To");
+    if (request.method === "REFER" && referTargetOf(request) === undefined) {
+      this.#answer(transaction, { statusCode: 400 }, account, "Missing or Malformed Refer-To");
       return;
     }
     this.#hold(transaction, rule, account);
@@ -155,7 +163,7 @@ export class OutOfDialogRequests {
     transaction: ServerTransaction,
     rule: MethodRule,
     account: ManagedAccount | undefined,
-    options: { readonly statusCode?: number | undefined } & AnswerFields,
+    options: AcceptRequestOptions,
   ): Promise<ActionOutcome> {
     if (rule.refusesAccept === true) {
       this.#answer(transaction, rule.fallback(true, transaction.request.method), account);
@@ -164,9 +172,31 @@ export class OutOfDialogRequests {
     const statusCode = options.statusCode ?? rule.accepted;
     if (statusCode < 200 || statusCode > 299)
       return Promise.reject(badStatus(statusCode, 200, 299));
+    const refer = referTargetOf(transaction.request);
+    if (transaction.request.method === "REFER" && refer !== undefined) {
+      return this.#acceptRefer(transaction, refer, account, { ...options, statusCode });
+    }
     return Promise.resolve(
       this.#answer(transaction, { statusCode }, account, options.reason, options),
     );
+  }
+
+  #acceptRefer(
+    transaction: ServerTransaction,
+    target: ReferTarget,
+    account: ManagedAccount | undefined,
+    options: AcceptRequestOptions & { readonly statusCode: number },
+  ): Promise<ActionOutcome> {
+    const follow = options.follow === true;
+    const refusal = this.#options.refers.refusal(target, follow);
+    if (refusal !== undefined) {
+      const answer = this.#answer(transaction, { statusCode: refusal }, account);
+      const cause = refusal === 403 ? "blocked" : "limit";
+      return Promise.resolve(answer.ok ? { ok: false, cause, statusCode: refusal } : answer);
+    }
+    const answer = this.#answer(transaction, options, account, options.reason, options);
+    if (!answer.ok) return Promise.resolve(answer);
+    return this.#options.refers.accepted(transaction, target, account, follow, answer);
   }
 
   #reject(

@@ -11,25 +11,10 @@ import {
   type Logger,
   type RandomSource,
 } from "../foundation/index.js";
-import { DialogStore } from "../dialog/index.js";
-import type { SipRequest, SipResponse } from "../message/index.js";
-import type {
-  AccountHandle,
-  ActionOutcome,
-  MediaHandler,
-  PendingRequest,
-  Session,
-} from "../session/index.js";
-import { TransactionLayer } from "../transaction/index.js";
-import { NodeDnsClient, Resolver, SocketTransportLayer } from "../transport/index.js";
-import type { BoundTransport, ConnectionState, TransportLayer } from "../transport/transport.js";
-import { AccessGate } from "./access-gate.js";
-import { AccountBook } from "./account-book.js";
-import { AccountCredentials } from "./account-credentials.js";
-import { accountOf, calledUser } from "./account-matching.js";
-import { Capabilities } from "./capabilities.js";
-import { Destinations } from "./destinations.js";
-import { DialFilter } from "./dial-filter.js";
+import type { SipRequest } from "../message/index.js";
+import type { ActionOutcome, MediaHandler, PendingRequest, Session } from "../session/index.js";
+import type { BoundTransport, ConnectionState } from "../transport/transport.js";
+import { calledUser } from "./account-matching.js";
 import type {
   IncomingCallHandler,
   RegistrationStatus,
@@ -37,23 +22,13 @@ import type {
   StackEvent,
   UserAgentEvents,
 } from "./events.js";
-import { IncomingCalls } from "./incoming-calls.js";
-import { DirectIdentity, familiesOf } from "./local-names.js";
 import type {
   AccountOptions,
   InviteOptions,
   OutOfDialogRequestOptions,
   UserAgentOptions,
 } from "./options.js";
-import { OutgoingCalls } from "./outgoing-calls.js";
-import { OutOfDialogRequests } from "./out-of-dialog-requests.js";
-import { PendingRequests } from "./pending-requests.js";
-import { resolveOptions } from "./resolved-options.js";
-import { UserAgentServices } from "./services.js";
-import { SessionTable } from "./session-table.js";
-import { StandaloneRequests } from "./standalone-request.js";
-import { UserAgentClient } from "./user-agent-client.js";
-import { UserAgentServer } from "./user-agent-server.js";
+import { UserAgentParts, type PartsHost } from "./parts.js";
 import {
   userAgentMachine,
   type UserAgentAction,
@@ -87,16 +62,7 @@ export class UserAgent extends TypedEmitter<UserAgentEvents> {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #media: MediaHandler | undefined;
-  readonly #transport: TransportLayer;
-  readonly #transactions: TransactionLayer;
-  readonly #dialogs = new DialogStore();
-  readonly #sessions: SessionTable;
-  readonly #pending: PendingRequests;
-  readonly #book: AccountBook;
-  readonly #server: UserAgentServer;
-  readonly #client: UserAgentClient;
-  readonly #calls: OutgoingCalls;
-  readonly #requests: StandaloneRequests;
+  readonly #parts: UserAgentParts;
   readonly #machine: StateMachine<UserAgentState, UserAgentInput, UserAgentAction, undefined>;
   #stopping: Promise<void> | undefined;
   #closing: Promise<void> = Promise.resolve();
@@ -107,145 +73,12 @@ export class UserAgent extends TypedEmitter<UserAgentEvents> {
     const clock = (this.#clock = options.clock ?? new SystemClock());
     const random: RandomSource = options.random ?? new CryptoRandom();
     const logger = (this.#logger = options.logger ?? silentLogger);
-    const settings = resolveOptions(options);
-    const { timers, limits } = settings;
-    const capabilities = new Capabilities(settings.userAgent, settings.infoPackages);
     this.#media = options.mediaHandler;
     this.#machine = new StateMachine(userAgentMachine, (action) => this.#perform(action));
     this.reportListenerErrors((error, event) =>
       logger.error(`A listener of ${event} failed: ${errorText(error)}`),
     );
-    this.#transport =
-      options.transportLayer ??
-      new SocketTransportLayer({ transports: settings.transports, clock, random, logger, limits });
-    this.#transactions = new TransactionLayer({
-      clock,
-      random,
-      logger,
-      timers,
-      responseFlow: (request, arrivedOn, callback) =>
-        this.#transport.responseFlow(request, arrivedOn, callback),
-      user: {
-        onRequest: (transaction) => this.#server.onRequest(transaction),
-        onAck: (ack) => this.#server.onAck(ack),
-        onStrayResponse: (response, flow) => this.#server.onStrayResponse(response, flow),
-      },
-    });
-    this.#pending = new PendingRequests({
-      clock,
-      random,
-      logger,
-      policy: () => this.requestPolicy,
-    });
-    const destinations = new Destinations({
-      resolver: new Resolver({
-        dns: options.dns ?? new NodeDnsClient({ servers: options.dnsServers }),
-        clock,
-        random,
-        logger,
-      }),
-      transport: this.#transport,
-      families: familiesOf(settings.transports),
-      account: (handle) => (handle === undefined ? undefined : this.#book.get(handle.id)),
-    });
-    const book = (this.#book = new AccountBook({
-      clock,
-      random,
-      logger,
-      capabilities,
-      destinations,
-      client: () => this.#client,
-      report: (event) => this.#report(event),
-    }));
-    const gate = new AccessGate({
-      allow: options.allow ?? [],
-      deny: options.deny ?? [],
-      trusted: options.trusted ?? [],
-      clock,
-      isOwnServer: (address) => book.ownsServer(address),
-    });
-    const directIdentity = new DirectIdentity(this.#transport);
-    const services = new UserAgentServices({
-      clock,
-      random,
-      logger,
-      timers,
-      mediaHandler: options.mediaHandler,
-      dialogs: this.#dialogs,
-      infoPackages: settings.infoPackages,
-      capabilities,
-      pending: this.#pending,
-      dialFilter: new DialFilter(options.dial ?? []),
-      client: () => this.#client,
-      account: (id) => book.get(id),
-      defaultIdentity: () => directIdentity.address,
-      observes: () => this.#observes,
-      placeReferred: (call) => this.#calls.placeReferred(call),
-    });
-    this.#client = new UserAgentClient({
-      clock,
-      logger,
-      timers,
-      transactions: this.#transactions,
-      transport: this.#transport,
-      destinations,
-      credentials: new AccountCredentials(random, (id) => book.get(id)),
-      contact: (flow, account) => services.contact(flow, account),
-      challengeRefused: (response, account, reason) =>
-        this.#onChallengeRefused(response, account, reason),
-    });
-    this.#sessions = new SessionTable(
-      settings.maxSessions,
-      () => this.listenerCount("sessionEvent") > 0,
-      (session, event) => this.emit("sessionEvent", session, event),
-    );
-    const findAccount = (request: SipRequest) => accountOf(request, book.all);
-    const requests = new OutOfDialogRequests({
-      capabilities,
-      pending: this.#pending,
-      account: findAccount,
-      contact: (flow, account) => services.contact(flow, account),
-      observes: () => this.#observes,
-      report: (event) => this.#report(event),
-    });
-    const incoming = new IncomingCalls({
-      logger,
-      gate,
-      services,
-      sessions: this.#sessions,
-      unhandledStatus: settings.unhandledStatus,
-      account: findAccount,
-      handler: () => this.onIncomingCall,
-      refuse: (transaction, statusCode, retryAfter) =>
-        this.#server.respond(transaction, statusCode, [["Retry-After", retryAfter]]),
-    });
-    this.#server = new UserAgentServer({
-      clock,
-      logger,
-      gate,
-      capabilities,
-      dialogs: this.#dialogs,
-      maxRequestsPerSecond: settings.maxRequestsPerSecond,
-      transactions: () => this.#transactions,
-      isDraining: () => this.#machine.state !== "running",
-      hasSent: (request) => this.#client.hasSent(request),
-      onInvite: (transaction) => incoming.receive(transaction),
-      onOutOfDialogRequest: (transaction) => requests.receive(transaction),
-    });
-    this.#calls = new OutgoingCalls({
-      clock,
-      services,
-      sessions: this.#sessions,
-      account: (id) => book.get(id),
-    });
-    this.#requests = new StandaloneRequests({
-      random,
-      services,
-      account: (id) => book.get(id),
-      onResponse: (response, accountId) => {
-        if (this.#observes) this.#report({ name: "response", accountId, message: response });
-      },
-    });
+    this.#parts = new UserAgentParts(options, { clock, random, logger }, this.#host());
   }
 
   /**
@@ -258,9 +91,9 @@ export class UserAgent extends TypedEmitter<UserAgentEvents> {
     }
     try {
       await this.#media?.start?.();
-      await this.#transport.start({
-        onMessage: (message, flow) => this.#server.onMessage(message, flow),
-        onMalformed: (error, request, flow) => this.#server.onMalformed(error, request, flow),
+      await this.#parts.transport.start({
+        onMessage: (message, flow) => this.#parts.server.onMessage(message, flow),
+        onMalformed: (error, request, flow) => this.#parts.server.onMalformed(error, request, flow),
         onConnectionState: (state) => this.#onConnectionState(state),
       });
     } catch (error) {
@@ -270,7 +103,7 @@ export class UserAgent extends TypedEmitter<UserAgentEvents> {
     }
     if (this.#machine.state === "stopped") {
       // Stopped while it was starting: what came up meanwhile goes down again.
-      await this.#transport.stop();
+      await this.#parts.transport.stop();
       throw new InvalidStateError("The SIP stack was stopped while it started.");
     }
     this.#machine.input("bound", undefined);
@@ -297,9 +130,9 @@ export class UserAgent extends TypedEmitter<UserAgentEvents> {
 
   /** Everybody is told at once; whoever does not answer in time is left behind. */
   #drain(graceMs: number): Promise<void> {
-    this.#pending.close();
-    const ends = this.#sessions.list().map((session) => session.end({ cause: "shutdown" }));
-    const work = Promise.allSettled([...ends, this.#book.unregisterAll()]);
+    this.#parts.pending.close();
+    const ends = this.#parts.sessions.list().map((session) => session.end({ cause: "shutdown" }));
+    const work = Promise.allSettled([...ends, this.#parts.book.unregisterAll()]);
     return new Promise((resolve) => {
       const timer = this.#clock.setTimer(graceMs, resolve);
       void work.then(() => {
@@ -314,27 +147,27 @@ export class UserAgent extends TypedEmitter<UserAgentEvents> {
   }
 
   get bound(): readonly BoundTransport[] {
-    return this.#transport.bound;
+    return this.#parts.transport.bound;
   }
 
   get sessions(): ReadonlyMap<string, Session> {
-    return this.#sessions.all;
+    return this.#parts.sessions.all;
   }
 
   get accounts(): ReadonlyMap<string, Account> {
-    return this.#book.all;
+    return this.#parts.book.all;
   }
 
   /** Adds an account; registers it at once when running and `register` is true. Throws InvalidArgumentError. */
   addAccount(options: AccountOptions): Account {
-    const account = this.#book.add(options);
-    if (this.running) this.#book.start(account);
+    const account = this.#parts.book.add(options);
+    if (this.running) this.#parts.book.start(account);
     return account;
   }
 
   /** Un-registers (bounded in time) and forgets it; its calls go on. */
   removeAccount(id: string): Promise<void> {
-    return this.#book.remove(id);
+    return this.#parts.book.remove(id);
   }
 
   /**
@@ -343,18 +176,18 @@ export class UserAgent extends TypedEmitter<UserAgentEvents> {
    */
   invite(options: InviteOptions): Session {
     this.#checkRunning();
-    return this.#calls.invite(options);
+    return this.#parts.calls.invite(options);
   }
 
   /** A request outside of any dialog; not INVITE, ACK, CANCEL, PRACK, BYE or REGISTER. */
   async request(options: OutOfDialogRequestOptions): Promise<ActionOutcome> {
     this.#checkRunning();
-    return this.#requests.send(options);
+    return this.#parts.requests.send(options);
   }
 
   /** A request that waits for the application's answer. */
   pendingRequest(handle: string): PendingRequest | undefined {
-    return this.#pending.get(handle);
+    return this.#parts.pending.get(handle);
   }
 
   /**
@@ -362,27 +195,46 @@ export class UserAgent extends TypedEmitter<UserAgentEvents> {
    * Contact that an account registered.
    */
   calledUser(request: SipRequest): string {
-    return calledUser(request, this.#book.all);
+    return calledUser(request, this.#parts.book.all);
+  }
+
+  /**
+   * How the call goes that the application places for a REFER outside of a call, which it accepted without `follow`.
+   *
+   * @param subscription - from the outcome of `accept`.
+   * @returns false when the subscription is over.
+   */
+  notifyReferrer(subscription: string, statusCode: number, reason?: string): boolean {
+    return this.#parts.refers.notify(subscription, statusCode, reason);
   }
 
   counters(): Readonly<Record<string, number>> {
     return {
-      ...this.#transport.counters(),
-      ...this.#transactions.counters(),
-      ...this.#server.counters,
-      dialogs: this.#dialogs.size,
-      sessions: this.#sessions.all.size,
-      sessionsTotal: this.#sessions.placed,
-      pendingRequests: this.#pending.size,
-      outgoingRequests: this.#client.size,
+      ...this.#parts.transport.counters(),
+      ...this.#parts.transactions.counters(),
+      ...this.#parts.server.counters,
+      dialogs: this.#parts.dialogs.size,
+      sessions: this.#parts.sessions.all.size,
+      sessionsTotal: this.#parts.sessions.placed,
+      pendingRequests: this.#parts.pending.size,
+      outgoingRequests: this.#parts.client.size,
+      referrals: this.#parts.refers.size,
     };
   }
 
-  get #observes(): boolean {
-    return (
-      this.observeMessages ??
-      (this.listenerCount("sessionEvent") > 0 || this.listenerCount("stackEvent") > 0)
-    );
+  /** What the parts may see of it. */
+  #host(): PartsHost {
+    return {
+      isRunning: () => this.running,
+      requestPolicy: () => this.requestPolicy,
+      incomingCallHandler: () => this.onIncomingCall,
+      observes: () =>
+        this.observeMessages ??
+        (this.listenerCount("sessionEvent") > 0 || this.listenerCount("stackEvent") > 0),
+      hearsSessions: () => this.listenerCount("sessionEvent") > 0,
+      reportSession: (session, event) => this.emit("sessionEvent", session, event),
+      report: (event) => this.#report(event),
+    };
   }
 
   #checkRunning(): void {
@@ -393,7 +245,7 @@ export class UserAgent extends TypedEmitter<UserAgentEvents> {
   #perform(action: UserAgentAction): void {
     switch (action) {
       case "startAccounts":
-        for (const account of this.#book.all.values()) this.#book.start(account);
+        for (const account of this.#parts.book.all.values()) this.#parts.book.start(account);
         return;
       case "closeEverything":
         this.#closing = this.#close();
@@ -402,13 +254,14 @@ export class UserAgent extends TypedEmitter<UserAgentEvents> {
 
   /** From the top down: nobody is called back by what stands below it. */
   async #close(): Promise<void> {
-    for (const session of this.#sessions.list()) session.forceClose("shutdown");
-    this.#book.close();
-    this.#requests.close();
-    this.#client.close();
-    this.#pending.close();
-    this.#transactions.close();
-    const results = await Promise.allSettled([this.#transport.stop(), this.#media?.close()]);
+    for (const session of this.#parts.sessions.list()) session.forceClose("shutdown");
+    this.#parts.book.close();
+    this.#parts.requests.close();
+    this.#parts.refers.close();
+    this.#parts.client.close();
+    this.#parts.pending.close();
+    this.#parts.transactions.close();
+    const results = await Promise.allSettled([this.#parts.transport.stop(), this.#media?.close()]);
     for (const result of results) {
       if (result.status === "rejected") {
         this.#logger.error(`Stopping failed: ${errorText(result.reason)}`);
@@ -420,22 +273,6 @@ export class UserAgent extends TypedEmitter<UserAgentEvents> {
     this.emit("stackEvent", event);
   }
 
-  #onChallengeRefused(
-    response: SipResponse,
-    account: AccountHandle | undefined,
-    reason: string,
-  ): void {
-    this.#logger.info(`A request for credentials got none: ${reason}.`);
-    this.#report({
-      name: "challenge",
-      accountId: account?.id,
-      message: response,
-      statusCode: response.statusCode,
-      reason: response.reason,
-      text: reason,
-    });
-  }
-
   #onConnectionState(state: ConnectionState): void {
     if (state.state === "connected" || !this.running) {
       this.#report({ name: state.state, connection: state });
@@ -443,7 +280,7 @@ export class UserAgent extends TypedEmitter<UserAgentEvents> {
     }
     // The registration that hangs on this connection hears of the loss first: then it is known when it tries again.
     this.#clock.defer(() => {
-      const retryIn = this.#book.retryInOf(state);
+      const retryIn = this.#parts.book.retryInOf(state);
       const connection = retryIn === undefined ? state : { ...state, retryIn };
       this.#report({ name: "disconnected", connection });
     });

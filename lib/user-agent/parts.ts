@@ -1,0 +1,228 @@
+/** The parts of a user agent, put together: who knows whom, in one place. */
+import type { Clock, Logger, RandomSource } from "../foundation/index.js";
+import { DialogStore } from "../dialog/index.js";
+import type { SipRequest, SipResponse } from "../message/index.js";
+import type { AccountHandle, Session, SessionEvent } from "../session/index.js";
+import { TransactionLayer } from "../transaction/index.js";
+import { NodeDnsClient, Resolver, SocketTransportLayer } from "../transport/index.js";
+import type { TransportLayer } from "../transport/transport.js";
+import { AccessGate } from "./access-gate.js";
+import { AccountBook } from "./account-book.js";
+import { AccountCredentials } from "./account-credentials.js";
+import { accountOf } from "./account-matching.js";
+import { Capabilities } from "./capabilities.js";
+import { Destinations } from "./destinations.js";
+import { DialFilter } from "./dial-filter.js";
+import type { IncomingCallHandler, RequestPolicy, StackEvent } from "./events.js";
+import { IncomingCalls } from "./incoming-calls.js";
+import { DirectIdentity, familiesOf } from "./local-names.js";
+import type { UserAgentOptions } from "./options.js";
+import { OutgoingCalls } from "./outgoing-calls.js";
+import { OutOfDialogRequests } from "./out-of-dialog-requests.js";
+import { PendingRequests } from "./pending-requests.js";
+import { resolveOptions } from "./resolved-options.js";
+import { UserAgentServices } from "./services.js";
+import { SessionTable } from "./session-table.js";
+import { StandaloneRefers } from "./standalone-refer.js";
+import { StandaloneRequests } from "./standalone-request.js";
+import { UserAgentClient } from "./user-agent-client.js";
+import { UserAgentServer } from "./user-agent-server.js";
+
+/** The user agent as its parts see it. */
+export interface PartsHost {
+  isRunning(): boolean;
+  requestPolicy(): RequestPolicy | undefined;
+  incomingCallHandler(): IncomingCallHandler | undefined;
+  /** Does anybody want every request and response as an event? */
+  observes(): boolean;
+  hearsSessions(): boolean;
+  reportSession(session: Session, event: SessionEvent): void;
+  report(event: StackEvent): void;
+}
+
+export interface PartsEnvironment {
+  readonly clock: Clock;
+  readonly random: RandomSource;
+  readonly logger: Logger;
+}
+
+export class UserAgentParts {
+  readonly transport: TransportLayer;
+  readonly transactions: TransactionLayer;
+  readonly dialogs = new DialogStore();
+  readonly sessions: SessionTable;
+  readonly pending: PendingRequests;
+  readonly book: AccountBook;
+  readonly server: UserAgentServer;
+  readonly client: UserAgentClient;
+  readonly calls: OutgoingCalls;
+  readonly requests: StandaloneRequests;
+  readonly refers: StandaloneRefers;
+
+  /** @throws InvalidArgumentError for an option that cannot be, naming it. */
+  constructor(options: UserAgentOptions, environment: PartsEnvironment, host: PartsHost) {
+    const { clock, random, logger } = environment;
+    const settings = resolveOptions(options);
+    const { timers, limits } = settings;
+    const capabilities = new Capabilities(settings.userAgent, settings.infoPackages);
+    this.transport =
+      options.transportLayer ??
+      new SocketTransportLayer({ transports: settings.transports, clock, random, logger, limits });
+    this.transactions = new TransactionLayer({
+      clock,
+      random,
+      logger,
+      timers,
+      responseFlow: (request, arrivedOn, callback) =>
+        this.transport.responseFlow(request, arrivedOn, callback),
+      user: {
+        onRequest: (transaction) => this.server.onRequest(transaction),
+        onAck: (ack) => this.server.onAck(ack),
+        onStrayResponse: (response, flow) => this.server.onStrayResponse(response, flow),
+      },
+    });
+    this.pending = new PendingRequests({
+      clock,
+      random,
+      logger,
+      policy: () => host.requestPolicy(),
+    });
+    const destinations = new Destinations({
+      resolver: new Resolver({
+        dns: options.dns ?? new NodeDnsClient({ servers: options.dnsServers }),
+        clock,
+        random,
+        logger,
+      }),
+      transport: this.transport,
+      families: familiesOf(settings.transports),
+      account: (handle) => (handle === undefined ? undefined : this.book.get(handle.id)),
+    });
+    const book = (this.book = new AccountBook({
+      clock,
+      random,
+      logger,
+      capabilities,
+      destinations,
+      client: () => this.client,
+      report: (event) => host.report(event),
+    }));
+    const gate = new AccessGate({
+      allow: options.allow ?? [],
+      deny: options.deny ?? [],
+      trusted: options.trusted ?? [],
+      clock,
+      isOwnServer: (address) => book.ownsServer(address),
+    });
+    const dialFilter = new DialFilter(options.dial ?? []);
+    const directIdentity = new DirectIdentity(this.transport);
+    const services = new UserAgentServices({
+      clock,
+      random,
+      logger,
+      timers,
+      mediaHandler: options.mediaHandler,
+      dialogs: this.dialogs,
+      infoPackages: settings.infoPackages,
+      capabilities,
+      pending: this.pending,
+      dialFilter,
+      client: () => this.client,
+      account: (id) => book.get(id),
+      defaultIdentity: () => directIdentity.address,
+      observes: () => host.observes(),
+      placeReferred: (call) => this.calls.placeReferred(call),
+    });
+    this.client = new UserAgentClient({
+      clock,
+      logger,
+      timers,
+      transactions: this.transactions,
+      transport: this.transport,
+      destinations,
+      credentials: new AccountCredentials(random, (id) => book.get(id)),
+      contact: (flow, account) => services.contact(flow, account),
+      challengeRefused: (response, account, reason) =>
+        reportRefusedChallenge(host, response, account, reason),
+    });
+    this.sessions = new SessionTable(
+      settings.maxSessions,
+      () => host.hearsSessions(),
+      (session, event) => host.reportSession(session, event),
+    );
+    const findAccount = (request: SipRequest) => accountOf(request, book.all);
+    this.refers = new StandaloneRefers({
+      clock,
+      random,
+      logger,
+      dialogs: this.dialogs,
+      dialFilter,
+      client: () => this.client,
+      contact: (flow, account) => services.contact(flow, account),
+      place: (call) => this.calls.placeReferred(call),
+    });
+    const requests = new OutOfDialogRequests({
+      capabilities,
+      pending: this.pending,
+      refers: this.refers,
+      account: findAccount,
+      contact: (flow, account) => services.contact(flow, account),
+      observes: () => host.observes(),
+      report: (event) => host.report(event),
+    });
+    const incoming = new IncomingCalls({
+      logger,
+      gate,
+      services,
+      sessions: this.sessions,
+      unhandledStatus: settings.unhandledStatus,
+      account: findAccount,
+      handler: () => host.incomingCallHandler(),
+      refuse: (transaction, statusCode, retryAfter) =>
+        this.server.respond(transaction, statusCode, [["Retry-After", retryAfter]]),
+    });
+    this.server = new UserAgentServer({
+      clock,
+      logger,
+      gate,
+      capabilities,
+      dialogs: this.dialogs,
+      maxRequestsPerSecond: settings.maxRequestsPerSecond,
+      transactions: () => this.transactions,
+      isDraining: () => !host.isRunning(),
+      hasSent: (request) => this.client.hasSent(request),
+      onInvite: (transaction) => incoming.receive(transaction),
+      onOutOfDialogRequest: (transaction) => requests.receive(transaction),
+    });
+    this.calls = new OutgoingCalls({
+      clock,
+      services,
+      sessions: this.sessions,
+      account: (id) => book.get(id),
+    });
+    this.requests = new StandaloneRequests({
+      random,
+      services,
+      account: (id) => book.get(id),
+      onResponse: (response, accountId) => {
+        if (host.observes()) host.report({ name: "response", accountId, message: response });
+      },
+    });
+  }
+}
+
+function reportRefusedChallenge(
+  host: PartsHost,
+  response: SipResponse,
+  account: AccountHandle | undefined,
+  reason: string,
+): void {
+  host.report({
+    name: "challenge",
+    accountId: account?.id,
+    message: response,
+    statusCode: response.statusCode,
+    reason: response.reason,
+    text: reason,
+  });
+}
