@@ -13,6 +13,7 @@ import {
   session,
   type SourceValue,
   text,
+  textOrNone,
 } from "./shared/properties.js";
 import { optionsOf } from "./shared/property-values.js";
 import { callFor, isEnding, leaveAtEnd, leaveOver } from "./shared/session-action.js";
@@ -22,7 +23,7 @@ const properties = {
   session,
   min: number(1),
   max: number(0),
-  terminator: text("#"),
+  terminator: textOrNone("#"),
   firstDigitTimeout: seconds(10),
   interDigitTimeout: seconds(3),
   prompt: audioSource(),

@@ -15,6 +15,8 @@ export interface Property<T> {
   readonly fallback: T;
   /** A TypedInput (`x` + `xType`), with what is read when both are absent. */
   readonly typed?: { readonly value: string; readonly type: string } | true;
+  /** An empty text is a choice of its own, not an absent property. */
+  readonly emptyIsChoice?: true;
   /** @throws InvalidArgumentError `bad-option` when the value has the wrong type. */
   parse(value: unknown, name: string, origin: Origin): T;
 }
@@ -42,6 +44,11 @@ function asText(value: unknown, name: string): string {
 
 export function text(fallback = ""): Property<string> {
   return { fallback, parse: asText };
+}
+
+/** A text whose emptiness means something: no end key. */
+export function textOrNone(fallback: string): Property<string> {
+  return { fallback, parse: asText, emptyIsChoice: true };
 }
 
 /** A text that may stay away. */

@@ -72,7 +72,7 @@ export function readLiterals<P extends Properties>(
     const raw = config[name];
     const value = typeof raw === "string" ? expandEnvironment(RED, node, raw) : raw;
     values[name] =
-      value === undefined || value === null || value === ""
+      isMissing(value) || (value === "" && property.emptyIsChoice !== true)
         ? property.fallback
         : property.parse(value, name, { type: "str", literal: true });
   }
@@ -87,6 +87,10 @@ export function optionsOf(msg: NodeMessage): Record<string, unknown> | undefined
   return options;
 }
 
+function isMissing(value: unknown): boolean {
+  return value === undefined || value === null;
+}
+
 async function readConfigured(
   evaluation: Evaluation,
   name: string,
@@ -95,7 +99,8 @@ async function readConfigured(
   const raw = evaluation.config[name];
   const rawType = evaluation.config[`${name}Type`];
   const type = typeof rawType === "string" && rawType !== "" ? rawType : "str";
-  const isAbsent = raw === undefined || raw === null || (raw === "" && type === "str");
+  const isEmpty = raw === "" && type === "str" && property.emptyIsChoice !== true;
+  const isAbsent = isMissing(raw) || isEmpty;
   if (isAbsent && typeof property.typed === "object") {
     const { value, type: defaultType } = property.typed;
     return property.parse(await evaluate(evaluation, name, value, defaultType), name, {

@@ -308,6 +308,13 @@ describe("media nodes", () => {
       assert.deepEqual(bench.order(), ["get:1", "completed"]);
     });
 
+    it("takes every key as a digit when the terminator is left empty", async () => {
+      await established(gather({ terminator: "", max: 3 }));
+      await to("get");
+      await dial("1#2");
+      assert.equal(bench.only("get:1").payload, "1#2");
+    });
+
     it("ends with max digits", async () => {
       await established(gather({ max: 2 }));
       await to("get");

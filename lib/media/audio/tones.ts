@@ -15,7 +15,7 @@ interface ToneSegment {
 
 interface ToneDefinition {
   readonly segments: readonly ToneSegment[];
-  /** Ends after its last segment; else it goes on from the first. */
+  /** One play is one pass over its segments; else it goes on from the first for `ONE_PLAY`. */
   readonly once: boolean;
 }
 
@@ -26,11 +26,14 @@ const on = (frequency: number, duration: number): ToneSegment => ({
 const off = (duration: number): ToneSegment => ({ frequencies: [], duration });
 const forEver = (...segments: ToneSegment[]): ToneDefinition => ({ segments, once: false });
 
+/** A tone that has no end of its own sounds this long each time it is played, in whole cadences. Milliseconds. */
+const ONE_PLAY = 5_000;
+
 const TONES: ReadonlyMap<string, ToneDefinition> = new Map([
   ["ring", forEver(on(425, 1000), off(4000))],
   ["busy", forEver(on(425, 480), off(480))],
   ["congestion", forEver(on(425, 240), off(240))],
-  ["dial", forEver(on(425, 1000))],
+  ["dial", forEver(on(425, ONE_PLAY))],
   ["waiting", forEver(on(425, 200), off(200), on(425, 200), off(5000))],
   ["silence", forEver(off(1000))],
   ["beep", { segments: [on(1000, 250)], once: true }],
@@ -57,7 +60,10 @@ export function digitFrequencies(digit: string): readonly [number, number] | und
   return [DIGIT_ROWS[place >> 2], DIGIT_COLUMNS[place & 3]];
 }
 
-/** @returns undefined when there is no tone of this name. */
+/**
+ * @param repeats - how often it is played, Infinity = until stopped.
+ * @returns undefined when there is no tone of this name.
+ */
 export function toneSource(name: string, repeats: number): SampleSource | undefined {
   const definition = TONES.get(name);
   if (definition === undefined) return undefined;
@@ -65,7 +71,9 @@ export function toneSource(name: string, repeats: number): SampleSource | undefi
   const [first] = definition.segments;
   const segments =
     definition.once && repeats > 1 ? [first, off(first.duration)] : definition.segments;
-  return new ToneSource(segments, definition.once ? repeats : Infinity, [AMPLITUDE]);
+  const cadence = definition.segments.reduce((sum, { duration }) => sum + duration, 0);
+  const rounds = definition.once ? repeats : repeats * Math.ceil(ONE_PLAY / cadence);
+  return new ToneSource(segments, rounds, [AMPLITUDE]);
 }
 
 /** Digits as dual tones; `,` is a pause of half a second. */

@@ -384,7 +384,7 @@ describe("tones", () => {
   }
 
   it("ring for one second and pause for four", async () => {
-    const { samples, source } = await heard("ring", 80_000);
+    const { samples, source } = await heard("ring", 80_000, true);
     assert.ok(Math.abs(toneFrequency(samples.slice(0, 8000)) - 425) < 0.5);
     assert.ok(samples.slice(8000, 40_000).every((sample) => sample === 0));
     assert.ok(Math.abs(toneFrequency(samples.slice(40_000, 48_000)) - 425) < 0.5);
@@ -402,6 +402,21 @@ describe("tones", () => {
     assert.ok(Math.abs(toneFrequency(samples) - 425) < 0.1);
     for (let at = 0; at + 400 <= samples.length; at += 400) {
       assert.ok(toneAmplitude(samples.slice(at, at + 400), 425) > 5000);
+    }
+  });
+
+  it("last about five seconds, in whole cadences, or a number of times that", async () => {
+    for (const [name, seconds] of [
+      ["ring", 5],
+      ["busy", 5.76],
+      ["dial", 5],
+      ["silence", 5],
+    ] as const) {
+      const once = await heard(name, 120_000);
+      assert.equal(once.samples.length, seconds * 8000, name);
+      assert.ok(once.source.ended);
+      const twice = await heard(name, 120_000, 2);
+      assert.equal(twice.samples.length, 2 * seconds * 8000, name);
     }
   });
 
