@@ -87,7 +87,8 @@ export class OutgoingSession extends CallSession {
     } else if (this.#winner !== undefined) {
       // Even when our answer is not ready yet (§13.2.2.4).
       this.#winner.fork.acknowledge(this.#winner.news.flow);
-      this.hangUp(options);
+      const cause = options.cause ?? (core.established ? "local-bye" : "cancelled");
+      this.hangUp({ ...options, cause });
     } else {
       const reason = reasonHeaders(options.statusCode, options.reason);
       this.#cancelAll(options.cause ?? "cancelled", [...reason, ...(options.headers ?? [])]);

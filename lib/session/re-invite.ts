@@ -102,7 +102,11 @@ export class ReInviteReceiver {
       fields: { remoteSdp },
       accept: (options) => this.#accept(transaction, options, true),
       reject: (options) => Promise.resolve(this.#reject(transaction, options)),
-      fallback: () => void this.#accept(transaction, {}, false),
+      fallback: () => {
+        this.#accept(transaction, {}, false).catch((error: unknown) => {
+          this.#core.logger.error(`session ${this.#core.id}: re-INVITE: ${errorText(error)}`);
+        });
+      },
     });
   }
 

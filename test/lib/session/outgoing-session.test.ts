@@ -194,6 +194,56 @@ describe("OutgoingSession", () => {
     assert.deepEqual(witness.plot.slice(1), ["progress:183", "answered:200", "confirmed"]);
   });
 
+  it("keeps a bounded number of forks and forgets them all", () => {
+    const { session, invite } = placed(services);
+    for (let i = 0; i < 200; i++) invite.respond(180, { toTag: `tag${i}` });
+    assert.equal(services.dialogs.size, 64);
+    invite.respond(200, { toTag: "tag150", sdp: ANSWER });
+    assert.equal(session.state, "established");
+    assert.equal(services.dialogs.size, 1);
+    session.forceClose("shutdown");
+    assert.deepEqual(services.leftovers(), []);
+  });
+
+  it("takes a BYE in an early dialog without giving up the INVITE (RFC 3261 §15)", () => {
+    const { session, invite, witness } = placed(services);
+    const ringing = invite.respond(180, { toTag: "desk" });
+    const early = services.dialogs.find(ringing)?.dialog;
+    assert.ok(early);
+    assert.equal(services.request(early, "INVITE", { sdp: "v=0" }).status, 491);
+    assert.equal(services.request(early, "BYE").status, 200);
+    assert.equal(services.dialogs.size, 0);
+    invite.respond(200, { toTag: "mobile", sdp: ANSWER });
+    assert.equal(session.state, "established");
+    assert.deepEqual(witness.plot, ["inviting", "progress:180", "answered:200", "confirmed"]);
+  });
+
+  it("hangs up before its delayed answer is ready: ACK first, then BYE", async () => {
+    const { session, invite, witness } = placed(services, { delayedOffer: true });
+    services.media.deferred = true;
+    invite.respond(200, { sdp: "v=0 their offer" });
+    const ended = session.end();
+    assert.deepEqual(services.log.slice(-2), ["ACK →", "BYE →"]);
+    services.media.settle();
+    services.lastSent("BYE").respond(200);
+    await ended;
+    await outcomeOf(Promise.resolve());
+    assert.equal(services.acks.length, 1);
+    assert.equal(witness.plot.at(-1), "failed:cancelled");
+    assert.deepEqual(services.leftovers(), []);
+  });
+
+  it("is ended by the peer while its answer is being looked at", async () => {
+    const { session, invite, witness } = placed(services);
+    services.media.deferred = true;
+    invite.respond(200, { sdp: ANSWER });
+    services.request(services.dialogOf(session), "BYE");
+    services.media.settle();
+    await outcomeOf(Promise.resolve());
+    assert.deepEqual(witness.plot, ["inviting", "bye", "failed:remote-bye"]);
+    assert.deepEqual(services.leftovers(), []);
+  });
+
   describe("CANCEL", () => {
     it("is followed by the 487 and ends the attempt", async () => {
       const { session, invite, witness } = placed(services);
