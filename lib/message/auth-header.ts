@@ -5,16 +5,16 @@
 import { InvalidArgumentError } from "../foundation/index.js";
 import { hasForbiddenCharacters } from "./header-checks.js";
 import {
-  COMMA,
-  EQUALS,
+  CODE,
   isWhitespace,
-  QUOTE,
   quote,
   skipQuoted,
   skipToken,
   skipWhitespace,
   unquote,
 } from "./grammar.js";
+
+const { COMMA, EQUALS, QUOTE } = CODE;
 
 /** Parameters of a Digest challenge or of Digest credentials: names lower-case, values unquoted. */
 export type AuthParameters = ReadonlyMap<string, string>;

@@ -3,7 +3,7 @@
  * it. What they parse stays cached in the header fields.
  */
 import { parseDecimalWithin } from "./grammar.js";
-import { HeaderKind } from "./header-names.js";
+import { HeaderKind, LAST_SINGLE } from "./header-names.js";
 import type { HeaderField } from "./headers.js";
 import { DEFAULT_LIMITS, type MessageLimits } from "./limits.js";
 import { strictCSeqOf, viasOf, type CSeq, type SipMessage, type SipRequest } from "./message.js";
@@ -88,7 +88,7 @@ function checkHeaders(message: SipMessage, limits: MessageLimits): Fault | undef
     const { kind } = field.header;
     if (kind === HeaderKind.other) continue;
     const bit = 1 << kind;
-    if (kind <= HeaderKind.lastSingle && (seen.kinds & bit) !== 0) return repeated(field);
+    if (kind <= LAST_SINGLE && (seen.kinds & bit) !== 0) return repeated(field);
     const fault = checkField(message, field, seen, limits);
     if (fault !== undefined) return fault;
     seen.kinds |= bit;

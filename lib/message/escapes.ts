@@ -1,5 +1,7 @@
 /** %-escapes of URIs (RFC 3261 §19.1.2): decoding that never throws, encoding by character class. */
-import { isOf, PERCENT } from "./grammar.js";
+import { CODE, isOf } from "./grammar.js";
+
+const { PERCENT } = CODE;
 
 /** Text with its escapes resolved as UTF-8; bytes that are no UTF-8 become U+FFFD, a lone `%` stays. */
 export function decodeEscapes(text: string): string {

@@ -1,23 +1,66 @@
 /** Character classes and small scanners of RFC 3261 §25.1, as one table and loops: no regular expressions. */
 
-/** `token` characters. */
-export const TOKEN = 1;
-export const DIGIT = 2;
-export const HEXDIGIT = 4;
-/** `user` and `password` characters without `escaped`; also `#`, which telephones send unescaped. */
-export const USER = 8;
-/** `paramchar` without `escaped`. */
-export const URI_PARAMETER = 16;
-/** `hnv-unreserved` and `unreserved`; also `@` and `;`, which many send unescaped in `?Replaces=`. */
-export const URI_HEADER = 32;
-/** Characters of a host name; `_` is not of the grammar but is met in the field. */
-export const HOST = 64;
-/** Characters of a telephone number, RFC 3966 §3. */
-export const TELEPHONE = 128;
-/** Characters of a host name that is in lower case already. */
-export const LOWER_HOST = 256;
-/** Visible ASCII that may stand in a parameter value without quotes, see params.ts. */
-export const VALUE = 512;
+/**
+ * Character classes, to be combined with `|`. Other files take out what they need into constants of their own:
+ * in the inner loops a look-up in another module's exports costs as much as the work.
+ */
+export const CHARACTER_CLASS = {
+  /** `token` characters. */
+  TOKEN: 1,
+  DIGIT: 2,
+  HEX_DIGIT: 4,
+  /** `user` and `password` characters without `escaped`; also `#`, which telephones send unescaped. */
+  USER: 8,
+  /** `paramchar` without `escaped`. */
+  URI_PARAMETER: 16,
+  /** `hnv-unreserved` and `unreserved`; also `@` and `;`, which many send unescaped in `?Replaces=`. */
+  URI_HEADER: 32,
+  /** Characters of a host name; `_` is not of the grammar but is met in the field. */
+  HOST: 64,
+  /** Characters of a telephone number, RFC 3966 §3. */
+  TELEPHONE: 128,
+  /** Characters of a host name that is in lower case already. */
+  LOWER_HOST: 256,
+  /** Visible ASCII that may stand in a parameter value without quotes, see params.ts. */
+  VALUE: 512,
+} as const;
+
+/** Character codes that mean something in SIP. */
+export const CODE = {
+  TAB: 9,
+  LINE_FEED: 10,
+  CARRIAGE_RETURN: 13,
+  SPACE: 32,
+  QUOTE: 34,
+  PERCENT: 37,
+  AMPERSAND: 38,
+  STAR: 42,
+  COMMA: 44,
+  SLASH: 47,
+  COLON: 58,
+  SEMICOLON: 59,
+  LESS: 60,
+  EQUALS: 61,
+  GREATER: 62,
+  QUESTION: 63,
+  AT: 64,
+  OPEN_BRACKET: 91,
+  BACKSLASH: 92,
+} as const;
+
+const {
+  DIGIT,
+  HEX_DIGIT,
+  HOST,
+  LOWER_HOST,
+  TELEPHONE,
+  TOKEN,
+  URI_HEADER,
+  URI_PARAMETER,
+  USER,
+  VALUE,
+} = CHARACTER_CLASS;
+const { BACKSLASH, GREATER, LESS, PERCENT, QUOTE, SEMICOLON, SPACE, TAB } = CODE;
 
 const CLASSES = new Uint16Array(128);
 const mark = (characters: string, flag: number): void => {
@@ -32,7 +75,7 @@ const LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
 const MARKS = "-_.!~*'()";
 mark(DIGITS + LETTERS + "-.!%*_+`'~", TOKEN);
 mark(DIGITS, DIGIT);
-mark(DIGITS + "abcdefABCDEF", HEXDIGIT);
+mark(DIGITS + "abcdefABCDEF", HEX_DIGIT);
 mark(DIGITS + LETTERS + MARKS + "&=+$,;?/#", USER);
 mark(DIGITS + LETTERS + MARKS + "[]/:&+$", URI_PARAMETER);
 mark(DIGITS + LETTERS + MARKS + "[]/?:+$@;,", URI_HEADER);
@@ -40,21 +83,6 @@ mark(DIGITS + LETTERS + "-._", HOST);
 mark(DIGITS + "abcdefghijklmnopqrstuvwxyz-._", LOWER_HOST);
 mark(DIGITS + LETTERS + MARKS + "[]/?:+$@&=#%^`{|}\\", VALUE);
 mark(DIGITS + "abcdefABCDEF" + "*#-.()", TELEPHONE);
-
-export const TAB = 9;
-export const LF = 10;
-export const CR = 13;
-export const SPACE = 32;
-export const QUOTE = 34;
-export const PERCENT = 37;
-export const COMMA = 44;
-export const SLASH = 47;
-export const COLON = 58;
-export const SEMICOLON = 59;
-export const LESS = 60;
-export const EQUALS = 61;
-export const GREATER = 62;
-export const BACKSLASH = 92;
 
 /** True when an ASCII character belongs to one of the classes; false for everything above U+007F. */
 export function isOf(code: number, classes: number): boolean {
@@ -127,8 +155,8 @@ export function skipUriCharacters(
 export function isEscape(text: string, position: number): boolean {
   return (
     text.charCodeAt(position) === PERCENT &&
-    isOf(text.charCodeAt(position + 1), HEXDIGIT) &&
-    isOf(text.charCodeAt(position + 2), HEXDIGIT)
+    isOf(text.charCodeAt(position + 1), HEX_DIGIT) &&
+    isOf(text.charCodeAt(position + 2), HEX_DIGIT)
   );
 }
 

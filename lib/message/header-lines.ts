@@ -1,9 +1,11 @@
 /** Header lines → fields: names recognised, values unfolded and trimmed (RFC 3261 §7.3.1). One pass. */
 import type { Fault } from "./check.js";
-import { CR, isToken, isWhitespace, skipWhitespace, SPACE, TAB } from "./grammar.js";
+import { CODE, isToken, isWhitespace, skipWhitespace } from "./grammar.js";
 import { headerName, recogniseHeaderName } from "./header-names.js";
 import { HeaderField } from "./headers.js";
 import type { MessageLimits } from "./limits.js";
+
+const { CARRIAGE_RETURN, SPACE, TAB } = CODE;
 
 /**
  * Reads header lines from `start` to `stop`.
@@ -36,7 +38,7 @@ export function readHeaderLines(
     }
     const end = endOfFolded(text, lineFeed, stop);
     if (end - i > limits.line) return LINE_TOO_LONG;
-    const complete = text.charCodeAt(end - 1) === CR;
+    const complete = text.charCodeAt(end - 1) === CARRIAGE_RETURN;
     let line = unfold(text.slice(i, complete ? end - 1 : end));
     if (!complete || line.includes("\r") || line.includes("\n")) {
       fault ??= BARE_LINE_END;

@@ -7,30 +7,35 @@ export interface HeaderName {
   /** As it is written on the wire. */
   readonly display: string;
   /** Which of the headers that the parser looks at, else `HeaderKind.other`. */
-  readonly kind: number;
+  readonly kind: HeaderKind;
 }
 
-/** The headers that every message is checked for. Those up to `lastSingle` must not repeat. */
-export const HeaderKind = {
-  other: 0,
-  from: 1,
-  to: 2,
-  callId: 3,
-  cseq: 4,
-  maxForwards: 5,
-  contentType: 6,
-  contentLength: 7,
-  referTo: 8,
-  referredBy: 9,
-  replaces: 10,
-  event: 11,
-  subscriptionState: 12,
-  lastSingle: 12,
-  via: 13,
-  contact: 14,
-  route: 15,
-  recordRoute: 16,
-} as const;
+/**
+ * The headers that every message is checked for. A constant enum, because compiled code then holds the numbers
+ * themselves and a switch over them is a jump.
+ */
+export const enum HeaderKind {
+  other = 0,
+  from = 1,
+  to = 2,
+  callId = 3,
+  cseq = 4,
+  maxForwards = 5,
+  contentType = 6,
+  contentLength = 7,
+  referTo = 8,
+  referredBy = 9,
+  replaces = 10,
+  event = 11,
+  subscriptionState = 12,
+  via = 13,
+  contact = 14,
+  route = 15,
+  recordRoute = 16,
+}
+
+/** The headers up to this one must not repeat. */
+export const LAST_SINGLE = HeaderKind.subscriptionState;
 
 const SPELLINGS = `
   Accept Accept-Contact Accept-Encoding Accept-Language Accept-Resource-Priority Alert-Info Allow Allow-Events

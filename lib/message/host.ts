@@ -1,7 +1,8 @@
 /** host and hostport (RFC 3261 §25.1), IPv6 references (RFC 5118), ports. */
-import { HEXDIGIT, HOST, isOf, parseDecimal, skipClass } from "./grammar.js";
+import { CHARACTER_CLASS, CODE, isOf, parseDecimal, skipClass } from "./grammar.js";
 
-const OPEN_BRACKET = 91;
+const { HEX_DIGIT, HOST } = CHARACTER_CLASS;
+const { OPEN_BRACKET } = CODE;
 
 /**
  * Index behind the host name, IPv4 address or IPv6 reference that starts at `position`, or -1 when there is
@@ -64,7 +65,8 @@ function isGroupList(groups: readonly string[], wanted: number): boolean {
     const group = groups[i];
     if (group.length > 4) return false;
     if (group.length > 0) {
-      for (let k = 0; k < group.length; k++) if (!isOf(group.charCodeAt(k), HEXDIGIT)) return false;
+      for (let k = 0; k < group.length; k++)
+        if (!isOf(group.charCodeAt(k), HEX_DIGIT)) return false;
       filled++;
       continue;
     }

@@ -5,6 +5,7 @@
  */
 import { InvalidStateError } from "../foundation/index.js";
 import {
+  CODE,
   parseDecimal,
   parseDecimalWithin,
   parseSeconds,
@@ -12,7 +13,6 @@ import {
   skipToken,
   skipWhitespace,
   splitOutsideQuotes,
-  COMMA,
 } from "./grammar.js";
 import { HeaderField, type HeaderMap } from "./headers.js";
 import {
@@ -24,6 +24,8 @@ import {
 import { parseUri } from "./uri-parser.js";
 import { OtherUri, type Uri } from "./uri.js";
 import { parseViasWithin, type Via } from "./via.js";
+
+const { COMMA } = CODE;
 
 export interface CSeq {
   /** 0 … 2^31-1. */

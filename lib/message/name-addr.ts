@@ -1,23 +1,20 @@
 /** name-addr and addr-spec with header parameters: From, To, Contact, Route, Refer-To … (RFC 3261 §20.10, §25.1). */
 import {
-  COMMA,
+  CHARACTER_CLASS,
+  CODE,
   isOf,
   isWhitespace,
-  LESS,
-  QUOTE,
   quote,
-  SEMICOLON,
   skipQuoted,
   skipWhitespace,
-  TOKEN,
   unquoteWithin,
 } from "./grammar.js";
 import { formatParameters, readParameters, scanParameters, type Parameters } from "./params.js";
 import { isUriWithin, parseUriWithin } from "./uri-parser.js";
 import type { Uri } from "./uri.js";
 
-const STAR = 42;
-const QUESTION = 63;
+const { TOKEN } = CHARACTER_CLASS;
+const { COMMA, LESS, QUESTION, QUOTE, SEMICOLON, STAR } = CODE;
 
 export class NameAddr {
   /** A text was checked and becomes a map when somebody asks for it. */

@@ -1,20 +1,18 @@
 /** `;name=value` parameters of header values (RFC 3261 §25.1 generic-param). */
 import {
-  COMMA,
-  EQUALS,
+  CHARACTER_CLASS,
+  CODE,
   isToken,
   isWhitespace,
-  QUOTE,
   quote,
-  SEMICOLON,
   skipClass,
   skipQuoted,
   skipWhitespace,
-  SPACE,
-  TOKEN,
   unquoteWithin,
-  VALUE,
 } from "./grammar.js";
+
+const { TOKEN, VALUE } = CHARACTER_CLASS;
+const { COMMA, EQUALS, QUOTE, SEMICOLON, SPACE } = CODE;
 
 /** `;name=value` parameters: names lower-case, values unquoted, null where there is no `=`. */
 export type Parameters = Map<string, string | null>;

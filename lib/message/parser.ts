@@ -1,13 +1,15 @@
 /** Bytes → message. One pass, hand-written, no backtracking, never throws on remote input. */
 import { isAscii } from "node:buffer";
 import { checkMessage, errorOf, findFault, type Fault } from "./check.js";
-import { CR, parseDecimal } from "./grammar.js";
+import { CODE, parseDecimal } from "./grammar.js";
 import { HeaderKind } from "./header-names.js";
 import { BARE_LINE_END, readHeaderLines } from "./header-lines.js";
 import { HeaderMap, type HeaderField } from "./headers.js";
 import { DEFAULT_LIMITS, type MessageLimits } from "./limits.js";
 import { SipRequest, SipResponse, viasOf, type SipMessage } from "./message.js";
 import { readStartLine, type StartLine } from "./start-line.js";
+
+const { CARRIAGE_RETURN } = CODE;
 
 export { checkMessage };
 
@@ -98,7 +100,7 @@ function finish(
   const { text, start, end } = head;
   let lineEnd = text.indexOf("\n", start);
   if (lineEnd < 0 || lineEnd > end) lineEnd = end;
-  const bareEnd = text.charCodeAt(lineEnd - 1) !== CR;
+  const bareEnd = text.charCodeAt(lineEnd - 1) !== CARRIAGE_RETURN;
   const startLine = readStartLine(text.slice(start, bareEnd ? lineEnd : lineEnd - 1));
   if (startLine === undefined) return drop("start-line", "Malformed start line");
   const fields: HeaderField[] = [];

@@ -1,7 +1,9 @@
 /** The Reason header (RFC 3326): why a CANCEL or BYE was sent. */
 import { checkUserHeaderValue } from "./header-checks.js";
-import { COMMA, parseDecimal, quote, skipToken, splitOutsideQuotes } from "./grammar.js";
+import { CODE, parseDecimal, quote, skipToken, splitOutsideQuotes } from "./grammar.js";
 import { parseParameters } from "./params.js";
+
+const { COMMA } = CODE;
 
 export interface Reason {
   /** `SIP`, `Q.850` …, as written. */

@@ -1,8 +1,10 @@
 /** Refer-To and Replaces (RFC 3515 §2.1, RFC 3891 §6.1). */
-import { isToken, skipWhitespace, SEMICOLON } from "./grammar.js";
+import { CODE, isToken, skipWhitespace } from "./grammar.js";
 import { parseNameAddr, type NameAddr } from "./name-addr.js";
 import { parseParameters } from "./params.js";
 import { SipUri, type Uri } from "./uri.js";
+
+const { SEMICOLON } = CODE;
 
 /** The dialog that a new INVITE is to take the place of. */
 export interface Replaces {

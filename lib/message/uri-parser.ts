@@ -1,8 +1,10 @@
 /** Text → URI (RFC 3261 §25.1, RFC 3966 §3): one pass, never throws; parameters are cut up when asked for. */
-import { isOf, TELEPHONE } from "./grammar.js";
+import { CHARACTER_CLASS, isOf } from "./grammar.js";
 import { hostOf } from "./host.js";
 import { isPlainSip, scanParameters, scanSipUri, uriPlaces } from "./uri-scanner.js";
 import { OtherUri, readPairs, SipUri, TelUri, type Uri } from "./uri.js";
+
+const { TELEPHONE } = CHARACTER_CLASS;
 
 /** @returns undefined when the text is no URI. Never throws. */
 export function parseUri(text: string): Uri | undefined {

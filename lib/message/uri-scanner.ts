@@ -1,22 +1,9 @@
 /** Where the parts of a SIP URI are (RFC 3261 §25.1), for most URIs in one pass; builds and cuts out nothing. */
-import {
-  COLON,
-  EQUALS,
-  HOST,
-  isOf,
-  LOWER_HOST,
-  SEMICOLON,
-  skipClass,
-  skipUriCharacters,
-  URI_HEADER,
-  URI_PARAMETER,
-  USER,
-} from "./grammar.js";
+import { CHARACTER_CLASS, CODE, isOf, skipClass, skipUriCharacters } from "./grammar.js";
 import { skipHost } from "./host.js";
 
-const AMPERSAND = 38;
-const QUESTION = 63;
-const AT = 64;
+const { HOST, LOWER_HOST, URI_HEADER, URI_PARAMETER, USER } = CHARACTER_CLASS;
+const { AMPERSAND, AT, COLON, EQUALS, QUESTION, SEMICOLON } = CODE;
 
 /** The parts of the URI that `scanSipUri` accepted last; overwritten by the next call. */
 export const uriPlaces = {

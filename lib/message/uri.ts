@@ -1,9 +1,11 @@
 /** SIP, SIPS, tel and other URIs as data (RFC 3261 §19.1, §25.1; RFC 3966). */
 import { decodeEscapes, encodeEscapes } from "./escapes.js";
-import { HOST, URI_PARAMETER } from "./grammar.js";
+import { CHARACTER_CLASS } from "./grammar.js";
 import { hasForbiddenCharacters } from "./header-checks.js";
 import { headerName } from "./header-names.js";
 import type { Parameters } from "./params.js";
+
+const { HOST, URI_PARAMETER } = CHARACTER_CLASS;
 
 /** Parts of a SipUri that `with` replaces. */
 export interface SipUriChange {

@@ -1,19 +1,19 @@
 /** Via (RFC 3261 §20.42, RFC 3581). */
 import {
-  COLON,
-  HOST,
+  CHARACTER_CLASS,
+  CODE,
   isOf,
-  LOWER_HOST,
   parseDecimalWithin,
   skipClass,
   skipDigits,
   skipToken,
   skipWhitespace,
-  SLASH,
-  SPACE,
 } from "./grammar.js";
 import { hostOf, skipHost } from "./host.js";
 import { formatParameters, readParameters, scanParameters, type Parameters } from "./params.js";
+
+const { HOST, LOWER_HOST } = CHARACTER_CLASS;
+const { COLON, SLASH, SPACE } = CODE;
 
 export class Via {
   /** A text was checked and becomes a map when somebody asks for it. */
