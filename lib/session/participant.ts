@@ -1,5 +1,5 @@
 /** `msg.sip.local` and `msg.sip.remote` from addresses in messages (contract §3, §3.1). */
-import { SipUri, TelUri, type NameAddr, type Uri } from "../message/index.js";
+import { NameAddr, SipUri, TelUri, type Uri } from "../message/index.js";
 import type { Participant } from "./session-types.js";
 
 /** @param contact - Contact of the same party, as far as it is known. */
@@ -21,7 +21,7 @@ export function participantOf(
 }
 
 /** The same party with the Contact that it sent last. */
-export function withContact(participant: Participant, contact: NameAddr | undefined): Participant {
+function withContact(participant: Participant, contact: NameAddr | undefined): Participant {
   if (contact === undefined) return participant;
   const endpoint = endpointOf(contact);
   return {
@@ -29,6 +29,15 @@ export function withContact(participant: Participant, contact: NameAddr | undefi
     contact: contact.uri.toString(),
     ...(endpoint === undefined ? {} : { endpoint }),
   };
+}
+
+/** A party of a session as it is shown: always a fresh object. */
+export function showParty(
+  party: NameAddr | Participant,
+  contact: NameAddr | undefined,
+): Participant {
+  if (party instanceof NameAddr) return participantOf(party, contact);
+  return contact === undefined ? { ...party } : withContact(party, contact);
 }
 
 function userOf(uri: Uri): string {

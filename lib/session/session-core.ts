@@ -6,8 +6,8 @@ import { StateMachine, errorText, randomToken, type Timer } from "../foundation/
 import type { Clock, Logger } from "../foundation/index.js";
 import type { Dialog, DialogUser } from "../dialog/index.js";
 import {
-  NameAddr,
   createResponse,
+  type NameAddr,
   type SipMessage,
   type SipRequest,
   type SipResponse,
@@ -18,7 +18,7 @@ import type { Cause } from "./cause.js";
 import { mergeHeaders } from "./header-lines.js";
 import type { MediaSessionContext } from "./media-handler.js";
 import { Negotiation } from "./negotiation.js";
-import { participantOf, withContact } from "./participant.js";
+import { showParty } from "./participant.js";
 import type { AccountHandle, SessionServices } from "./session-services.js";
 import { RouteWatch } from "./route-watch.js";
 import { sessionMachine, type SessionInput, type SessionStateAction } from "./session-state.js";
@@ -393,10 +393,4 @@ export class SessionCore {
 function removeFrom<T>(list: T[], item: T): void {
   const index = list.indexOf(item);
   if (index >= 0) list.splice(index, 1);
-}
-
-/** Always a fresh object. */
-function showParty(party: NameAddr | Participant, contact: NameAddr | undefined): Participant {
-  if (party instanceof NameAddr) return participantOf(party, contact);
-  return contact === undefined ? { ...party } : withContact(party, contact);
 }
