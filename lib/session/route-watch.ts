@@ -26,10 +26,16 @@ export class RouteWatch {
     }
     // A datagram socket has no connection to lose.
     if (!flow.reliable) return;
-    this.#unwatch = flow.onClosed((reason) => {
+    // A call may be silent for hours; its connection must not be taken for idle.
+    const letGo = flow.retain?.();
+    const forget = flow.onClosed((reason) => {
       this.#route = "down";
       this.#report("down", reason);
     });
+    this.#unwatch = () => {
+      letGo?.();
+      forget();
+    };
   }
 
   stop(): void {

@@ -32,6 +32,14 @@ export class FakeFlow implements Flow {
     this.reliable = protocol !== "udp";
   }
 
+  /** How many hold the connection against its idle close. */
+  retained = 0;
+
+  retain(): () => void {
+    this.retained++;
+    return () => void this.retained--;
+  }
+
   get listeners(): number {
     return this.#listeners.size;
   }

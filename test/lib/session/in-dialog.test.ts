@@ -445,6 +445,7 @@ describe("a failing connection under a call", () => {
     const { services, session, witness, dialog } = call;
     const first = services.flow;
     assert.equal(first.listeners, 1);
+    assert.equal(first.retained, 1);
     first.close("reset");
     assert.deepEqual(witness.plot, ["route"]);
     assert.deepEqual(
@@ -462,6 +463,7 @@ describe("a failing connection under a call", () => {
     await asked;
     await hungUp(call);
     assert.equal(services.flow.listeners, 0);
+    assert.equal(services.flow.retained, 0);
   });
 
   it("loses the BYE and ends the call nevertheless", async () => {
