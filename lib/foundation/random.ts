@@ -37,19 +37,14 @@ const ALPHABET = "abcdefghijklmnopqrstuvwxyz234567";
 export function randomToken(random: RandomSource, length: number): string {
   const bytes = random.bytes(length);
   let token = "";
-  for (let i = 0; i < length; i++) token += ALPHABET[(bytes[i] as number) & 31];
+  for (let i = 0; i < length; i++) token += ALPHABET[bytes[i] & 31];
   return token;
 }
 
 /** A uniform integer in [0, bound), bound at most 2^32. */
 export function randomInteger(random: RandomSource, bound: number): number {
   const bytes = random.bytes(4);
-  const value =
-    (((bytes[0] as number) << 24) |
-      ((bytes[1] as number) << 16) |
-      ((bytes[2] as number) << 8) |
-      (bytes[3] as number)) >>>
-    0;
+  const value = ((bytes[0] << 24) | (bytes[1] << 16) | (bytes[2] << 8) | bytes[3]) >>> 0;
   return Math.floor((value / 0x1_0000_0000) * bound);
 }
 

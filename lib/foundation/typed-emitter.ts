@@ -19,7 +19,7 @@ export class TypedEmitter<E extends { [K in keyof E]: unknown[] }> {
   on<K extends keyof E>(event: K, listener: Listener<E[K]>): () => void {
     this.#listeners ??= new Map();
     const list = this.#listeners.get(event) ?? [];
-    this.#listeners.set(event, [...list, listener as Listener<never>]);
+    this.#listeners.set(event, [...list, listener]);
     return () => this.off(event, listener);
   }
 
@@ -33,7 +33,7 @@ export class TypedEmitter<E extends { [K in keyof E]: unknown[] }> {
 
   off<K extends keyof E>(event: K, listener: Listener<E[K]>): void {
     const list = this.#listeners?.get(event);
-    const index = list?.indexOf(listener as Listener<never>) ?? -1;
+    const index = list?.indexOf(listener) ?? -1;
     if (!this.#listeners || !list || index < 0) return;
     if (list.length === 1) this.#listeners.delete(event);
     else this.#listeners.set(event, list.toSpliced(index, 1));
