@@ -316,7 +316,8 @@ export class IncomingSession extends CallSession {
         onTimeout: () => this.#machine.input("noAck", {}),
       }),
     );
-    if (this.#offer !== undefined) core.negotiation.answered();
+    // Sound waits for the ACK: a forged INVITE shall not make us send half a minute of it to whom it names.
+    if (this.#offer !== undefined) core.negotiation.answered({ startLater: true });
     core.input("success");
     const localSdp = this.#localSdp;
     core.emit("answered", {
@@ -343,6 +344,7 @@ export class IncomingSession extends CallSession {
     if (ack === undefined) return;
     const { core } = this;
     if (this.#offer !== undefined) {
+      core.negotiation.startMedia();
       this.#reportConfirmed(ack, undefined);
       return;
     }

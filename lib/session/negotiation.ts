@@ -83,9 +83,14 @@ export class Negotiation {
   }
 
   /** Our answer is on its way: the exchange is complete. */
-  answered(): void {
+  answered(options: { readonly startLater?: boolean } = {}): void {
     this.#move("localAnswer");
     this.#exchanges++;
+    if (options.startLater !== true) this.startMedia();
+  }
+
+  /** Sound may flow. Idempotent. */
+  startMedia(): void {
     if (!this.#supplied) this.#session?.start();
   }
 

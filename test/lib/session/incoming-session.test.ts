@@ -10,6 +10,7 @@
  */
 import assert from "node:assert/strict";
 import { InvalidArgumentError, InvalidStateError } from "../../../lib/foundation/index.js";
+import type { FakeMediaSession } from "../../support/fake-media-handler.js";
 import { IncomingSession } from "../../../lib/session/index.js";
 import {
   ALICE,
@@ -43,6 +44,18 @@ describe("IncomingSession", () => {
 
   beforeEach(() => {
     services = new FakeServices();
+  });
+
+  it("opens the sound with the ACK, not before: an INVITE may be forged", async () => {
+    const { session, transaction, dialog } = arrive(services);
+    const accepted = session.accept();
+    await outcomeOf(accepted);
+    const media = session.mediaSession as FakeMediaSession;
+    assert.equal(media.starts, 0);
+    services.ack(transaction.request, dialog);
+    await accepted;
+    assert.equal(media.starts, 1);
+    services.request(dialog, "BYE");
   });
 
   it("rings, answers, is confirmed and ended by the peer", async () => {
