@@ -32,7 +32,8 @@ export function parse(text) {
 
 /** Reads Via host, From and To URI, CSeq number and Call-ID. */
 export function touch(m) {
-  return m.topVia.host + m.from.uri.host + m.to.uri.host + m.cseq.sequence + m.callId;
+  const characters = m.topVia.host.length + m.from.uri.host.length + m.to.uri.host.length;
+  return characters + m.cseq.sequence + m.callId.length;
 }
 
 export function stringify(m) {

@@ -6,7 +6,14 @@ import { parseDecimalWithin } from "./grammar.js";
 import { HeaderKind, LAST_SINGLE } from "./header-names.js";
 import type { HeaderField } from "./headers.js";
 import { DEFAULT_LIMITS, type MessageLimits } from "./limits.js";
-import { strictCSeqOf, viasOf, type CSeq, type SipMessage, type SipRequest } from "./message.js";
+import {
+  readAddress,
+  strictCSeqOf,
+  viasOf,
+  type CSeq,
+  type SipMessage,
+  type SipRequest,
+} from "./message.js";
 import { countNameAddrsWithin, isNameAddrWithin } from "./name-addr.js";
 import type { ParseError } from "./parser.js";
 import { SipUri } from "./uri.js";
@@ -114,9 +121,9 @@ function checkField(
       seen.vias += itemsAtMost(field);
       return seen.vias > limits.vias ? tooMany("via") : undefined;
     case HeaderKind.from:
-      return isAddress(field) ? undefined : malformed(field, "§20.20");
+      return readAddress(field) ? undefined : malformed(field, "§20.20");
     case HeaderKind.to:
-      return isAddress(field) ? undefined : malformed(field, "§20.39");
+      return readAddress(field) ? undefined : malformed(field, "§20.39");
     case HeaderKind.callId:
       return isCallId(field) ? undefined : malformed(field, "§20.8");
     case HeaderKind.cseq:

@@ -235,15 +235,20 @@ function addressListOf(field: HeaderField): NameAddr[] {
   return (field.parsed ??= parseNameAddrListWithin(text, start, end) ?? []) as NameAddr[];
 }
 
+/** Reads the address of a From or To line, which is nearly always asked for. @returns False when malformed. */
+export function readAddress(field: HeaderField): boolean {
+  const { text, start, end } = field;
+  field.parsed ??= parseNameAddrWithin(text, start, end);
+  return field.parsed !== undefined;
+}
+
 /**
  * Address of a From or To line. A malformed one is kept as text of no known scheme: the 400 that answers it
  * copies the line.
  */
 function addressOf(field: HeaderField): NameAddr {
-  const { text, start, end } = field;
-  return (field.parsed ??=
-    parseNameAddrWithin(text, start, end) ??
-    new NameAddr(new OtherUri("malformed", field.value))) as NameAddr;
+  if (readAddress(field)) return field.parsed as NameAddr;
+  return new NameAddr(new OtherUri("malformed", field.value));
 }
 
 export class SipRequest extends MessageBase {

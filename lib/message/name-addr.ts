@@ -10,7 +10,8 @@ import {
   unquoteWithin,
 } from "./grammar.js";
 import { formatParameters, readParameters, scanParameters, type Parameters } from "./params.js";
-import { isUriWithin, parseUriWithin } from "./uri-parser.js";
+import { buildSipUri, parseUriWithin } from "./uri-parser.js";
+import { isPlainSip, scanSipUri } from "./uri-scanner.js";
 import type { Uri } from "./uri.js";
 
 const { TOKEN } = CHARACTER_CLASS;
@@ -117,6 +118,8 @@ const places = {
   /** -1 without display name; with quotes where it has them. */
   displayStart: -1,
   displayEnd: -1,
+  /** The URI begins with `sip:`; its own parts are in `uriPlaces`. */
+  plainSip: false,
   uriStart: 0,
   uriEnd: 0,
   parametersStart: 0,
@@ -164,7 +167,11 @@ function finishAddress(
   parametersStart: number,
   end: number,
 ): number {
-  if (!isUriWithin(text, uriStart, uriEnd)) return -1;
+  places.plainSip = isPlainSip(text, uriStart);
+  const good = places.plainSip
+    ? scanSipUri(text, uriStart + 4, uriEnd)
+    : parseUriWithin(text, uriStart, uriEnd) !== undefined;
+  if (!good) return -1;
   const parametersEnd = scanParameters(text, parametersStart, end);
   places.uriStart = uriStart;
   places.uriEnd = uriEnd;
@@ -176,7 +183,9 @@ function finishAddress(
 /** The address that was just scanned. */
 function buildAddress(text: string): NameAddr | undefined {
   const { displayStart, displayEnd, parametersStart, parametersEnd } = places;
-  const uri = parseUriWithin(text, places.uriStart, places.uriEnd);
+  const uri = places.plainSip
+    ? buildSipUri("sip", text, places.uriStart + 4, places.uriEnd)
+    : parseUriWithin(text, places.uriStart, places.uriEnd);
   if (uri === undefined) return undefined;
   let displayName: string | undefined;
   if (displayStart >= 0) {

@@ -11,12 +11,6 @@ export function parseUri(text: string): Uri | undefined {
   return parseUriWithin(text, 0, text.length);
 }
 
-/** True when `parseUriWithin` would find a URI; builds nothing for SIP URIs. */
-export function isUriWithin(text: string, start: number, end: number): boolean {
-  if (isPlainSip(text, start)) return scanSipUri(text, start + 4, end);
-  return parseUriWithin(text, start, end) !== undefined;
-}
-
 /** As `parseUri`, for a URI inside a longer text, which need not be cut out. */
 export function parseUriWithin(text: string, start: number, end: number): Uri | undefined {
   if (isPlainSip(text, start)) return parseSipUri("sip", text, start + 4, end);
@@ -35,7 +29,16 @@ function parseSipUri(
   start: number,
   end: number,
 ): SipUri | undefined {
-  if (!scanSipUri(text, start, end)) return undefined;
+  return scanSipUri(text, start, end) ? buildSipUri(scheme, text, start, end) : undefined;
+}
+
+/** The URI that `scanSipUri` has just accepted between `start` and `end`. */
+export function buildSipUri(
+  scheme: "sip" | "sips",
+  text: string,
+  start: number,
+  end: number,
+): SipUri {
   const { userEnd, hostStart, hostEnd, port, parametersStart, parametersEnd } = uriPlaces;
   let user: string | undefined;
   let password: string | undefined;
