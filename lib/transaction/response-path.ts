@@ -7,9 +7,15 @@ import type { SipRequest } from "../message/index.js";
 import type { Flow } from "../transport/transport.js";
 import type { ResponseFlowFinder } from "./transaction-services.js";
 
+/** Hears of responses that could not be sent. */
+export interface ResponsePathOwner {
+  onSendError(error: TransportError): void;
+}
+
+/** Lingers with its transaction, so it holds no functions of its own. */
 export class ResponsePath {
   readonly #find: ResponseFlowFinder | undefined;
-  readonly #onError: (error: TransportError) => void;
+  readonly #owner: ResponsePathOwner;
   #flow: Flow;
   /** False for UDP until the transport layer has named the flow. */
   #found: boolean;
@@ -17,15 +23,11 @@ export class ResponsePath {
   #waiting: Uint8Array | undefined;
   #closed = false;
 
-  constructor(
-    arrivedOn: Flow,
-    find: ResponseFlowFinder | undefined,
-    onError: (error: TransportError) => void,
-  ) {
+  constructor(arrivedOn: Flow, find: ResponseFlowFinder | undefined, owner: ResponsePathOwner) {
     this.#flow = arrivedOn;
     this.#found = arrivedOn.reliable || find === undefined;
     this.#find = find;
-    this.#onError = onError;
+    this.#owner = owner;
   }
 
   /** Where responses go, as far as is known. */
@@ -41,12 +43,13 @@ export class ResponsePath {
   send(bytes: Uint8Array, request: SipRequest | undefined): void {
     const usable = this.#found && (!this.#flow.reliable || this.#flow.isOpen);
     if (usable || this.#find === undefined || request === undefined) {
-      this.#flow.send(bytes, this.#onError);
+      this.#transmit(bytes);
       return;
     }
     const searching = this.#waiting !== undefined;
     this.#waiting = bytes;
-    if (!searching) this.#find(request, this.#flow, this.#onFound);
+    if (searching) return;
+    this.#find(request, this.#flow, (error, flow) => this.#onFound(error, flow));
   }
 
   /** Nothing is sent any more. */
@@ -55,16 +58,20 @@ export class ResponsePath {
     this.#waiting = undefined;
   }
 
-  readonly #onFound = (error: TransportError | undefined, flow: Flow | undefined): void => {
+  #transmit(bytes: Uint8Array): void {
+    this.#flow.send(bytes, (error) => this.#owner.onSendError(error));
+  }
+
+  #onFound(error: TransportError | undefined, flow: Flow | undefined): void {
     const bytes = this.#waiting;
     this.#waiting = undefined;
     if (this.#closed || bytes === undefined) return;
     if (flow === undefined) {
-      if (error !== undefined) this.#onError(error);
+      if (error !== undefined) this.#owner.onSendError(error);
       return;
     }
     this.#flow = flow;
     this.#found = true;
-    flow.send(bytes, this.#onError);
-  };
+    this.#transmit(bytes);
+  }
 }

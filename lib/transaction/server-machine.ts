@@ -20,7 +20,7 @@ import {
   type SipResponse,
 } from "../message/index.js";
 import type { Flow } from "../transport/transport.js";
-import { ResponsePath } from "./response-path.js";
+import { ResponsePath, type ResponsePathOwner } from "./response-path.js";
 import type { TimerEntry, TimerOwner } from "./timer-queue.js";
 import type { FixedTimer, TimerName } from "./timers.js";
 import { isLegacyKey } from "./transaction-keys.js";
@@ -61,7 +61,7 @@ export abstract class ServerMachine<
   Input extends string,
   Action extends ServerAction,
 >
-  implements TimerOwner, ServerTransactionKeys
+  implements TimerOwner, ServerTransactionKeys, ResponsePathOwner
 {
   readonly key: string;
   readonly mergeKey: string | undefined;
@@ -101,7 +101,7 @@ export abstract class ServerMachine<
     this.mergeKey = keys.mergeKey;
     this.#request = request;
     if (isLegacyKey(keys.key)) this.#remoteToTag = request.to.tag;
-    this.#path = new ResponsePath(flow, owner.responseFlow, this.#onSendError);
+    this.#path = new ResponsePath(flow, owner.responseFlow, this);
   }
 
   get state(): string {
@@ -273,9 +273,9 @@ export abstract class ServerMachine<
   }
 
   /** In a turn of its own, so that the user never hears of a failure inside `respond`. */
-  readonly #onSendError = (error: TransportError): void => {
+  onSendError(error: TransportError): void {
     this.#owner.clock.defer(() => this.input("transportError" as Input, error));
-  };
+  }
 
   #startResending(): void {
     if (this.#path.reliable) return;

@@ -10,9 +10,12 @@ import {
   type SipRequest,
 } from "../message/index.js";
 import type { Flow } from "../transport/transport.js";
-import { ResponsePath } from "./response-path.js";
+import { ResponsePath, type ResponsePathOwner } from "./response-path.js";
 import { serverKey } from "./transaction-keys.js";
 import type { ResponseFlowFinder } from "./transaction-services.js";
+
+/** Nobody waits for what a stateless response becomes. */
+const NOBODY: ResponsePathOwner = { onSendError: () => undefined };
 
 export class StatelessResponder {
   readonly #find: ResponseFlowFinder | undefined;
@@ -29,7 +32,7 @@ export class StatelessResponder {
     const tagged = { ...fields, toTag: fields.toTag ?? this.#tagOf(request) };
     const bytes = serializeMessage(createResponse(request, tagged));
     // The client repeats the request when this response is lost (§8.2.7), so a failure needs no action.
-    new ResponsePath(arrivedOn, this.#find, () => undefined).send(bytes, request);
+    new ResponsePath(arrivedOn, this.#find, NOBODY).send(bytes, request);
   }
 
   /** The same tag for every repetition of a request, as §8.2.7 asks of a stateless server (FNV-1a). */

@@ -47,7 +47,8 @@ export function isLegacyKey(key: string): boolean {
 export function mergeKey(request: SipRequest): string | undefined {
   if (request.to.tag !== undefined) return undefined;
   const { sequence, method } = request.cseq;
-  return `${request.callId} ${request.from.tag ?? ""} ${sequence} ${method}`;
+  // Joined, because a key that is a concatenation of slices would keep the text of the whole message alive.
+  return [request.callId, request.from.tag ?? "", sequence, method].join(" ");
 }
 
 function hasCookie(branch: string): boolean {
