@@ -38,8 +38,15 @@ export class NodeDnsClient implements DnsClient {
     return this.#resolver.resolveNaptr(name);
   }
 
-  resolveSrv(name: string): Promise<SrvRecord[]> {
-    return this.#resolver.resolveSrv(name);
+  /** Newer versions of Node.js add fields of their own to the records. */
+  async resolveSrv(name: string): Promise<SrvRecord[]> {
+    const records = await this.#resolver.resolveSrv(name);
+    return records.map(({ priority, weight, port, name: target }) => ({
+      priority,
+      weight,
+      port,
+      name: target,
+    }));
   }
 
   resolve4(name: string): Promise<string[]> {
