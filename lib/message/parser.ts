@@ -109,6 +109,8 @@ function finish(
   if (bareEnd) fault ??= BARE_LINE_END;
   const lineFault = readHeaderLines(text, lineEnd + 1, end, fields, limits);
   fault ??= lineFault;
+  const nul = text.indexOf("\0", start);
+  if (nul >= 0 && nul < end && !areNulsHarmless(fields)) fault ??= NUL_IN_HEADER;
   const headers = new HeaderMap(fields);
   const content = cutBody(fields, rest, stream, limits);
   if (content.fault?.fatal === true) fault = content.fault;
@@ -124,6 +126,17 @@ function build(line: StartLine, headers: HeaderMap, body: Buffer | string): SipM
   return line.kind === "request"
     ? new SipRequest(line.method, line.uri, headers, body)
     : new SipResponse(line.statusCode, line.reason, headers, body);
+}
+
+/**
+ * A NUL may only stand in the display names of From and To, as a quoted-pair (RFC 4475 §3.1.1.2). Everywhere else
+ * it would get into headers of ours that are made from the peer's, where it is forbidden.
+ */
+function areNulsHarmless(fields: readonly HeaderField[]): boolean {
+  return fields.every(
+    ({ header, value }) =>
+      header.kind === HeaderKind.from || header.kind === HeaderKind.to || !value.includes("\0"),
+  );
 }
 
 interface Content {
@@ -180,6 +193,11 @@ const URI_TOO_LONG: Fault = {
   rfc: "RFC 3261 §21.4.12",
   reason: "Request-URI Too Long",
   status: 414,
+};
+const NUL_IN_HEADER: Fault = {
+  rule: "nul-in-header",
+  rfc: "RFC 3261 §25.1",
+  reason: "NUL in a header",
 };
 const REPEATED_LENGTH: Fault = {
   rule: "repeated-header",

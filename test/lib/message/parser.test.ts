@@ -173,6 +173,20 @@ describe("parseMessage: lines", () => {
     assert.deepEqual(good(body).body, Buffer.from([0xff, 0, 0xc3]));
   });
 
+  it("answers 400 to a NUL anywhere but in the display names of From and To", () => {
+    for (const line of [
+      "Require: a\0b",
+      'Contact: "\\\0" <sip:x@y>',
+      "X-A: \\\0",
+      'Reason: SIP;text="\0"',
+    ]) {
+      assert.equal(bad(text([line])).rule, "nul-in-header", line);
+    }
+    assert.equal(bad(text(["!Call-ID", "Call-ID: a\0b"])).statusHint, 400);
+    assert.equal(good(text(["!To", 'To: "a\\\0b" <sip:x@y>'])).to.displayName, "a\0b");
+    assert.equal(good(text([], "body with \0")).text, "body with \0");
+  });
+
   it("reads UTF-8 in display names and headers", () => {
     const message = good(
       text(["!To", 'To: "J\u00f6rg \ud83d\ude80" <sip:a@b>', "Subject: \u5c71"]),
