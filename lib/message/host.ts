@@ -18,12 +18,6 @@ export function skipHost(text: string, position: number): number {
   return end > position ? end : -1;
 }
 
-/** 1 … 65535, or undefined. */
-export function parsePort(text: string): number | undefined {
-  const port = parseDecimal(text, 65_535);
-  return port === 0 ? undefined : port;
-}
-
 /**
  * A host out of a text, in lower case; of `[2001:db8:::192.0.2.1]`, which the grammar of RFC 3261 allowed by
  * mistake, the usual form (RFC 5118 §4.10).
