@@ -1,5 +1,7 @@
 /** Runs SIP nodes in a real Node-RED runtime over fake user agents and records every message they send. */
 import assert from "node:assert/strict";
+import { createRequire } from "node:module";
+import { join } from "node:path";
 import helper from "node-red-node-test-helper";
 import type { Node, NodeAPI, NodeMessage } from "node-red";
 import { replaceEnvironment } from "../../nodes/shared/environment.js";
@@ -21,12 +23,15 @@ import sipSession from "../../nodes/sip-session.js";
 import sipStack from "../../nodes/sip-stack.js";
 import { FakeUserAgent } from "./fake-user-agent.js";
 import { ManualClock } from "./manual-clock.js";
+import { nodeRedHome } from "./node-red.js";
 
 type NodeModule = (RED: NodeAPI) => void;
 
-/* eslint-disable-next-line @typescript-eslint/no-require-imports --
-   core nodes have no types and export a function directly */
-const core = (path: string): NodeModule => require(`@node-red/nodes/core/${path}`) as NodeModule;
+ 
+const fromNodeRed = createRequire(join(nodeRedHome(), "package.json"));
+/** A core node of the Node-RED under test. */
+const core = (path: string): NodeModule =>
+  fromNodeRed(`@node-red/nodes/core/${path}`) as NodeModule;
 
 const MODULES: NodeModule[] = [
   sipStack,
@@ -309,7 +314,7 @@ function withRecorders(nodes: FlowEntry[]): FlowEntry[] {
 /** Starts the runtime once for a test file. */
 export function useNodeRed(): void {
   before(function (done) {
-    helper.init(require.resolve("node-red"));
+    helper.init(join(nodeRedHome(), "lib/red.js"));
     helper.startServer(done);
   });
   after(function (done) {
