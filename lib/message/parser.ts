@@ -9,7 +9,7 @@ import { DEFAULT_LIMITS, type MessageLimits } from "./limits.js";
 import { SipRequest, SipResponse, viasOf, type SipMessage } from "./message.js";
 import { readStartLine, type StartLine } from "./start-line.js";
 
-const { CARRIAGE_RETURN } = CODE;
+const { CARRIAGE_RETURN, LINE_FEED } = CODE;
 
 export { checkMessage };
 
@@ -52,16 +52,23 @@ export function parseMessage(data: Buffer, options?: ParseOptions): ParseResult 
   ) {
     return drop("message-too-large", "Message too large");
   }
-  let start = 0;
-  while (data[start] === 13 && data[start + 1] === 10) start += 2;
-  const headEnd = data.indexOf("\r\n\r\n", start, "latin1");
-  const end = headEnd < 0 ? data.length : headEnd + 2;
-  if (end - start > limits.headerBlock) return drop("header-block-too-large", "Headers too large");
-  const head = data.subarray(start, end);
-  const text = isAscii(head) ? head.toString("latin1") : head.toString("utf8");
+  // One decoding for the usual message; where bytes and characters differ, only the head is decoded.
+  if (isAscii(data)) {
+    const head = findHead(data.toString("latin1"));
+    const rest = head.bodyStart < data.length ? data.subarray(head.bodyStart) : NO_BODY;
+    return finish(head, rest, stream, limits);
+  }
+  const headEnd = data.indexOf("\r\n\r\n", leadingLineEnds(data), "latin1");
   const bodyStart = headEnd < 0 ? data.length : headEnd + 4;
-  const rest = data.subarray(bodyStart);
-  return finish({ text, start: 0, end: text.length, complete: headEnd >= 0 }, rest, stream, limits);
+  const head = findHead(data.toString("utf8", 0, bodyStart));
+  return finish(head, data.subarray(bodyStart), stream, limits);
+}
+
+/** Number of bytes of the CRLFs in front of a message, which are skipped (RFC 3261 §7.5). */
+function leadingLineEnds(data: Buffer): number {
+  let start = 0;
+  while (data[start] === CARRIAGE_RETURN && data[start + 1] === LINE_FEED) start += 2;
+  return start;
 }
 
 /**
@@ -71,23 +78,32 @@ export function parseMessage(data: Buffer, options?: ParseOptions): ParseResult 
 export function parseText(text: string, options?: ParseOptions): ParseResult {
   const limits = options?.limits ?? DEFAULT_LIMITS;
   if (text.length > limits.streamMessage) return drop("message-too-large", "Message too large");
-  let start = 0;
-  while (text.startsWith("\r\n", start)) start += 2;
-  const headEnd = text.indexOf("\r\n\r\n", start);
-  const end = headEnd < 0 ? text.length : headEnd + 2;
-  if (end - start > limits.headerBlock) return drop("header-block-too-large", "Headers too large");
-  const body = headEnd < 0 ? "" : text.slice(headEnd + 4);
-  const stream = options?.framing === "stream";
-  return finish({ text, start, end, complete: headEnd >= 0 }, body, stream, limits);
+  const head = findHead(text);
+  return finish(head, text.slice(head.bodyStart), options?.framing === "stream", limits);
 }
 
-/** Start line and headers, with the CRLF of the last header. */
+/** Where start line and headers are in a text. */
 interface Head {
   readonly text: string;
   readonly start: number;
+  /** Behind the CRLF of the last header. */
   readonly end: number;
+  /** Behind the empty line. */
+  readonly bodyStart: number;
   /** False when the empty line is missing. */
   readonly complete: boolean;
+}
+
+function findHead(text: string): Head {
+  let start = 0;
+  while (text.charCodeAt(start) === CARRIAGE_RETURN && text.charCodeAt(start + 1) === LINE_FEED) {
+    start += 2;
+  }
+  const found = text.indexOf("\r\n\r\n", start);
+  if (found < 0) {
+    return { text, start, end: text.length, bodyStart: text.length, complete: false };
+  }
+  return { text, start, end: found + 2, bodyStart: found + 4, complete: true };
 }
 
 /** @param rest - All that came behind the empty line. */
@@ -98,6 +114,7 @@ function finish(
   limits: MessageLimits,
 ): ParseResult {
   const { text, start, end } = head;
+  if (end - start > limits.headerBlock) return drop("header-block-too-large", "Headers too large");
   let lineEnd = text.indexOf("\n", start);
   if (lineEnd < 0 || lineEnd > end) lineEnd = end;
   const bareEnd = text.charCodeAt(lineEnd - 1) !== CARRIAGE_RETURN;

@@ -61,6 +61,7 @@ export function checkRequestUri(uri: string): void {
   }
 }
 
+/** Plain ASCII, which nearly every message is, is copied; the rest is encoded as UTF-8. */
 function encode(text: string): Buffer {
-  return Buffer.from(text, "utf8");
+  return Buffer.from(text, Buffer.byteLength(text) === text.length ? "latin1" : "utf8");
 }
