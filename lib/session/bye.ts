@@ -20,8 +20,8 @@ export function sendBye(
   fields?: EventFields,
 ): void {
   core.setCause(cause);
-  core.input("bye");
   core.negotiation.close();
+  core.input("bye");
   let reported = false;
   sendInDialog(
     core,
@@ -45,6 +45,7 @@ export function receiveBye(core: SessionCore, transaction: ServerTransaction, ca
   const crossed = core.state === "terminating";
   core.reply(transaction, 200);
   const fields = byeFields(transaction.request);
+  core.setCause(cause);
   if (!crossed) core.emit("bye", fields);
   core.close(cause, fields);
 }

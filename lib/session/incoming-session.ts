@@ -112,6 +112,7 @@ export class IncomingSession extends CallSession {
     this.#transaction.user = {
       onCancel: (cancel) => core.enter(() => this.#machine.input("cancel", { message: cancel })),
     };
+    if (this.#offer !== undefined) core.negotiation.offered();
     core.run(() => {
       core.input("inviteReceived");
       core.emit("incoming", { message: request, remoteSdp: this.#offer });

@@ -26,6 +26,8 @@ export class Negotiation {
   readonly #machine = new StateMachine(signalingMachine, () => undefined);
   #session: MediaSession | undefined;
   #exchanges = 0;
+  /** An offer of the peer waits for `answer`. */
+  #waiting = false;
   /** Our description of the exchange in progress came from the application. */
   #supplied = false;
   #lastMedia = NO_MEDIA;
@@ -76,9 +78,15 @@ export class Negotiation {
     return this.#describe(sdp, (session) => session.offer(direction ? { direction } : {}));
   }
 
+  /** An offer of the peer came; it is answered later. Where none is allowed now, `answer` tells so. */
+  offered(): void {
+    this.#waiting = this.#machine.input("remoteOffer", undefined);
+  }
+
   /** The peer's offer → our answer; the state stays `have-remote-offer` until `answered`. */
   answer(offer: string, sdp?: string): MaybePromise<string> {
-    this.#move("remoteOffer");
+    if (!this.#waiting) this.#move("remoteOffer");
+    this.#waiting = false;
     return this.#describe(sdp, (session) => session.answer(offer));
   }
 
@@ -118,6 +126,7 @@ export class Negotiation {
 
   /** The exchange in progress was refused. Harmless when there is none. */
   rollback(): void {
+    this.#waiting = false;
     const moved = this.#machine.input(
       this.#exchanges === 0 ? "rollbackToInitial" : "rollbackToStable",
       undefined,

@@ -96,6 +96,7 @@ export class ReInviteReceiver {
 
   #decide(transaction: ServerTransaction): void {
     const remoteSdp = sdpOf(transaction.request);
+    if (remoteSdp !== undefined) this.#core.negotiation.offered();
     holdRequest(this.#core, {
       transaction,
       eventName: "reinvite",
@@ -113,6 +114,7 @@ export class ReInviteReceiver {
   #reject(transaction: ServerTransaction, options: RejectOptions): ActionOutcome {
     if (transaction.answered || this.#machine.state !== "deciding") return NO_REQUEST;
     const outcome = answerHeld(this.#core, transaction, options.statusCode ?? 488, options);
+    this.#core.negotiation.rollback();
     this.#machine.input("refused", {});
     return outcome;
   }

@@ -98,7 +98,7 @@ export class ReferReceiver {
     if (!outcome.ok) return Promise.resolve(outcome);
     const subscription = SessionCore.newHandle(core.services);
     const notifier = new ReferNotifier(core, id, () => this.#subscriptions.delete(subscription));
-    if (options.follow === true) return this.#follow(transaction, target, notifier);
+    if (options.follow === true) return this.#follow(transaction, target, notifier, outcome);
     const [oldest] = this.#subscriptions.keys();
     if (this.#subscriptions.size >= MOST_SUBSCRIPTIONS && oldest !== undefined) {
       this.#subscriptions.get(oldest)?.finish(503);
@@ -107,11 +107,12 @@ export class ReferReceiver {
     return Promise.resolve({ ...outcome, subscription });
   }
 
-  /** Places the call; resolves when it is up or has failed. */
+  /** Places the call; resolves with what was answered when it is up, or with why it failed. */
   #follow(
     transaction: ServerTransaction,
     target: ReferTarget,
     notifier: ReferNotifier,
+    answered: ActionOutcome & { readonly ok: true },
   ): Promise<ActionOutcome> {
     const core = this.#core;
     let call: ReferredCall;
@@ -138,7 +139,7 @@ export class ReferReceiver {
           this.#followed--;
           if (statusCode >= 200 && statusCode < 300) {
             notifier.finish(statusCode, reason);
-            resolve({ ok: true, statusCode, reason, newSession: call.session });
+            resolve({ ...answered, newSession: call.session });
           } else {
             // No response at all is told as 503 (RFC 3515 §2.4.5).
             notifier.finish(

@@ -149,6 +149,8 @@ class SentRefer {
   readonly #timer: Timer;
   readonly #stopWatching: () => void;
   #last: News = { statusCode: 0, reason: "" };
+  /** The response to the REFER. */
+  #accepted: News = { statusCode: 0, reason: "" };
 
   constructor(
     core: SessionCore,
@@ -191,7 +193,10 @@ class SentRefer {
           if (statusCode >= 300) this.#machine.input("refused", news);
           else if (response.headers.get("refer-sub")?.trim().toLowerCase() === "false") {
             this.#machine.input("acceptedFinally", news);
-          } else this.#machine.input("accepted", news);
+          } else {
+            this.#accepted = { statusCode, reason };
+            this.#machine.input("accepted", news);
+          }
         },
         onFailure: (error) => {
           if (error.code === "E_ARGUMENT") this.#reject(error);
@@ -216,7 +221,9 @@ class SentRefer {
 
   peerHungUp(): boolean {
     const wasAccepted = this.#machine.state === "accepted";
-    this.#input("bye", { ...this.#last, outcome: NO_SESSION });
+    // Hung up without a word about the new call: the answer to our REFER is all there is to tell.
+    const last = this.#last.statusCode === 0 ? this.#accepted : this.#last;
+    this.#input("bye", { ...last, outcome: NO_SESSION });
     return wasAccepted && this.#options.hangup !== false;
   }
 

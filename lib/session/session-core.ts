@@ -223,7 +223,7 @@ export class SessionCore {
     const snapshot: SessionSnapshot = {
       session: this.id,
       state: this.state,
-      signaling: negotiation.state,
+      signaling: this.state === "terminated" ? "closed" : negotiation.state,
       direction: this.direction,
       callId: this.callId,
       localTag: this.localTag,
