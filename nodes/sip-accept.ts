@@ -65,12 +65,12 @@ async function acceptCall(action: AcceptAction): Promise<void> {
 
 async function acceptRequest(action: AcceptAction): Promise<void> {
   const { input, values, headers, sdp } = action;
-  const pending = findRequest(input);
-  if (pending === undefined) {
+  const found = findRequest(input);
+  if (found === undefined) {
     leaveNoRequest(input, values.session, 2, "accept-failed");
     return;
   }
-  const outcome = await pending.accept({
+  const outcome = await found.pending.accept({
     statusCode: values.statusCode,
     reason: values.reason,
     headers,
@@ -84,7 +84,7 @@ async function acceptRequest(action: AcceptAction): Promise<void> {
     const placed = findCall(outcome.newSession.id);
     if (placed !== undefined) {
       input.peer = input.carried.session;
-      leaveAnswered(input, placed, 1, "accepted", outcome);
+      leaveAnswered(input, placed, 1, "accepted", outcome, found);
       return;
     }
   }
@@ -94,5 +94,6 @@ async function acceptRequest(action: AcceptAction): Promise<void> {
     outcome.ok ? 1 : 2,
     outcome.ok ? "accepted" : "accept-failed",
     outcome,
+    found,
   );
 }

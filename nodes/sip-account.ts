@@ -1,5 +1,6 @@
 /** Config node `sip-account`: one address-of-record on a stack (contract §2). */
 import type { Node, NodeAPI } from "node-red";
+import { errorText } from "../lib/index.js";
 import { addAccountNode, removeAccountNode } from "./shared/account-nodes.js";
 import { deploys } from "./shared/deploys.js";
 import { findEngine, refreshStatuses } from "./shared/engines.js";
@@ -40,6 +41,8 @@ export default function (RED: NodeAPI): void {
         engine.claimAccount({ options: { id: this.id, ...options, password: passwordOf(this) } });
         refreshStatuses(stackId);
       } catch (error) {
+        const uri = typeof config["uri"] === "string" ? config["uri"] : "";
+        engine.accounts.refuse(this.id, uri, errorText(error));
         this.error(nodeError(RED, error));
       }
       this.on("close", (removed: boolean, done: () => void) => {

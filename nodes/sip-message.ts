@@ -1,6 +1,7 @@
 /** `sip-message`: sends a text, in a session or on its own (contract §4.6). Outputs: 1 delivered, 2 failed. */
 import type { NodeAPI } from "node-red";
-import { bodyFrom } from "./shared/bodies.js";
+import type { HeaderList } from "../lib/index.js";
+import { bodyFrom, checkedContentType } from "./shared/bodies.js";
 import { type Call, findCall } from "./shared/call.js";
 import { misuse } from "./shared/errors.js";
 import { outcomeFields } from "./shared/event-fields.js";
@@ -18,6 +19,12 @@ const properties = {
   contentType: text("text/plain"),
 };
 
+interface Content {
+  readonly contentType: string;
+  readonly headers: HeaderList;
+  readonly body: string | Buffer;
+}
+
 type MessageAction = Action<typeof properties>;
 
 export default function (RED: NodeAPI): void {
@@ -26,16 +33,27 @@ export default function (RED: NodeAPI): void {
     reads: ["headers"],
     async run(action) {
       const { input, values, msg } = action;
-      const body = bodyFrom(msg.payload, values.contentType);
+      const { contentType, headers } = contentTypeOf(action);
+      const content = { contentType, headers, body: bodyFrom(msg.payload, contentType) };
       if (isStandalone(values)) {
-        await sendAlone(action, body);
+        await sendAlone(action, content);
         return;
       }
       const call = callFor(input, values.session);
       if (call === undefined) leaveOver(input, values.session, 2, "message-failed", 0);
-      else await sendInside(action, call, body);
+      else await sendInside(action, call, content);
     },
   });
+}
+
+/** A `Content-Type` header of the flow replaces the property. */
+function contentTypeOf({ values, headers }: MessageAction): Omit<Content, "body"> {
+  const isType = ([name]: readonly [string, string]): boolean => /^(content-type|c)$/i.test(name);
+  const given = headers.find(isType)?.[1];
+  return {
+    contentType: checkedContentType(given ?? values.contentType),
+    headers: given === undefined ? headers : headers.filter((line) => !isType(line)),
+  };
 }
 
 function isStandalone({ scope, session: handle, to }: MessageAction["values"]): boolean {
@@ -44,21 +62,14 @@ function isStandalone({ scope, session: handle, to }: MessageAction["values"]): 
   return !isLive && to !== undefined;
 }
 
-async function sendInside(
-  { input, values, headers }: MessageAction,
-  call: Call,
-  body: string | Buffer,
-): Promise<void> {
+async function sendInside({ input }: MessageAction, call: Call, content: Content): Promise<void> {
   await attemptIn(input, call, { success: [1, "delivered"], failure: [2, "message-failed"] }, () =>
-    call.session.request({ method: "MESSAGE", headers, contentType: values.contentType, body }),
+    call.session.request({ method: "MESSAGE", ...content }),
   );
 }
 
-async function sendAlone(
-  { input, values, headers }: MessageAction,
-  body: string | Buffer,
-): Promise<void> {
-  const { to, account, contentType } = values;
+async function sendAlone({ input, values }: MessageAction, content: Content): Promise<void> {
+  const { to, account } = values;
   if (to === undefined) throw misuse("no-target", `"to" is empty: who gets the message?`);
   const { session: current } = input.carried;
   // Without a stack of its own, the one of the call that the message came with.
@@ -69,9 +80,7 @@ async function sendAlone(
     method: "MESSAGE",
     to,
     account,
-    headers,
-    contentType,
-    body,
+    ...content,
   });
   const event = outcome.ok ? "delivered" : "message-failed";
   const sip = withoutUndefined({

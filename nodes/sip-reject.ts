@@ -23,9 +23,12 @@ export default function (RED: NodeAPI): void {
       const { statusCode: code, reason, contacts } = values;
       const options = { statusCode: code, reason, contacts, headers };
       if (input.carried.request !== undefined) {
-        const pending = findRequest(input);
-        if (pending === undefined) leaveNoRequest(input, values.session, 1, "rejected");
-        else leaveAnswered(input, values.session, 1, "rejected", await pending.reject(options));
+        const found = findRequest(input);
+        if (found === undefined) leaveNoRequest(input, values.session, 1, "rejected");
+        else {
+          const outcome = await found.pending.reject(options);
+          leaveAnswered(input, values.session, 1, "rejected", outcome, found);
+        }
         return;
       }
       const call = callFor(input, values.session);

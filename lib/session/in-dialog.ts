@@ -13,6 +13,20 @@ import { ReferSender } from "./refer-sender.js";
 import { ReInviteReceiver } from "./re-invite.js";
 import type { SessionCore } from "./session-core.js";
 
+/** The others are reported as `request` in any case, with the handle to answer them. */
+const OWN_EVENT: ReadonlySet<string> = new Set([
+  "BYE",
+  "INVITE",
+  "INFO",
+  "OPTIONS",
+  "NOTIFY",
+  "REFER",
+  "MESSAGE",
+]);
+
+/** RFC 6665 §7.2: a 489 lists what can be subscribed to. */
+const ALLOW_EVENTS = [["Allow-Events", "refer"]] as const;
+
 export class InDialog implements DialogUser {
   readonly #core: SessionCore;
   // Most calls need none of these.
@@ -44,7 +58,10 @@ export class InDialog implements DialogUser {
     const accepted = this.#unacknowledged;
     if (accepted?.sequence !== ack.cseq.sequence) return;
     this.#unacknowledged = undefined;
-    this.#core.enter(() => accepted.acknowledge(ack));
+    this.#core.enter(() => {
+      this.#core.observeRequest(ack);
+      accepted.acknowledge(ack);
+    });
   }
 
   onDialogRequest(transaction: ServerTransaction, dialog: Dialog): void {
@@ -64,6 +81,7 @@ export class InDialog implements DialogUser {
     const core = this.#core;
     const { method } = transaction.request;
     if (dialog === core.dialog) core.useFlow(transaction.flow);
+    if (OWN_EVENT.has(method)) core.observeRequest(transaction.request);
     if (method === "BYE") {
       this.#receiveBye(transaction, dialog);
       return;
@@ -94,6 +112,13 @@ export class InDialog implements DialogUser {
           transaction,
           eventName: "message",
           fallback: (listened) => void core.reply(transaction, listened ? 200 : 405),
+        });
+        return;
+      case "SUBSCRIBE":
+        holdRequest(core, {
+          transaction,
+          eventName: "request",
+          fallback: () => void core.reply(transaction, 489, { headers: ALLOW_EVENTS }),
         });
         return;
       default:

@@ -110,12 +110,17 @@ export class IncomingSession extends CallSession {
       this.#settle({ ok: false, cause: core.cause ?? "no-session", statusCode: 0 });
     });
     this.#transaction.user = {
-      onCancel: (cancel) => core.enter(() => this.#machine.input("cancel", { message: cancel })),
+      onCancel: (cancel) =>
+        core.enter(() => {
+          core.observeRequest(cancel);
+          this.#machine.input("cancel", { message: cancel });
+        }),
     };
     if (this.#offer !== undefined) core.negotiation.offered();
     core.run(() => {
       core.input("inviteReceived");
       core.emit("incoming", { message: request, remoteSdp: this.#offer });
+      core.observeRequest(request);
     });
     return true;
   }

@@ -217,6 +217,11 @@ export class SessionCore {
     });
   }
 
+  /** Reports a request that has an event of its own as `request`, too, if anybody listens to that. */
+  observeRequest(request: SipRequest): void {
+    if (this.services.observesMessages === true) this.emit("request", { message: request });
+  }
+
   snapshot(): SessionSnapshot {
     const { negotiation } = this;
     const end = this.#endTime;

@@ -60,6 +60,8 @@ export class ClientExchange implements OutgoingRequest {
   /** The request has a Contact that belongs to its flow. */
   #wantsContact = false;
   #rang = false;
+  #starting = false;
+  #abandoned = false;
   /** The answer to the last challenge, not sent yet. */
   #authorization: Authorization | undefined;
   readonly #sentAuthorizations: Authorization[] = [];
@@ -93,6 +95,12 @@ export class ClientExchange implements OutgoingRequest {
   }
 
   start(): void {
+    this.#starting = true;
+    this.#locate();
+    this.#starting = false;
+  }
+
+  #locate(): void {
     this.#environment.locate(this.#options, (error, destination) => {
       if (destination === undefined || destination.targets.length === 0) {
         this.#error = error ?? new TransportError("There is no way to the target.", "");
@@ -115,6 +123,7 @@ export class ClientExchange implements OutgoingRequest {
   }
 
   abandon(): void {
+    this.#abandoned = true;
     this.#input("abandon");
   }
 
@@ -152,10 +161,11 @@ export class ClientExchange implements OutgoingRequest {
         return this.#options.onFailure(
           new TransactionTimeoutError("No final response came after the CANCEL."),
         );
-      case "fail":
-        return this.#options.onFailure(
-          this.#error ?? new TransportError("The request could not be sent.", ""),
-        );
+      case "fail": {
+        const error = this.#error ?? new TransportError("The request could not be sent.", "");
+        // Whoever sends must have the request in hand before it hears of its failure.
+        return this.#starting ? this.#failLater(error) : this.#options.onFailure(error);
+      }
     }
   }
 
@@ -397,7 +407,9 @@ export class ClientExchange implements OutgoingRequest {
   }
 
   #failLater(error: SipError): void {
-    this.#environment.clock.defer(() => this.#options.onFailure(error));
+    this.#environment.clock.defer(() => {
+      if (!this.#abandoned) this.#options.onFailure(error);
+    });
   }
 }
 

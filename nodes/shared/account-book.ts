@@ -23,6 +23,8 @@ export interface AccountEntry {
   claimed: boolean;
   /** The user agent does not take it: why, in words. */
   problem: string | undefined;
+  /** Its settings could not even be read. */
+  readonly refused?: true;
   /** From the last stack event, for the words of a failure. */
   lastFailure: StackEvent | undefined;
 }
@@ -72,6 +74,21 @@ export class AccountBook {
     return entry;
   }
 
+  /** A `sip-account` node exists, but its settings are wrong: who uses it learns why. */
+  refuse(id: string, uri: string, problem: string): void {
+    const existing = this.#entries.get(id);
+    if (existing !== undefined) void this.#leave(existing);
+    this.#entries.set(id, {
+      options: { id, uri, register: false },
+      fingerprint: "",
+      claimed: true,
+      problem,
+      lastFailure: undefined,
+      refused: true,
+    });
+    this.onStatus();
+  }
+
   /** Its node was closed; a deploy may bring it back. */
   release(id: string): void {
     const entry = this.#entries.get(id);
@@ -109,6 +126,7 @@ export class AccountBook {
   }
 
   #enter(entry: AccountEntry): void {
+    if (entry.refused) return;
     const { id } = entry.options;
     const leaving = this.#leaving.get(id);
     if (leaving !== undefined) {

@@ -1,6 +1,14 @@
 /** `msg.payload` as the body of a SIP message (contract §4.6 "Bodies"). */
 import { misuse } from "./errors.js";
 
+const MEDIA_TYPE = /^[A-Za-z0-9\-.!%*_+`'~]+\/[A-Za-z0-9\-.!%*_+`'~]+\s*(?:;[^\r\n\0]*)?$/;
+
+/** @throws InvalidArgumentError `bad-option` for what is no media type (RFC 3261 §20.15). */
+export function checkedContentType(text: string): string {
+  if (MEDIA_TYPE.test(text)) return text;
+  throw misuse("bad-option", `"contentType" must be a type such as text/plain`);
+}
+
 /** @throws InvalidArgumentError `bad-body` for values that the content type cannot carry. */
 export function bodyFrom(payload: unknown, contentType: string): string | Buffer {
   if (typeof payload === "string") return payload;

@@ -18,7 +18,9 @@ export function nodeError(RED: NodeAPI, error: unknown): NodeError {
   const key = [code, error instanceof SipError ? error.code : code]
     .map((name) => `error.${name}`)
     .find((name) => hasText(name));
-  const text = key === undefined ? detail : translate(RED, key, { detail });
+  // In the catalogue's sentence the detail is a part, so its own full stop goes.
+  const text =
+    key === undefined ? detail : translate(RED, key, { detail: detail.replace(/\.$/, "") });
   // The stack trace of a wrong input says nothing to a flow author and would only fill the debug sidebar.
   const result = new Error(`${code}: ${text}`) as NodeError;
   result.code = code;

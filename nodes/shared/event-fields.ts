@@ -1,10 +1,11 @@
 /** `msg.sip` and `msg.payload` of session and stack events. Every call builds fresh objects. */
-import type {
-  ActionOutcome,
-  Session,
-  SessionEvent,
-  SessionSnapshot,
-  StackEvent,
+import {
+  type ActionOutcome,
+  parseReferTarget,
+  type Session,
+  type SessionEvent,
+  type SessionSnapshot,
+  type StackEvent,
 } from "../../lib/index.js";
 import { bodyOf, messageFields, partyFields } from "./message-fields.js";
 import { jsonCopy, type SipFields, withoutUndefined } from "./sip-fields.js";
@@ -65,8 +66,9 @@ export function sessionEventPayload(event: SessionEvent): unknown {
       return event.statusCode ?? 0;
     case "ended":
     case "cancelled":
-    case "bye":
       return snapshot.cause ?? event.name;
+    case "bye":
+      return snapshot.cause ?? (event.message?.source === undefined ? "local-bye" : "remote-bye");
     case "state":
       return snapshot.state;
     case "hold":
@@ -148,7 +150,7 @@ export function stackEventPayload(event: StackEvent): unknown {
     case "subscribe":
       return message?.headers.get("event") ?? "";
     case "refer":
-      return message?.headers.get("refer-to") ?? "";
+      return referUri(message);
     case "request":
       return message?.kind === "request" ? message.method : "";
     case "options":
@@ -161,6 +163,13 @@ export function stackEventPayload(event: StackEvent): unknown {
     default:
       return event.reason ?? "";
   }
+}
+
+/** The URI that a REFER outside of a call names. */
+function referUri(message: StackEvent["message"]): string {
+  const value = message?.headers.get("refer-to");
+  if (value === undefined) return "";
+  return parseReferTarget(value)?.uri.toString() ?? value;
 }
 
 /** What the outcome of an action adds to `msg.sip`. */

@@ -69,9 +69,11 @@ export function attachNode(
 export function engineFor(stackId: string | undefined, accountId: string | undefined): Engine {
   if (accountId !== undefined) {
     const engine = findEngine(stackIdOfAccount(accountId));
-    if (engine?.accounts.entry(accountId) === undefined) {
+    const entry = engine?.accounts.entry(accountId);
+    if (engine === undefined || entry === undefined) {
       throw misuse("no-account", "the account of this node is missing, disabled or has no stack");
     }
+    if (entry.problem !== undefined) throw misuse("no-account", entry.problem);
     return engine;
   }
   const engine = findEngine(stackId);

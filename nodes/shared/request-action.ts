@@ -3,16 +3,22 @@ import type { ActionOutcome, PendingRequest } from "../../lib/index.js";
 import { Call, findCall } from "./call.js";
 import { allEngines } from "./engines.js";
 import { outcomeFields } from "./event-fields.js";
+import { partyFields } from "./message-fields.js";
 import type { Input } from "./input.js";
 import type { SipFields } from "./sip-fields.js";
 
+export interface FoundRequest {
+  readonly pending: PendingRequest;
+  readonly stackId: string;
+}
+
 /** The request of an input while it still waits, on whatever stack. Handles are random, so none fits two. */
-export function findRequest(input: Input): PendingRequest | undefined {
+export function findRequest(input: Input): FoundRequest | undefined {
   const { request } = input.carried;
   if (request === undefined) return undefined;
-  for (const { userAgent } of allEngines()) {
+  for (const { userAgent, stackId } of allEngines()) {
     const pending = userAgent?.pendingRequest(request);
-    if (pending !== undefined) return pending.pending ? pending : undefined;
+    if (pending !== undefined) return pending.pending ? { pending, stackId } : undefined;
   }
   return undefined;
 }
@@ -37,8 +43,15 @@ export function leaveAnswered(
   output: number,
   event: string,
   outcome: ActionOutcome,
+  { pending, stackId }: FoundRequest,
 ): void {
-  const sip = { ...fieldsFor(input, session, event), ...outcomeFields(outcome), event };
+  const sip = {
+    ...partyFields(pending.request),
+    stack: stackId,
+    ...fieldsFor(input, session, event),
+    ...outcomeFields(outcome),
+    event,
+  };
   input.requestAnswered = true;
   input.leave(output, () => ({ sip, payload: outcome.statusCode }));
 }

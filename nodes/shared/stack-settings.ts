@@ -2,18 +2,21 @@
 import { createHash } from "node:crypto";
 import { statSync } from "node:fs";
 import type { Node, NodeAPI } from "node-red";
-import type {
-  Logger,
-  MediaHandler,
-  TlsMaterial,
-  TransportOptions,
-  TransportProtocol,
-  UserAgentOptions,
+import {
+  isIPv4,
+  isIPv6,
+  type Logger,
+  type MediaHandler,
+  type TlsMaterial,
+  type TransportOptions,
+  type TransportProtocol,
+  type UserAgentOptions,
 } from "../../lib/index.js";
 import { environment } from "./environment.js";
 import { misuse } from "./errors.js";
 import { parseList } from "./properties.js";
 import { expandEnvironment, type NodeConfig } from "./property-values.js";
+import { product } from "./product.js";
 import { isRecord } from "./sip-fields.js";
 
 const PROTOCOLS: ReadonlySet<string> = new Set(["udp", "tcp", "tls", "ws", "wss"]);
@@ -90,6 +93,14 @@ class SettingsReader {
     return entries.length === 0 ? undefined : entries;
   }
 
+  /** Names that stand in a header as they are. */
+  tokens(name: string): string[] | undefined {
+    const entries = this.list(name);
+    const wrong = entries?.find((entry) => !/^[A-Za-z0-9\-.!%*_+`'~]+$/.test(entry));
+    if (wrong !== undefined) throw misuse("bad-stack", `${name}: "${wrong}" is no name`);
+    return entries;
+  }
+
   transports(): TransportOptions[] {
     let value = this.raw("transports");
     if (typeof value === "string" && value !== "") {
@@ -99,16 +110,20 @@ class SettingsReader {
         throw misuse("bad-stack", "transports is no valid JSON");
       }
     }
-    const entries: unknown[] =
-      Array.isArray(value) && value.length > 0 ? (value as unknown[]) : DEFAULT_TRANSPORTS;
+    if (value === undefined || value === null || value === "") value = [];
+    if (!Array.isArray(value)) throw misuse("bad-stack", "transports is no list");
+    const entries: unknown[] = value.length > 0 ? (value as unknown[]) : DEFAULT_TRANSPORTS;
     return entries.map((entry, index) => this.#transport(entry, index + 1));
   }
 
   #transport(entry: unknown, number: number): TransportOptions {
     if (!isRecord(entry)) throw misuse("bad-stack", `transport ${number} is no object`);
     const text = (name: string): string => {
-      const value = entry[name];
-      return typeof value === "string" ? expandEnvironment(this.RED, this.node, value).trim() : "";
+      const value = entry[name] ?? "";
+      if (typeof value !== "string") {
+        throw misuse("bad-stack", `transport ${number}: its ${name} must be a text`);
+      }
+      return expandEnvironment(this.RED, this.node, value).trim();
     };
     const protocol = text("protocol").toLowerCase();
     if (!PROTOCOLS.has(protocol)) {
@@ -122,12 +137,16 @@ class SettingsReader {
       throw misuse("bad-stack", `transport ${number}: the port must be a number from 0 to 65535`);
     }
     const tlsId = text("tls");
+    const advertise = text("advertise");
+    if (advertise !== "" && !isHostPort(advertise)) {
+      throw misuse("bad-stack", `transport ${number}: advertise must be host or host:port`);
+    }
     return {
       protocol: protocol as TransportProtocol,
       address: text("address") || "0.0.0.0",
       // A WebSocket transport without a port only connects out.
       port: portNumber ?? (isWebSocket ? undefined : protocol === "tls" ? 5061 : 5060),
-      advertise: text("advertise") || undefined,
+      advertise: advertise || undefined,
       path: isWebSocket ? text("path") || undefined : undefined,
       tls: tlsId === "" ? undefined : this.#tls(tlsId, number),
     };
@@ -182,8 +201,12 @@ class SettingsReader {
     const portMin = this.number("rtpPortMin", 10_000, 65_535);
     const portMax = this.number("rtpPortMax", 20_000, 65_535);
     if (portMin >= portMax) throw misuse("bad-stack", "rtpPortMin must be less than rtpPortMax");
+    const address = this.text("mediaAddress");
+    if (address !== undefined && !isIPv4(address) && !isIPv6(address)) {
+      throw misuse("bad-stack", "mediaAddress must be an IP address of this machine");
+    }
     return environment().createMediaHandler({
-      address: this.text("mediaAddress"),
+      address,
       advertise,
       portMin,
       portMax,
@@ -196,6 +219,12 @@ class SettingsReader {
 function wholeNumber(value: unknown): number | undefined {
   const text = String(value);
   return /^\d{1,15}$/.test(text) ? Number(text) : undefined;
+}
+
+/** What may stand in Via and Contact: a name or address, with or without a port. */
+function isHostPort(text: string): boolean {
+  const match = /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)(?::(\d{1,5}))?$/.exec(text);
+  return match !== null && Number(match[2] ?? 1) <= 65_535 && match[2] !== "0";
 }
 
 function isTlsNode(value: unknown): value is TlsNode {
@@ -223,13 +252,13 @@ export function readStackSettings(RED: NodeAPI, node: Node, config: NodeConfig):
       const advertise = transports.find((transport) => transport.advertise)?.advertise;
       return {
         transports,
-        userAgent: reader.text("userAgent"),
+        userAgent: reader.text("userAgent") ?? product(),
         mediaHandler: reader.mediaHandler(hostOf(advertise), logger),
         allow: reader.list("allow"),
         deny: reader.list("deny"),
         trusted: reader.list("trusted"),
         dial: reader.list("dial"),
-        infoPackages: reader.list("infoPackages"),
+        infoPackages: reader.tokens("infoPackages"),
         maxSessions: reader.number("maxSessions", 0),
         maxRequestsPerSecond: reader.number("maxRequestsPerSecond", 0),
         unhandledStatus: reader.number("unhandledStatus", 480, 699),

@@ -3,6 +3,7 @@
  * "busy 486"), falls back to what the stack or account says, and changes at most once a second.
  */
 import type { Node, NodeAPI, NodeStatus as RuntimeStatus } from "node-red";
+import { deploys } from "./deploys.js";
 import { translate } from "./texts.js";
 
 const SHORTEST_INTERVAL_MS = 1000;
@@ -19,6 +20,7 @@ export class NodeStatus {
   #later: NodeJS.Timeout | undefined;
   #failureEnd: NodeJS.Timeout | undefined;
   #closed = false;
+  #unlisten: (() => void) | undefined;
 
   constructor(
     readonly node: Node,
@@ -60,10 +62,16 @@ export class NodeStatus {
     this.#closed = true;
     clearTimeout(this.#later);
     clearTimeout(this.#failureEnd);
+    this.#unlisten?.();
   }
 
   #update(): void {
     if (this.#closed) return;
+    if (deploys.phase === "changing") {
+      // Status nodes hear nothing before all nodes exist.
+      this.#unlisten ??= deploys.listen({ started: () => this.#afterChange() });
+      return;
+    }
     const wait = this.#shownAt + SHORTEST_INTERVAL_MS - performance.now();
     if (wait > 0) {
       this.#later ??= this.#updateLater(wait);
@@ -75,6 +83,12 @@ export class NodeStatus {
     this.#shown = text;
     this.#shownAt = performance.now();
     this.node.status({ ...status });
+  }
+
+  #afterChange(): void {
+    this.#unlisten?.();
+    this.#unlisten = undefined;
+    this.#update();
   }
 
   #updateLater(waitMs: number): NodeJS.Timeout {
