@@ -112,8 +112,10 @@ export abstract class MessageBase {
     const { fields } = this.headers;
     const index = this.#indexOf("via");
     const old = fields[index];
-    const vias = [via, ...viasOf(old).slice(1)];
-    const field = new HeaderField(old.header, vias.map((one) => one.toString()).join(", "));
+    const others = viasOf(old);
+    const vias = others.length === 1 ? [via] : [via, ...others.slice(1)];
+    const text = vias.length === 1 ? via.toString() : vias.map((one) => one.toString()).join(", ");
+    const field = new HeaderField(old.header, text);
     field.parsed = vias;
     fields[index] = field;
   }

@@ -2,8 +2,7 @@
  * What a server does with the top Via: `received` and `rport` on requests (RFC 3261 §18.2.1, RFC 3581 §4) and
  * where the response goes (RFC 3261 §18.2.2). Pure functions.
  */
-import { Via } from "../message/index.js";
-import type { MessageSource, SipRequest } from "../message/index.js";
+import type { MessageSource, SipRequest, Via } from "../message/index.js";
 import {
   canonicalAddress,
   defaultPort,
@@ -27,12 +26,13 @@ export function applyViaRules(request: SipRequest, source: MessageSource): void 
   const needsReceived = wantsPort || !sameAddress(via.host, source.address);
   if (!needsReceived && !via.parameters.has("received")) return;
 
-  const parameters = new Map(via.parameters);
+  // The message is still ours alone, so its Via is completed in place.
+  const { parameters } = via;
   // RFC 5118 §4.5: without brackets, as the grammar of `via-received` has it.
   if (needsReceived) parameters.set("received", canonicalAddress(source.address));
   else parameters.delete("received");
   if (wantsPort) parameters.set("rport", String(source.port));
-  request.replaceTopVia(new Via(via.protocol, via.host, via.port, parameters, via.version));
+  request.replaceTopVia(via);
 }
 
 /** Where a response goes when it does not simply return on the connection that brought the request. */
