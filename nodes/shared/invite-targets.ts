@@ -27,10 +27,8 @@ function parseTarget(entry: unknown): string | InviteTarget {
   if (!isRecord(entry) || typeof entry["uri"] !== "string") {
     throw misuse("bad-target", "a target is a string or an object with uri");
   }
-  const { uri, timeout, headers, account } = entry;
-  if (timeout !== undefined && (typeof timeout !== "number" || !(timeout >= 0))) {
-    throw misuse("bad-target", "the timeout of a target must be a number of seconds");
-  }
+  const { uri, headers, account } = entry;
+  const timeout = seconds(entry["timeout"]);
   if (headers !== undefined && !isRecord(headers)) {
     throw misuse("bad-target", "the headers of a target must be an object");
   }
@@ -43,6 +41,14 @@ function parseTarget(entry: unknown): string | InviteTarget {
     headers: headers === undefined ? undefined : headersOfObject(headers).lines,
     account,
   };
+}
+
+/** A number, or a text that is one; absent or empty = the node's. */
+function seconds(value: unknown): number | undefined {
+  if (isBlank(value)) return undefined;
+  const number = typeof value === "string" && value.trim() !== "" ? Number(value) : value;
+  if (typeof number === "number" && number >= 0 && Number.isFinite(number)) return number;
+  throw misuse("bad-target", "the timeout of a target must be a number of seconds");
 }
 
 function checkedUri(uri: string): string {

@@ -147,6 +147,15 @@ describe("targets", () => {
     });
   }
 
+  it("have seconds of their own, as a number or as text", () => {
+    const targets = ["1.5", 1.5, "", undefined].map((timeout) => ({ uri: "sip:a@b", timeout }));
+    const parsed = parseTargets(targets);
+    assert.deepEqual(
+      parsed.map((target) => (typeof target === "string" ? target : target.timeoutMs)),
+      [1500, 1500, undefined, undefined],
+    );
+  });
+
   it("are at most 32", () => {
     assert.throws(() => parseTargets(new Array(33).fill("sip:a@b")), { rule: "bad-target" });
   });
