@@ -58,9 +58,13 @@ export function terminateInvite(
   cancel: SipRequest,
 ): void {
   core.setCause(isAnsweredElsewhere(cancel) ? "answered-elsewhere" : "cancelled");
-  core.reply(transaction, 487);
+  const response = core.reply(transaction, 487);
   core.emit("cancelled", { message: cancel });
-  core.close("cancelled", { message: cancel });
+  core.close("cancelled", {
+    message: cancel,
+    statusCode: response?.statusCode,
+    reason: response?.reason,
+  });
 }
 
 function statusOf(error: unknown): number {

@@ -131,6 +131,7 @@ describe("calls seen from outside", function () {
     assert.equal((await phone.final(cancelled)).status, 487);
     assert.deepEqual(await ladder(7), [...ringing, "cancelled", "> terminated", "failed"]);
     assert.equal((await first("wait/2")).payload, "answered-elsewhere");
+    assert.equal((await nodeRed.captured("events")).at(-1)?.msg.payload, 487);
 
     await nodeRed.clearCaptured();
     const rejected = phone.invite("wait");
