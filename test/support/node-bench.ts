@@ -27,7 +27,6 @@ import { nodeRedHome } from "./node-red.js";
 
 type NodeModule = (RED: NodeAPI) => void;
 
- 
 const fromNodeRed = createRequire(join(nodeRedHome(), "package.json"));
 /** A core node of the Node-RED under test. */
 const core = (path: string): NodeModule =>
