@@ -5,6 +5,7 @@ import {
   type Logger,
   type RandomSource,
 } from "../foundation/index.js";
+import type { SipResponse } from "../message/index.js";
 import type { RegisterExchange, RegistrationListener } from "../registration/index.js";
 import type { Capabilities } from "./capabilities.js";
 import type { ConnectionState, TransportProtocol } from "../transport/transport.js";
@@ -27,6 +28,8 @@ export interface AccountBookOptions {
   readonly destinations: Destinations;
   client(): UserAgentClient;
   report(event: StackEvent): void;
+  /** Each response of a registrar, for those who listen to `response`. */
+  observe?(response: SipResponse, accountId: string): void;
 }
 
 export class AccountBook {
@@ -136,9 +139,11 @@ export class AccountBook {
       build: (flow) => exchange.build(flow),
       nextSequence: () => exchange.nextSequence(),
       onResponse: (response, _request, flow) => {
-        if (response.statusCode < 200) return;
-        this.#remember(account, sent);
-        exchange.onFinalResponse(response, flow);
+        if (response.statusCode >= 200) {
+          this.#remember(account, sent);
+          exchange.onFinalResponse(response, flow);
+        }
+        this.#options.observe?.(response, account.id);
       },
       onFailure: (error) => {
         this.#remember(account, sent);

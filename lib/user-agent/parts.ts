@@ -106,6 +106,7 @@ export class UserAgentParts {
       destinations,
       client: () => this.client,
       report: (event) => host.report(event),
+      observe: (response, accountId) => reportResponse(host, response, accountId),
     }));
     const gate = new AccessGate({
       allow: options.allow ?? [],
@@ -204,11 +205,20 @@ export class UserAgentParts {
       random,
       services,
       account: (id) => book.get(id),
-      onResponse: (response, accountId) => {
-        if (host.observes()) host.report({ name: "response", accountId, message: response });
-      },
+      onResponse: (response, accountId) => reportResponse(host, response, accountId),
     });
   }
+}
+
+/** A response outside of any session, if anybody listens to that. */
+function reportResponse(
+  host: PartsHost,
+  response: SipResponse,
+  accountId: string | undefined,
+): void {
+  if (!host.observes()) return;
+  const { statusCode, reason } = response;
+  host.report({ name: "response", accountId, message: response, statusCode, reason });
 }
 
 function reportRefusedChallenge(

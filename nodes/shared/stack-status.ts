@@ -45,7 +45,12 @@ function registrationStatus(
       return { fill: "green", shape: "dot", text: translate(RED, "status.registered") };
     case "failed":
       return problem(
-        [registration.statusCode || undefined, registration.reason ?? registration.cause]
+        [
+          registration.statusCode || undefined,
+          registration.cause === "unauthorized"
+            ? translate(RED, "status.credentials")
+            : (registration.reason ?? registration.cause),
+        ]
           .filter((part) => part !== undefined)
           .join(" ") || translate(RED, "status.failed"),
       );

@@ -155,6 +155,8 @@ describe("requests of a foreign peer", function () {
     const sent = peer.received.find((text) => text.startsWith("MESSAGE ")) ?? "";
     assert.deepEqual(headerLines(sent, "Content-Type"), ["text/html"]);
     assert.deepEqual(headerLines(sent, "X-A"), ["1", "2"]);
+    const heard = (await nodeRed.waitFor("every"))[0].msg;
+    assert.deepEqual([heard.topic, heard.payload, heard.sip.method], ["response", 200, "MESSAGE"]);
   });
 
   it("cannot be forged by line breaks in anything that comes from a message", async () => {
