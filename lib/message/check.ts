@@ -15,7 +15,7 @@ import {
   type SipRequest,
 } from "./message.js";
 import { countNameAddrsWithin, isNameAddrWithin } from "./name-addr.js";
-import type { ParseError } from "./parser.js";
+import type { ParseError } from "./parse-error.js";
 import { SipUri } from "./uri.js";
 
 /** What a check found; the message decides about the status. */

@@ -17,6 +17,7 @@ export {
 export * from "./multipart.js";
 export { isStarContact, NameAddr, parseNameAddr, parseNameAddrList } from "./name-addr.js";
 export { formatParameters, parseParameters, type Parameters } from "./params.js";
+export * from "./parse-error.js";
 export * from "./parser.js";
 export * from "./reason-header.js";
 export * from "./refer-headers.js";

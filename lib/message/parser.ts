@@ -5,6 +5,7 @@ import { CODE, parseDecimal } from "./grammar.js";
 import { HeaderKind } from "./header-names.js";
 import { BARE_LINE_END, readHeaderLines } from "./header-lines.js";
 import { HeaderMap, type HeaderField } from "./headers.js";
+import type { ParseError } from "./parse-error.js";
 import { DEFAULT_LIMITS, type MessageLimits } from "./limits.js";
 import { SipRequest, SipResponse, viasOf, type SipMessage } from "./message.js";
 import { readStartLine, type StartLine } from "./start-line.js";
@@ -12,21 +13,6 @@ import { readStartLine, type StartLine } from "./start-line.js";
 const { CARRIAGE_RETURN, LINE_FEED } = CODE;
 
 export { checkMessage };
-
-/** Why bytes are no acceptable message. */
-export interface ParseError {
-  /** Short name of the broken rule: `start-line`, `missing-header`, `content-length`, `too-many-headers` … */
-  readonly rule: string;
-  /** `RFC 3261 §20.14`. */
-  readonly rfc: string;
-  readonly offset?: number;
-  /** Status of the response that a request with this fault deserves; undefined = drop it silently. */
-  readonly statusHint: number | undefined;
-  /** Reason phrase for that response. */
-  readonly reason: string;
-  /** The connection can no longer be framed and must close. */
-  readonly fatal?: boolean;
-}
 
 export type ParseResult =
   | { readonly ok: true; readonly message: SipMessage }

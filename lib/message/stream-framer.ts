@@ -1,7 +1,7 @@
 /** Cuts a TCP/TLS byte stream into messages (RFC 3261 §18.3) and sees keep-alives (RFC 5626 §3.5.1). */
 import { parseDecimal } from "./grammar.js";
 import { DEFAULT_LIMITS, type MessageLimits } from "./limits.js";
-import type { ParseError } from "./parser.js";
+import type { ParseError } from "./parse-error.js";
 
 export type FramerOutput =
   | { readonly kind: "message"; readonly data: Buffer }
