@@ -3,7 +3,7 @@
 # (not root, not Debian, no network) it says loudly what will not be tested, and exits with 1.
 set -u
 declare -A package=(
-  [sipp]=sip-tester [kamailio]=kamailio [baresip]=baresip-core [tshark]=tshark [sox]=sox
+  [sipp]=sip-tester [kamailio]=kamailio [baresip]=baresip-core [tshark]=tshark
   [chromium]=chromium [openssl]=openssl
 )
 declare -A file=(
