@@ -54,6 +54,8 @@ describe("telephones through a registrar", function () {
     await alice.start();
     await bob.start();
     writeFileSync(join(folder, "prompt.wav"), toneWav(523, 3, 16000));
+    writeFileSync(join(folder, "prompt44.wav"), toneWav(523, 3, 44100));
+    writeFileSync(join(folder, "prompt48.wav"), toneWav(523, 3, 48000));
     nodeRed = await NodeRed.start();
     const { flows, credentials } = await phoneFlow();
     await nodeRed.deploy(flows, { credentials });
@@ -252,6 +254,76 @@ describe("telephones through a registrar", function () {
     assert.equal((failed?.msg as Message).payload, 404);
     assert.equal((failed?.msg as Message).sip.cause, "not-found");
   });
+
+  /** A flow on one secure or web transport that calls, plays a file and hangs up. */
+  async function callingFlow(protocol: "tls" | "ws", registrar: string, file: string) {
+    const flow = new FlowBuilder();
+    const tls = flow.config("tls-config", {
+      name: "authority",
+      cert: "",
+      key: "",
+      ca: "",
+      servername: "",
+      verifyservercert: true,
+      alpnprotocol: "",
+    });
+    const place = protocol === "tls" ? { port: await freePort(), tls } : { path: "/" };
+    const stack = flow.config("sip-stack", {
+      transports: [{ protocol, address: "127.0.0.1", ...place }],
+      rtpPortMin: 31200,
+      rtpPortMax: 31299,
+    });
+    const account = flow.config("sip-account", {
+      stack,
+      uri: "sip:carol@sip.test",
+      registrar,
+      outboundProxy: registrar,
+      register: true,
+    });
+    flow.node("sip-event", { stack, events: ["registered"] }, [[flow.capture("registered")]]);
+    flow.node("catch", { scope: null, uncaught: false }, [[flow.capture("caught")]]);
+    const bye = flow.node("sip-bye", {}, flow.captures("bye", 1));
+    const play = flow.node(
+      "sip-play",
+      { source: join(folder, file), sourceType: "file", settle: 200 },
+      flow.captures("play", 2, { 1: [bye] }),
+    );
+    const invite = flow.node(
+      "sip-invite",
+      { account, stack, to: "sip:bob@sip.test", timeout: 20 },
+      flow.captures("out", 4, { 1: [play] }),
+    );
+    flow.entry("call", [invite]);
+    return {
+      flows: flow.build(),
+      credentials: {
+        [account]: { password: "carolpw" },
+        [tls]: { cadata: kamailio.authority },
+      } as Record<string, Record<string, string>>,
+    };
+  }
+
+  const further = [
+    {
+      protocol: "tls",
+      registrar: `sip:${kamailioAddress}:5061;transport=tls`,
+      file: "prompt44.wav",
+    },
+    { protocol: "ws", registrar: `ws://${kamailioAddress}:5080/`, file: "prompt48.wav" },
+  ] as const;
+  for (const { protocol, registrar, file } of further) {
+    it(`calls a phone over ${protocol} and plays it ${file}`, async () => {
+      const { flows, credentials } = await callingFlow(protocol, registrar, file);
+      await nodeRed.clearCaptured();
+      await nodeRed.deploy(flows, { credentials });
+      await nodeRed.waitFor("registered", 1, 10_000);
+      await nodeRed.inject("call");
+      const [ended] = await nodeRed.waitFor("out/4", 1, 20_000);
+      assert.equal((ended?.msg as Message).sip.cause, "local-bye");
+      await pause(700);
+      assert.ok(Math.abs(heardFrequency(bob) - 523) < 5, `bob heard ${heardFrequency(bob)} Hz`);
+    });
+  }
 
   it("raised no error on the way", async () => {
     assert.deepEqual(
