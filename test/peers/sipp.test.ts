@@ -71,7 +71,7 @@ describe("SIPp through a flow", function () {
   before(async function () {
     needs(this, "sipp");
     port = await freePort();
-    const { flows, credentials } = acceptanceFlow({ port, authPeer, refusingPeer });
+    const { flows, credentials } = acceptanceFlow({ port, authPeer, refusingPeer, ipv6: true });
     nodeRed = await NodeRed.start({ flows, credentials });
     if (!existsSync(foreign))
       console.error(
@@ -132,6 +132,23 @@ describe("SIPp through a flow", function () {
         },
       });
     }
+  }
+
+  for (const name of ["in-basic", "in-hold", "in-cancel"]) {
+    runs.push({
+      title: `takes ${name} over IPv6`,
+      run: async () => {
+        const scenario = join(own, "in", `${name}.xml`);
+        const service = planOf(name).service ?? "alice";
+        const sipp = new Sipp({
+          scenario,
+          target: `[::1]:${port}`,
+          local: `[::1]:${5200 + nextHost++}`,
+          service,
+        });
+        assert.equal((await sipp.result()).problem, "");
+      },
+    });
   }
 
   /** Our flow is transferred to a second SIPp. */

@@ -9,6 +9,8 @@ export interface AcceptanceFlowOptions {
   readonly address?: string;
   /** Address and port of the scenario peer whose challenges the account answers. */
   readonly authPeer?: string;
+  /** Listen on ::1 as well. */
+  readonly ipv6?: boolean;
   /** Address and port of the scenario peer that refuses every password. */
   readonly refusingPeer?: string;
 }
@@ -27,6 +29,7 @@ export function acceptanceFlow(options: AcceptanceFlowOptions): {
     transports: [
       { protocol: "udp", address, port: options.port },
       { protocol: "tcp", address, port: options.port },
+      ...(options.ipv6 === true ? [{ protocol: "udp", address: "::1", port: options.port }] : []),
     ],
     maxRequestsPerSecond: 0,
     codecs: "PCMU,PCMA",
