@@ -3,6 +3,7 @@
  * mix; changed settings and SIGTERM end calls properly.
  */
 import assert from "node:assert/strict";
+import { createSocket } from "node:dgram";
 import { UserAgent, type Session, type SessionEvent } from "../../lib/index.js";
 import { FlowBuilder, type FlowNode } from "../support/flow-builder.js";
 import { NodeRed, pause } from "../support/node-red.js";
@@ -32,8 +33,8 @@ class Phone {
     return new Phone(userAgent);
   }
 
-  call(to: string): Session {
-    return this.userAgent.invite({ targets: [to], sdp: sdp(40_000) });
+  call(to: string, audioPort = 40_000): Session {
+    return this.userAgent.invite({ targets: [to], sdp: sdp(audioPort) });
   }
 
   names(session: Session): string[] {
@@ -146,6 +147,42 @@ describe("Deploy and calls", function () {
       ({ msg }) => (msg as Message).sip.session,
     );
     assert.deepEqual(gathered.map((msg) => msg.sip.session).sort(), accepted.sort());
+  });
+
+  it("plays on through a Full deploy: no packet is lost, and the end fires on the new node", async () => {
+    const build = (): FlowNode[] => {
+      const flow = new FlowBuilder();
+      const stack = flow.config("sip-stack", {
+        transports: [{ protocol: "udp", address: "127.0.0.1", port }],
+        rtpPortMin: 33300,
+        rtpPortMax: 33400,
+      });
+      const play = flow.node(
+        "sip-play",
+        { source: "ring", sourceType: "tone" },
+        flow.captures("play", 2),
+      );
+      const accept = flow.node("sip-accept", {}, [[play], []]);
+      flow.node("sip-incoming", { stack, ring: true }, [[accept], [flow.capture("over")]]);
+      return flow.build();
+    };
+    await nodeRed.deploy(build());
+    const sequence: number[] = [];
+    const ear = createSocket("udp4").on("message", (packet) =>
+      sequence.push(packet.readUInt16BE(2)),
+    );
+    await new Promise<void>((done) => ear.bind(0, "127.0.0.1", done));
+    const call = phone.call(`sip:music@127.0.0.1:${port}`, ear.address().port);
+    await phone.until(call, "confirmed");
+    await pause(1000);
+    await nodeRed.deploy(build());
+    await nodeRed.waitFor("play/1", 1, 10_000);
+    assert.equal(call.state, "established");
+    await call.end();
+    ear.close();
+    assert.ok(sequence.length > 240, `${sequence.length} packets in 5 s`);
+    const gaps = sequence.slice(1).filter((number, at) => number !== ((sequence[at] + 1) & 0xffff));
+    assert.deepEqual(gaps, []);
   });
 
   it("ends calls with BYE when the stack's settings change", async () => {
