@@ -77,11 +77,14 @@ describe("documents", () => {
     }
   });
 
-  it("count the examples and name them as the import menu does", () => {
-    const readme = read("README.md");
-    const examples = readdirSync(join(root, "examples")).map((name) => name.replace(/\.json$/, ""));
-    assert.equal(examples.length, 9, "README speaks of nine examples");
-    for (const [, name] of readme.matchAll(/\*\*(\d\d - [^*]+)\*\*/g))
-      assert.ok(examples.includes(name ?? ""), `${name ?? ""} is no example`);
+  it("name every example as the import menu does, and no other", () => {
+    const [, section = ""] = /## Examples\n([\s\S]*?)\n## /.exec(read("README.md")) ?? [];
+    const named = [...section.matchAll(/^\| (\w+) \| (.+?) \|/gm)]
+      .filter(([, folder]) => folder !== "folder")
+      .map(([, folder, name]) => `${folder ?? ""}/${name ?? ""}.json`);
+    const examples = readdirSync(join(root, "examples"), { recursive: true })
+      .map(String)
+      .filter((file) => file.endsWith(".json"));
+    assert.deepEqual(named.sort(), examples.sort());
   });
 });

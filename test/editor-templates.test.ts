@@ -277,7 +277,8 @@ describe("editor templates", () => {
 
   it("match the examples: every property known, every wire from a port that exists, ports of their own", () => {
     const taken = new Map<string, string>();
-    for (const file of readdirSync(join(root, "examples"))) {
+    for (const file of readdirSync(join(root, "examples"), { recursive: true }).map(String)) {
+      if (!file.endsWith(".json")) continue;
       const nodes = JSON.parse(read("examples", file)) as Record<string, unknown>[];
       const ids = new Set(nodes.map((node) => node.id));
       for (const node of nodes) {

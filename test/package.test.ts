@@ -22,7 +22,9 @@ const manifest = json("package.json") as {
   "node-red": { version: string; nodes: Record<string, string> };
 };
 const sets = Object.entries(manifest["node-red"].nodes);
-const examples = readdirSync(at("examples")).filter((file) => file.endsWith(".json"));
+const examples = readdirSync(at("examples"), { recursive: true })
+  .map(String)
+  .filter((file) => file.endsWith(".json"));
 
 /** All string leaves of a catalogue as dotted keys. */
 function keysOf(value: unknown, prefix = ""): string[] {

@@ -9,7 +9,7 @@ import { FlowBuilder, type FlowNode } from "../support/flow-builder.js";
 import { NodeRed, projectRoot } from "../support/node-red.js";
 import { freePort } from "../support/ports.js";
 
-const example = "03 - IVR with digits.json";
+const example = "calls/IVR with digits.json";
 /** 1 plays the doorbell, 3 hangs up. */
 const digits = "13";
 const once = process.argv.includes("--once");

@@ -98,7 +98,8 @@ describe("the editor", function () {
     await page.click("#red-ui-tab-red-ui-clipboard-dialog-import-tab-examples");
     const tree = page.locator(".red-ui-clipboard-dialog-tab-library:visible").first();
     await tree.getByText(manifest.name).click();
-    await tree.getByText(/^06 - /).click();
+    await tree.getByText("calls", { exact: true }).click();
+    await tree.getByText("Loopback", { exact: true }).click();
     await picture("1-import");
     await page.locator("#red-ui-clipboard-dialog-ok").click();
     // The imported nodes hang at the mouse until it is clicked on the canvas.

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import type { FlowNode } from "../support/flow-builder.js";
 import { NodeRed, projectRoot } from "../support/node-red.js";
 import { freePort } from "../support/ports.js";
@@ -20,6 +20,9 @@ const manifest = JSON.parse(readFileSync(join(projectRoot, "package.json"), "utf
   "node-red": { nodes: Record<string, string> };
 };
 const types = Object.keys(manifest["node-red"].nodes);
+const exampleFiles = readdirSync(join(projectRoot, "examples"), { recursive: true })
+  .map(String)
+  .filter((file) => file.endsWith(".json"));
 
 describe("the package in the palette manager", function () {
   this.timeout(180_000);
@@ -72,15 +75,12 @@ describe("the package in the palette manager", function () {
     const icons = (await getJson("/icons")) as Record<string, string[]>;
     assert.ok((icons[manifest.name]?.length ?? 0) >= 10, JSON.stringify(icons[manifest.name]));
     const examples = JSON.stringify(await getJson(`/library/examples/flows/${manifest.name}`));
-    for (const file of readdirSync(join(projectRoot, "examples")))
-      assert.ok(examples.includes(file.replace(/\.json$/, "")), file);
+    for (const file of exampleFiles) assert.ok(examples.includes(basename(file, ".json")), file);
     const labels = (await getJson(`/locales/${manifest.name}/sip-invite?lng=en-US`)) as object;
     assert.ok(Object.keys(labels).length > 0);
   });
 
-  for (const file of readdirSync(join(projectRoot, "examples")).filter((name) =>
-    name.endsWith(".json"),
-  )) {
+  for (const file of exampleFiles) {
     it(`deploys the example ${file} without an error or warning`, async () => {
       const nodes = JSON.parse(
         readFileSync(join(projectRoot, "examples", file), "utf8"),
