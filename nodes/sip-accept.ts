@@ -2,6 +2,7 @@
 import type { NodeAPI } from "node-red";
 import { bodyFrom } from "./shared/bodies.js";
 import { findCall } from "./shared/call.js";
+import { outcomeFields } from "./shared/event-fields.js";
 import { type Action, registerActionNode } from "./shared/flow-node.js";
 import {
   anyValue,
@@ -87,6 +88,17 @@ async function acceptRequest(action: AcceptAction): Promise<void> {
       leaveAnswered(input, placed, 1, "accepted", outcome, found);
       return;
     }
+  }
+  const call = typeof values.session === "string" ? findCall(values.session) : undefined;
+  if (outcome.ok && call !== undefined && found.pending.request.source === undefined) {
+    // The answer to the offer in the 2xx to our own INVITE: it has left in the ACK.
+    const sip = { ...call.fields("confirmed", outcomeFields(outcome)), localSdp: sdp };
+    input.requestAnswered = true;
+    input.leave(1, () => ({ sip, payload: call.session.snapshot().remote.uri }), {
+      sessionId: call.id,
+      events: ["confirmed"],
+    });
+    return;
   }
   leaveAnswered(
     input,

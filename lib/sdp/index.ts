@@ -3,6 +3,7 @@ export * from "./capabilities.js";
 export * from "./machines.js";
 export * from "./negotiator.js";
 export * from "./offer-answer.js";
+export * from "./refusing-answer.js";
 export * from "./sdp-cache.js";
 export * from "./sdp.js";
 export * from "./signaling-state.js";

@@ -6,13 +6,16 @@ import { Dialog } from "../dialog/index.js";
 import type { SipRequest, SipResponse } from "../message/index.js";
 import type { Flow } from "../transport/transport.js";
 import { acknowledge, type SentAck } from "./ack.js";
-import type { BodyFields } from "./body.js";
+import { sdpOf, type BodyFields } from "./body.js";
+import { refusingBody } from "./flow-answer.js";
 import type { AccountHandle, SessionServices } from "./session-services.js";
 
 export class Fork {
   readonly dialog: Dialog;
   /** SDP of a provisional response. */
   earlySdp: string | undefined;
+  /** An offer of the peer was answered before its 2xx. */
+  offerAnswered = false;
   readonly #services: SessionServices;
   readonly #invite: SipRequest;
   #ack: SentAck | undefined;
@@ -23,10 +26,23 @@ export class Fork {
     this.dialog = Dialog.fromResponse(invite, response);
   }
 
+  /** As sent. */
+  get invite(): SipRequest {
+    return this.#invite;
+  }
+
   /** The first ACK for this fork's 2xx. */
   acknowledge(flow: Flow, body?: BodyFields): SentAck {
     this.#ack ??= acknowledge(this.#services, this.dialog, this.#invite, flow, body);
     return this.#ack;
+  }
+
+  /** The same for a 2xx that no call comes of: an offer in it is answered all the same (§13.2.2.4). */
+  decline(flow: Flow, response: SipResponse): SentAck {
+    const isAnswered = this.offerAnswered || sdpOf(this.#invite) !== undefined;
+    const offer = isAnswered ? undefined : (sdpOf(response) ?? this.earlySdp);
+    const body = offer === undefined ? {} : refusingBody(offer, flow.localAddress);
+    return this.acknowledge(flow, body);
   }
 
   /** The 2xx came again: so does the ACK, once there is one. */
@@ -44,7 +60,7 @@ export class Fork {
     const services = this.#services;
     services.dialogs.remove(dialog);
     dialog.confirm(response);
-    this.acknowledge(flow);
+    this.decline(flow, response);
     services.send({
       nextHop: dialog.nextHop,
       account,

@@ -66,7 +66,8 @@ export interface MediaSession {
   offer(options?: { readonly direction?: MediaDirection }): MaybePromise<string>;
   /**
    * The peer's offer → our answer. Rejects or throws MediaError with `statusHint` 488 when nothing fits; then
-   * nothing has changed. Until `commit` a later `rollback` restores the previous state.
+   * nothing has changed. Until `commit` a later `rollback` restores the previous state. With the rule `declined` the
+   * application is asked for the answer, where the protocol gives it the time.
    */
   answer(offer: string): MaybePromise<string>;
   /**

@@ -90,6 +90,12 @@ export class Negotiation {
     return this.#describe(sdp, (session) => session.answer(offer));
   }
 
+  /** The application has answered the offer that waits; its answer is on its way. */
+  supply(offer: string, sdp: string): void {
+    void this.answer(offer, sdp);
+    this.answered();
+  }
+
   /** Our answer is on its way: the exchange is complete. */
   answered(options: { readonly startLater?: boolean } = {}): void {
     this.#move("localAnswer");

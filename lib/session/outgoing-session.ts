@@ -9,6 +9,7 @@ import { bestResponse } from "./best-response.js";
 import { bodyFields, sdpOf, type BodyFields } from "./body.js";
 import { CallSession } from "./call-session.js";
 import type { Cause } from "./cause.js";
+import { askForAnswer } from "./flow-answer.js";
 import type { Fork } from "./fork.js";
 import { mergeHeaders } from "./header-lines.js";
 import { mapMaybe, whenSettled } from "./maybe-promise.js";
@@ -86,7 +87,7 @@ export class OutgoingSession extends CallSession {
       this.#endCause ??= options.cause ?? "cancelled";
     } else if (this.#winner !== undefined) {
       // Even when our answer is not ready yet (§13.2.2.4).
-      this.#winner.fork.acknowledge(this.#winner.news.flow);
+      this.#winner.fork.decline(this.#winner.news.flow, this.#winner.news.response);
       const cause = options.cause ?? (core.established ? "local-bye" : "cancelled");
       this.hangUp({ ...options, cause });
     } else {
@@ -243,8 +244,12 @@ export class OutgoingSession extends CallSession {
   #answerOffer(winner: Winner, offer: string | undefined): void {
     const { core } = this;
     const { sdp } = this.#options;
-    if (offer === undefined || (sdp === undefined && !core.negotiation.hasHandler)) {
+    if (offer === undefined) {
       this.#spoil(winner, "bad-media");
+      return;
+    }
+    if (sdp === undefined && !core.negotiation.hasHandler) {
+      this.#askForAnswer(winner, offer);
       return;
     }
     whenSettled(
@@ -259,8 +264,52 @@ export class OutgoingSession extends CallSession {
           core.negotiation.answered();
           this.#establish(winner, offer, answer);
         }),
-      (error) => core.enter(() => this.#spoil(winner, mediaCause(error), error)),
+      (error) =>
+        core.enter(() => {
+          if (!isDeclined(error) || core.closed || core.state === "terminating") {
+            this.#spoil(winner, mediaCause(error), error);
+            return;
+          }
+          core.negotiation.rollback();
+          this.#askForAnswer(winner, offer);
+        }),
     );
+  }
+
+  /** Nobody here can answer the offer of the 2xx but the application: the ACK waits for it (contract §4.5). */
+  #askForAnswer(winner: Winner, offer: string): void {
+    const { core } = this;
+    const { branch, fork, news } = winner;
+    const { response, flow } = news;
+    const { statusCode, reason } = response;
+    const target = branch.status().uri;
+    core.negotiation.offered();
+    core.input("success");
+    // The peer repeats its 2xx until the ACK, even after its own BYE.
+    core.onClose(() => fork.decline(flow, response));
+    askForAnswer(core, {
+      request: fork.invite,
+      eventName: "answered",
+      fields: { message: response, statusCode, reason, remoteSdp: offer, target },
+      accept: (sdp) => {
+        const { ack } = fork.acknowledge(flow, { contentType: "application/sdp", body: sdp });
+        core.negotiation.supply(offer, sdp);
+        core.emit("confirmed", { message: ack, target, remoteSdp: offer, localSdp: sdp });
+        core.emit("media", { remoteSdp: offer, localSdp: sdp });
+        return { ok: true, statusCode, reason, message: ack };
+      },
+      refuse: (options) => {
+        const { ack } = fork.decline(flow, response);
+        const code = options.statusCode ?? 488;
+        this.hangUp({
+          cause: "incompatible-media",
+          statusCode: code,
+          reason: options.reason,
+          headers: options.headers,
+        });
+        return { ok: true, statusCode: code, reason: options.reason, message: ack };
+      },
+    });
   }
 
   #establish(winner: Winner, remoteSdp: string, localSdp: string | undefined): void {
@@ -278,7 +327,7 @@ export class OutgoingSession extends CallSession {
   /** A 2xx that no call can come of: ACK, then BYE. */
   #spoil(winner: Winner, cause: Cause, error?: unknown): void {
     const { core } = this;
-    winner.fork.acknowledge(winner.news.flow);
+    winner.fork.decline(winner.news.flow, winner.news.response);
     if (core.closed || core.state === "terminating") return;
     if (error !== undefined) core.logger.info(`session ${core.id}: ${errorText(error)}`);
     const { response } = winner.news;
@@ -337,6 +386,11 @@ function failureFields(message: SipResponse | undefined): EventFields {
     retryAfter: message.seconds("retry-after"),
     ...(contacts.length === 0 ? {} : { contacts, uris: contacts.map(({ uri }) => uri) }),
   };
+}
+
+/** The media handler leaves the answer to the application. */
+function isDeclined(error: unknown): boolean {
+  return error instanceof SipError && error.rule === "declined";
 }
 
 /** Nothing in common is another matter than an answer that is none. */

@@ -71,6 +71,14 @@ export interface HoldOptions {
   readonly eventName: string;
   readonly session: SessionHandle | undefined;
   readonly account: AccountHandle | undefined;
+  /**
+   * Milliseconds that it waits at least when somebody holds it; with `always` also when nobody has asked for it: the
+   * event that carries the handle goes to somebody in any case.
+   */
+  readonly atLeastMs?: number | undefined;
+  readonly always?: boolean | undefined;
+  /** Throws for an acceptance that cannot be; the request then goes on waiting. */
+  check?(options: AcceptRequestOptions): void;
   /** Run when the application accepts / rejects. */
   accept(options: AcceptRequestOptions): Promise<ActionOutcome>;
   reject(options: RejectOptions): Promise<ActionOutcome>;

@@ -49,8 +49,10 @@ export class PendingRequests {
 
   /** @returns undefined when nobody holds the request: its fallback ran. */
   hold(options: HoldOptions): PendingRequest | undefined {
-    const { request, eventName, session, account } = options;
-    const { listened, holdMs } = this.#ask(eventName, request, session?.id, account?.id);
+    const { request, eventName, session, account, atLeastMs = 0, always = false } = options;
+    const asked = this.#ask(eventName, request, session?.id, account?.id);
+    const listened = always || asked.listened;
+    const holdMs = always || asked.holdMs > 0 ? Math.max(asked.holdMs, atLeastMs) : 0;
     if (!listened || !(holdMs > 0) || this.#held.size >= MOST_PENDING) {
       options.fallback(listened);
       return undefined;
@@ -117,7 +119,8 @@ class HeldRequest implements PendingRequest {
     this.#timer = clock.setTimer(holdMs, () => this.expire());
   }
 
-  accept(options: AcceptRequestOptions = {}): Promise<ActionOutcome> {
+  async accept(options: AcceptRequestOptions = {}): Promise<ActionOutcome> {
+    if (this.#pending) this.#options.check?.(options);
     return this.#answer(() => this.#options.accept(options));
   }
 

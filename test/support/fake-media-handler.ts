@@ -28,6 +28,8 @@ export class FakeMediaHandler implements MediaHandler {
   deferred = false;
   /** What `createSession` throws. */
   failure: Error | undefined;
+  /** What `answer` throws. */
+  answerFailure: Error | undefined;
   withAudio = true;
   #waiting: (() => void)[] = [];
 
@@ -103,6 +105,7 @@ export class FakeMediaSession implements MediaSession {
 
   answer(offer: string): MaybePromise<string> {
     this.log.push(`answer(${offer})`);
+    if (this.handler.answerFailure) throw this.handler.answerFailure;
     return this.handler.later(() => {
       this.#keep();
       this.#take(offer);

@@ -253,8 +253,9 @@ export class FakeServices implements SessionServices {
   }
 
   hold(options: HoldOptions): PendingRequest | undefined {
-    const listened = this.held.has(options.eventName) || this.watched.has(options.eventName);
-    if (!this.held.has(options.eventName)) {
+    const isHeld = options.always === true || this.held.has(options.eventName);
+    const listened = isHeld || this.watched.has(options.eventName);
+    if (!isHeld) {
       options.fallback(listened);
       return undefined;
     }
@@ -273,7 +274,10 @@ export class FakeServices implements SessionServices {
       get pending() {
         return state === "pending";
       },
-      accept: (accept: AcceptRequestOptions = {}) => once(() => options.accept(accept)),
+      accept: async (accept: AcceptRequestOptions = {}) => {
+        if (state === "pending") options.check?.(accept);
+        return once(() => options.accept(accept));
+      },
       reject: (reject: RejectOptions = {}) => once(() => options.reject(reject)),
       expire: () => {
         state = "answered";
