@@ -2,16 +2,18 @@
  * What outgoing and incoming calls have in common behind the public face `Session`: actions in an established call
  * and the way out. The exchanges themselves are in files of their own.
  */
-import { InvalidArgumentError, InvalidStateError, errorText } from "../foundation/index.js";
-import { isToken, type NameAddr } from "../message/index.js";
+import { InvalidStateError, errorText } from "../foundation/index.js";
+import type { NameAddr } from "../message/index.js";
 import { sendBye } from "./bye.js";
 import type { Cause } from "./cause.js";
 import { DigitSender } from "./digits.js";
 import { requestInDialog } from "./in-dialog-request.js";
 import { InDialog } from "./in-dialog.js";
+import { packageHeaders } from "./info-package.js";
 import type { MediaSession } from "./media-handler.js";
-import { NO_REQUEST, NO_SESSION } from "./outcomes.js";
+import { NO_REQUEST, NO_SESSION, PACKAGE_NOT_TAKEN } from "./outcomes.js";
 import { reasonHeaders } from "./reason.js";
+import { checkedRequestMethod } from "./request-methods.js";
 import { SessionCore, type EventFields, type SessionOwner } from "./session-core.js";
 import type { AccountHandle, SessionServices } from "./session-services.js";
 import type {
@@ -32,8 +34,8 @@ import type {
 } from "./session-types.js";
 import { Session } from "./session.js";
 
-/** Requests that only the session itself sends. */
-const RESERVED = new Set(["INVITE", "ACK", "CANCEL", "PRACK", "BYE", "REGISTER"]);
+/** Target-refresh requests and those around a subscription carry our Contact. */
+const WITH_CONTACT: ReadonlySet<string> = new Set(["UPDATE", "SUBSCRIBE", "NOTIFY", "REFER"]);
 
 export interface CallStart {
   readonly direction: "incoming" | "outgoing";
@@ -113,22 +115,19 @@ export abstract class CallSession extends Session implements SessionOwner {
   }
 
   async request(options: InDialogRequestOptions): Promise<ActionOutcome> {
-    const method = options.method.toUpperCase();
-    if (RESERVED.has(method) || !isToken(method)) {
-      throw new InvalidArgumentError(`"${options.method}" is no method to send in a session`, {
-        rule: "bad-method",
-      });
-    }
+    const method = checkedRequestMethod(options.method);
     if (!this.isLive) return NO_SESSION;
     if (this.core.dialog === undefined) {
       throw new InvalidStateError("The call has no dialog yet in which a request could be sent");
     }
-    const headers: HeaderList =
-      options.infoPackage === undefined
-        ? (options.headers ?? [])
-        : [["Info-Package", options.infoPackage], ...(options.headers ?? [])];
-    const { contentType, body, onProvisional } = options;
-    const contact = method === "UPDATE" || method === "SUBSCRIBE" || method === "NOTIFY";
+    const { contentType, body, onProvisional, infoPackage } = options;
+    let headers: HeaderList = options.headers ?? [];
+    if (method === "INFO" && infoPackage !== undefined) {
+      headers = packageHeaders(infoPackage, headers, body !== undefined && body.length > 0);
+      // RFC 6086 §4.2.1: not to a peer that has said what it takes, and did not name this one.
+      if (!this.core.takesInfoPackage(infoPackage)) return PACKAGE_NOT_TAKEN;
+    }
+    const contact = WITH_CONTACT.has(method);
     const fields = { method, headers, contact, contentType, body };
     return this.core.run(() => requestInDialog(this.core, fields, onProvisional));
   }

@@ -29,7 +29,7 @@ export interface InDialogUser {
 }
 
 /** Their failure concerns themselves: the session is ending, or only a subscription is lost (RFC 5057 §5.2). */
-const HARMLESS = new Set(["BYE", "NOTIFY"]);
+const HARMLESS = new Set(["BYE", "NOTIFY", "SUBSCRIBE"]);
 
 /** Sends a request in the session's dialog, which must be there. Callbacks stop when it is abandoned. */
 export function sendInDialog(

@@ -5,6 +5,7 @@ export * from "./media-handler.js";
 export * from "./outgoing-options.js";
 export * from "./outgoing-session.js";
 export { participantOf } from "./participant.js";
+export { checkedRequestMethod } from "./request-methods.js";
 export * from "./session-services.js";
 export * from "./session-types.js";
 export * from "./session.js";

@@ -5,6 +5,7 @@
 import type { SipRequest } from "../message/index.js";
 import type { ServerTransaction } from "../transaction/index.js";
 import { holdRequest } from "./held-request.js";
+import { packageName } from "./info-package.js";
 import type { DigitEvent } from "./media-handler.js";
 import type { SessionCore } from "./session-core.js";
 
@@ -44,17 +45,17 @@ export function digitOf(info: SipRequest): DigitEvent | null | undefined {
 /** 200 for digits, empty INFOs and listed packages, else 469 with what we take (RFC 6086 §4.2.2). */
 export function receiveInfo(core: SessionCore, transaction: ServerTransaction): void {
   const { request } = transaction;
-  const packageName = request.headers.get("info-package");
-  const digit = packageName === undefined ? digitOf(request) : undefined;
+  const value = request.headers.get("info-package");
+  const digit = value === undefined ? digitOf(request) : undefined;
   if (digit !== undefined) {
     core.reply(transaction, 200);
     if (digit !== null) core.emit("dtmf", { message: request, digit });
     return;
   }
   const listed =
-    packageName === undefined
+    value === undefined
       ? request.body.length === 0
-      : core.services.infoPackages.includes(packageName.split(";", 1)[0]?.trim() ?? "");
+      : core.services.infoPackages.some((name) => name.toLowerCase() === packageName(value));
   holdRequest(core, {
     transaction,
     eventName: "info",

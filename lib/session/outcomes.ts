@@ -11,6 +11,14 @@ export const NO_SESSION: ActionOutcome = { ok: false, cause: "no-session", statu
 /** There is nothing (left) to answer. */
 export const NO_REQUEST: ActionOutcome = { ok: false, cause: "no-request", statusCode: 0 };
 
+/** The peer's Recv-Info does not hold the package of an INFO: not sent, and told as the peer would (RFC 6086 §4.2.2). */
+export const PACKAGE_NOT_TAKEN: ActionOutcome = {
+  ok: false,
+  cause: "rejected",
+  statusCode: 469,
+  reason: "Bad Info Package (not in the peer's Recv-Info)",
+};
+
 /** The application must give a description and gave none. */
 export function noSdpError(): InvalidArgumentError {
   return new InvalidArgumentError(

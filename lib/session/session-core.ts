@@ -16,6 +16,7 @@ import type { ServerTransaction } from "../transaction/index.js";
 import type { Flow } from "../transport/transport.js";
 import type { Cause } from "./cause.js";
 import { mergeHeaders } from "./header-lines.js";
+import { packageName, packagesOf } from "./info-package.js";
 import type { MediaSessionContext } from "./media-handler.js";
 import { Negotiation } from "./negotiation.js";
 import { showParty } from "./participant.js";
@@ -76,6 +77,8 @@ export class SessionCore {
   readonly #route: RouteWatch;
   /** Allow lines of the peer. */
   #allow: readonly string[] = [];
+  /** INFO packages that the peer takes; undefined while it has said nothing. */
+  #infoPackages: ReadonlySet<string> | undefined;
 
   targets: (() => TargetStatus[]) | undefined;
 
@@ -287,10 +290,16 @@ export class SessionCore {
     return this.services.dialogs.add(dialog, user);
   }
 
-  /** Learns what the peer tells about itself: Contact and Allow. */
+  /** Learns what the peer tells about itself: Contact, Allow, Recv-Info. */
   learn(message: SipMessage): void {
+    this.#infoPackages = packagesOf(message) ?? this.#infoPackages;
     this.#remoteContact = message.contacts[0] ?? this.#remoteContact;
     if (message.headers.has("allow")) this.#allow = message.headers.getAll("allow");
+  }
+
+  /** May an INFO of this package be sent? A peer that says nothing is asked (RFC 6086 §4.2.1 is stricter). */
+  takesInfoPackage(infoPackage: string): boolean {
+    return this.#infoPackages?.has(packageName(infoPackage)) ?? true;
   }
 
   /** Does the peer's Allow hold this method? False while it has sent none. */

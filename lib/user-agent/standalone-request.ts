@@ -1,7 +1,6 @@
 /** A request of the application outside of any dialog: MESSAGE, OPTIONS, NOTIFY, REFER … (RFC 3261 §8.1.1, RFC 3428). */
 import {
   InvalidArgumentError,
-  printable,
   randomInteger,
   randomToken,
   TransactionTimeoutError,
@@ -11,25 +10,19 @@ import {
 } from "../foundation/index.js";
 import {
   createRequest,
-  isToken,
   NameAddr,
   SipUri,
   type SipRequest,
   type SipResponse,
 } from "../message/index.js";
-import { causeOfStatus, type ActionOutcome, type SessionServices } from "../session/index.js";
+import {
+  causeOfStatus,
+  checkedRequestMethod,
+  type ActionOutcome,
+  type SessionServices,
+} from "../session/index.js";
 import type { ManagedAccount } from "./managed-account.js";
 import type { OutOfDialogRequestOptions } from "./options.js";
-
-/** These belong to calls, registrations or the stack itself. */
-const RESERVED: ReadonlySet<string> = new Set([
-  "INVITE",
-  "ACK",
-  "CANCEL",
-  "PRACK",
-  "BYE",
-  "REGISTER",
-]);
 
 /** Requests that may lead to a dialog name a Contact; a MESSAGE must not (RFC 3428 §4). */
 const WITH_CONTACT: ReadonlySet<string> = new Set([
@@ -58,7 +51,7 @@ export class StandaloneRequests {
 
   /** Rejects with InvalidArgumentError for what cannot be sent; the peer's "no" is a value. */
   async send(options: OutOfDialogRequestOptions): Promise<ActionOutcome> {
-    const method = checkedMethod(options.method);
+    const method = checkedRequestMethod(options.method);
     const account = this.#account(options.account);
     const to = this.#options.services.parseTarget(options.to, account);
     return new Promise((resolve, reject) => {
@@ -135,14 +128,6 @@ export class StandaloneRequests {
       body,
     });
   }
-}
-
-function checkedMethod(method: string): string {
-  const upper = method.toUpperCase();
-  if (isToken(method) && !RESERVED.has(upper)) return upper;
-  throw new InvalidArgumentError(`A request "${printable(method)}" cannot be sent alone.`, {
-    rule: "bad-method",
-  });
 }
 
 function outcomeOfResponse(response: SipResponse): ActionOutcome {

@@ -1,6 +1,11 @@
 /** sip-event, held requests, sip-message and sip-register (contract §4.6, §3.1). */
 import assert from "node:assert/strict";
-import type { SipRequest } from "../../lib/index.js";
+import type {
+  ActionOutcome,
+  InDialogRequestOptions,
+  SipRequest,
+  SipResponse,
+} from "../../lib/index.js";
 import { FakeSession, sipMessage } from "../support/fake-user-agent.js";
 import { account, type FlowEntry, NodeBench, stack, useNodeRed } from "../support/node-bench.js";
 
@@ -271,6 +276,106 @@ Content-Type: text/plain
       const { sip } = bench.only("see:1");
       assert.deepEqual([sip.request, sip.subscription], ["r", "s"]);
     });
+  });
+
+  describe("sip-request", () => {
+    const node = (more = {}): FlowEntry => ({
+      id: "req",
+      type: "sip-request",
+      stack: "stack",
+      to: "sip:c@d",
+      ...more,
+    });
+
+    it("goes alone with method, headers and body, and shows the headers of the answer", async () => {
+      await load(
+        node({ method: "publish", contentType: "application/pidf+xml", account: "account" }),
+        account(),
+      );
+      const message = sipMessage(`SIP/2.0 200 OK
+Via: SIP/2.0/UDP h;branch=z9hG4bK1
+From: <sip:a@b>;tag=1
+To: <sip:c@d>;tag=2
+Call-ID: x
+CSeq: 1 PUBLISH
+SIP-ETag: abc
+Content-Length: 0`);
+      bench.userAgent.requestOutcome = { ok: true, statusCode: 200, reason: "OK", message };
+      await bench.input("req", { payload: "<presence/>", headers: { Event: "presence" } });
+      const [{ onProvisional, ...sent }] = bench.userAgent.requests;
+      assert.deepEqual(sent, {
+        method: "PUBLISH",
+        to: "sip:c@d",
+        account: "account",
+        headers: [["Event", "presence"]],
+        contentType: "application/pidf+xml",
+        body: "<presence/>",
+      });
+      assert.equal(typeof onProvisional, "function");
+      const msg = bench.only("req:1");
+      assert.deepEqual([msg.topic, msg.payload], ["response", 200]);
+      assert.equal(msg.sip.headers["sip-etag"], "abc");
+      assert.ok(!("headers" in msg));
+    });
+
+    it("has no body without a content type, whatever the payload is", async () => {
+      await load(node());
+      await bench.input("req", { payload: { any: "thing" } });
+      const [sent] = bench.userAgent.requests;
+      assert.deepEqual(
+        [sent.method, sent.contentType, sent.body],
+        ["OPTIONS", undefined, undefined],
+      );
+    });
+
+    it("goes inside the live session, an INFO with its package, and reports 1xx first", async () => {
+      await load(node({ method: "INFO", infoPackage: "g.3gpp.x", to: "" }), {
+        id: "in",
+        type: "sip-incoming",
+        stack: "stack",
+      });
+      const session = bench.userAgent.ring() as FakeSession;
+      await bench.settle();
+      const trying = sipMessage(`SIP/2.0 183 Going on
+Via: SIP/2.0/UDP h;branch=z9hG4bK1
+From: <sip:a@b>;tag=1
+To: <sip:c@d>;tag=2
+Call-ID: x
+CSeq: 1 INFO
+Content-Length: 0`);
+      let end!: (outcome: ActionOutcome) => void;
+      session.outcomes.request = new Promise((resolve) => (end = resolve));
+      await bench.input("req", { sip: { session: session.id } });
+      const { options } = session.calls.at(-1) as { options: InDialogRequestOptions };
+      assert.deepEqual([options.method, options.infoPackage], ["INFO", "g.3gpp.x"]);
+      options.onProvisional?.(trying as SipResponse);
+      end({ ok: false, statusCode: 469, cause: "rejected", reason: "Bad Info Package" });
+      await bench.settle();
+      assert.deepEqual(bench.order().slice(-3), ["req:3", "req:2", "completed"]);
+      const [provisional, failed] = [bench.only("req:3"), bench.only("req:2")];
+      assert.deepEqual([provisional.topic, provisional.payload], ["provisional", 183]);
+      assert.deepEqual(
+        [failed.topic, failed.payload, failed.sip.cause, failed.sip.session],
+        ["request-failed", 469, "rejected", session.id],
+      );
+    });
+
+    it("in a session that is over goes to failed, silently", async () => {
+      await load(node({ scope: "session" }));
+      await bench.input("req", { sip: { session: "gone" } });
+      const msg = bench.only("req:2");
+      assert.deepEqual([msg.payload, msg.sip.cause], [0, "no-session"]);
+    });
+
+    for (const method of ["INVITE", "ack", "CANCEL", "PRACK", "BYE", "REGISTER", "NO WAY"]) {
+      it(`refuses ${method}`, async () => {
+        await load(node({ method }));
+        await bench.input("req", { sip: { session: "gone" } });
+        assert.deepEqual(bench.order(), ["caught"]);
+        assert.equal((bench.only("caught").error as { code?: string }).code, "bad-method");
+        assert.equal(bench.userAgent.requests.length, 0);
+      });
+    }
   });
 
   describe("sip-message", () => {

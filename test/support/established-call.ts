@@ -11,14 +11,16 @@ export interface Call {
   readonly dialog: Dialog;
 }
 
-/** Its witness has seen nothing yet. @param allow - Allow of the peer. */
+/** Its witness has seen nothing yet. @param allow - Allow, extra - further headers of the peer. */
 export async function establishedCall(
   change: (services: FakeServices) => void = () => undefined,
   allow: string | undefined = "INVITE, ACK, BYE, INFO",
+  extra: readonly [string, string][] = [],
 ): Promise<Call> {
   const services = new FakeServices();
   change(services);
   const headers: [string, string][] = allow === "" ? [] : [["Allow", allow]];
+  headers.push(...extra);
   const transaction = services.invite({ sdp: "v=0 first", headers });
   const session = new IncomingSession(services, transaction, { account: ALICE });
   const witness = new Witness(session);

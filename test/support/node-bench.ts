@@ -19,6 +19,7 @@ import sipProgress from "../../nodes/sip-progress.js";
 import sipRefer from "../../nodes/sip-refer.js";
 import sipRegister from "../../nodes/sip-register.js";
 import sipReject from "../../nodes/sip-reject.js";
+import sipRequest from "../../nodes/sip-request.js";
 import sipSession from "../../nodes/sip-session.js";
 import sipStack from "../../nodes/sip-stack.js";
 import { FakeUserAgent } from "./fake-user-agent.js";
@@ -43,6 +44,7 @@ const MODULES: NodeModule[] = [
   sipBye,
   sipRefer,
   sipMessage,
+  sipRequest,
   sipDtmf,
   sipGather,
   sipPlay,
@@ -61,6 +63,7 @@ const OUTPUTS: Readonly<Record<string, number>> = {
   "sip-bye": 1,
   "sip-refer": 3,
   "sip-message": 2,
+  "sip-request": 3,
   "sip-dtmf": 2,
   "sip-gather": 4,
   "sip-play": 2,

@@ -15,7 +15,7 @@ import {
   TransportError,
 } from "../../../lib/foundation/index.js";
 import { IncomingSession, OutgoingSession } from "../../../lib/session/index.js";
-import { establishedCall, hungUp } from "../../support/established-call.js";
+import { type Call, establishedCall, hungUp } from "../../support/established-call.js";
 import { FakeFlow } from "../../support/fake-flow.js";
 import { ALICE, FakeServices, outcomeOf } from "../../support/fake-services.js";
 
@@ -259,6 +259,63 @@ describe("INFO of the peer", () => {
     const held = services.request(dialog, "INFO", { body: "hello" });
     await witness.last("info").pending?.accept();
     assert.equal(held.status, 200);
+    await hungUp(call);
+  });
+});
+
+describe("INFO packages of ours (RFC 6086 §4.2.1)", () => {
+  const callWith = (recvInfo: string): Promise<Call> =>
+    establishedCall(undefined, undefined, [["Recv-Info", recvInfo]]);
+
+  it("are marked, and their body with them", async () => {
+    const call = await establishedCall();
+    const { services, session } = call;
+    const body = "x";
+    void session.request({
+      method: "INFO",
+      infoPackage: "foo;a=1",
+      contentType: "text/plain",
+      body,
+    });
+    const { sent } = services.lastSent("INFO");
+    assert.equal(sent.headers.get("info-package"), "foo;a=1");
+    assert.equal(sent.headers.get("content-disposition"), "Info-Package");
+    services.lastSent("INFO").respond(200);
+    void session.request({ method: "INFO", infoPackage: "foo" });
+    assert.equal(services.lastSent("INFO").sent.headers.has("content-disposition"), false);
+    void session.request({ method: "INFO", contentType: "text/plain", body });
+    assert.equal(services.lastSent("INFO").sent.headers.has("info-package"), false);
+    void session.request({ method: "OPTIONS", infoPackage: "foo" });
+    assert.equal(services.lastSent("OPTIONS").sent.headers.has("info-package"), false);
+    await hungUp(call);
+  });
+
+  it("go to a peer that lists them, in whatever case", async () => {
+    const call = await callWith("bar, FOO;q=1");
+    void call.session.request({ method: "INFO", infoPackage: "foo" });
+    assert.equal(call.services.lastSent("INFO").sent.headers.get("info-package"), "foo");
+    await hungUp(call);
+  });
+
+  for (const recvInfo of ["bar", ""]) {
+    it(`are not sent to a peer whose Recv-Info is "${recvInfo}"`, async () => {
+      const call = await callWith(recvInfo);
+      const outcome = await call.session.request({ method: "INFO", infoPackage: "foo" });
+      assert.deepEqual([outcome.ok, outcome.statusCode], [false, 469]);
+      assert.equal(call.services.sent.length, 0);
+      await hungUp(call);
+    });
+  }
+
+  it("need a name that is one", async () => {
+    const call = await establishedCall();
+    for (const infoPackage of ["", "a b", "foo\r\nX: y", "foo;x=\ny"]) {
+      await assert.rejects(
+        call.session.request({ method: "INFO", infoPackage }),
+        InvalidArgumentError,
+      );
+    }
+    assert.equal(call.services.sent.length, 0);
     await hungUp(call);
   });
 });
