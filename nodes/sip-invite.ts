@@ -10,6 +10,7 @@ import {
   choice,
   flag,
   number,
+  optionalNumber,
   optionalText,
   seconds,
   typed,
@@ -29,6 +30,7 @@ const properties = {
   delayedOffer: flag(false),
   redirects: number(3),
   rel100: optionalText,
+  sessionExpires: optionalNumber,
   replaces: typed(anyValue, { fallback: undefined }),
 };
 
@@ -58,6 +60,7 @@ function run({ input, values, headers, sdp }: Action<typeof properties>): void {
       earlyMedia: values.earlyMedia,
       delayedOffer: values.delayedOffer,
       redirects: values.redirects,
+      sessionExpires: values.sessionExpires,
       headers,
       sdp,
       data: checkedData(carried.data ?? {}),

@@ -22,6 +22,7 @@ export * from "./parser.js";
 export * from "./reason-header.js";
 export * from "./refer-headers.js";
 export { serializeMessage, serializeText } from "./serializer.js";
+export * from "./session-expires.js";
 export * from "./sipfrag.js";
 export * from "./stream-framer.js";
 export { OtherUri, SipUri, TelUri, type SipUriChange, type Uri } from "./uri.js";

@@ -138,6 +138,11 @@ export class InDialog implements DialogUser {
       core.reply(transaction, 491);
       return;
     }
+    const tooShort = core.sessionTimer.refusal(transaction.request);
+    if (tooShort !== undefined) {
+      core.reply(transaction, 422, { headers: tooShort });
+      return;
+    }
     this.#reInvites ??= new ReInviteReceiver(core, (accepted) => this.expectAck(accepted));
     this.#reInvites.receive(transaction);
   }

@@ -18,6 +18,7 @@ import {
   type IncomingInviteInput,
   type IncomingInviteState,
 } from "./incoming-invite-state.js";
+import { mergeHeaders } from "./header-lines.js";
 import { whenSettled } from "./maybe-promise.js";
 import type { MaybePromise } from "./media-handler.js";
 import { NO_REQUEST, NO_SESSION, noSdpError } from "./outcomes.js";
@@ -96,6 +97,11 @@ export class IncomingSession extends CallSession {
     core.localTag = this.#transaction.localTag;
     if (request.contacts.length === 0) {
       core.reply(this.#transaction, 400, { reason: "Missing Contact" });
+      return false;
+    }
+    const tooShort = core.sessionTimer.refusal(request);
+    if (tooShort !== undefined) {
+      core.reply(this.#transaction, 422, { headers: tooShort });
       return false;
     }
     if (!core.adopt(Dialog.fromRequest(request, core.localTag), this.inDialog, flow)) {
@@ -297,10 +303,11 @@ export class IncomingSession extends CallSession {
     const { core } = this;
     const { request, flow } = this.#transaction;
     const options = this.#acceptOptions;
+    const timer = core.sessionTimer.grant(request);
     let response: SipResponse;
     try {
       response = core.createReply(request, 200, flow, {
-        headers: options.headers,
+        headers: mergeHeaders(timer.headers, options.headers),
         contact: true,
         ...bodyFields(this.#localSdp, options, core.services.random),
       });
@@ -325,6 +332,7 @@ export class IncomingSession extends CallSession {
     // Sound waits for the ACK: a forged INVITE shall not make us send half a minute of it to whom it names.
     if (this.#offer !== undefined) core.negotiation.answered({ startLater: true });
     core.input("success");
+    timer.start();
     const localSdp = this.#localSdp;
     core.emit("answered", {
       message: response,

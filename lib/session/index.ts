@@ -7,5 +7,6 @@ export * from "./outgoing-session.js";
 export { participantOf } from "./participant.js";
 export { checkedRequestMethod } from "./request-methods.js";
 export * from "./session-services.js";
+export type { SessionTimerSettings } from "./session-timer.js";
 export * from "./session-types.js";
 export * from "./session.js";

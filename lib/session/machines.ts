@@ -4,6 +4,7 @@ import { incomingInviteMachine } from "./incoming-invite-state.js";
 import { reInviteMachine } from "./re-invite.js";
 import { referMachine } from "./refer-sender.js";
 import { sessionMachine } from "./session-state.js";
+import { sessionTimerMachine } from "./session-timer-state.js";
 import { signalingMachine } from "./signaling-state.js";
 import { targetMachine } from "./target-state.js";
 
@@ -14,4 +15,5 @@ export const sessionMachines: readonly MachineDefinition[] = [
   incomingInviteMachine,
   reInviteMachine,
   referMachine,
+  sessionTimerMachine,
 ];

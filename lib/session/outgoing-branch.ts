@@ -38,6 +38,8 @@ const CALL_ID_LENGTH = 26;
 const MOST_FORKS = 64;
 /** Addresses tried for one target, whatever its redirects say. */
 const MOST_TRIES = 10;
+/** 422 responses obeyed for one target (RFC 4028 §7.3). */
+const MOST_LONGER_INTERVALS = 4;
 
 /** What the attempt decides for its branches, and hears from them. */
 export interface BranchOwner {
@@ -98,12 +100,15 @@ export class OutgoingBranch {
   readonly #candidates: Uri[] = [];
   readonly #tried = new Set<string>();
   #redirects: number;
+  #longerIntervals = 0;
   #sequence = 0;
   #outgoing: OutgoingRequest | undefined;
   #timer: Timer | undefined;
   #final: SipResponse | undefined;
   #winner: Fork | undefined;
   #tries = 0;
+  /** Where the last INVITE went. */
+  #address: Uri | undefined;
   #cause: Cause | undefined;
 
   constructor(owner: BranchOwner, target: OutgoingTarget) {
@@ -224,6 +229,7 @@ export class OutgoingBranch {
     const { from } = this.#owner;
     const uri = address.toString();
     this.#tried.add(uri);
+    this.#address = address;
     const sequence = ++this.#sequence;
     // Responses to the INVITE before a redirect are out of date, except a 2xx.
     const isCurrent = (): boolean => this.#tries === tries;
@@ -243,7 +249,10 @@ export class OutgoingBranch {
             callId: this.callId,
             sequence,
             contact: services.contactPlaceholder,
-            headers: mergeHeaders(this.#owner.headers, this.target.headers),
+            headers: mergeHeaders(
+              this.#core.sessionTimer.inviteHeaders(),
+              mergeHeaders(this.#owner.headers, this.target.headers),
+            ),
             ...body,
           }),
         );
@@ -273,7 +282,7 @@ export class OutgoingBranch {
     if (statusCode === 100) this.#machine.input("100", input);
     else if (statusCode < 200) this.#machine.input("1xx", input);
     else if (statusCode < 300) this.#succeed(input);
-    else this.#refused(response);
+    else this.#refused(response, request);
   }
 
   #succeed(input: Input): void {
@@ -281,9 +290,13 @@ export class OutgoingBranch {
     this.#machine.input("2xx", input);
   }
 
-  #refused(response: SipResponse): void {
+  #refused(response: SipResponse, request: SipRequest): void {
     const { statusCode } = response;
     if (this.isOpen) {
+      if (statusCode === 422 && this.#mayAskLonger(request, response)) {
+        this.#machine.input("again", this.#address === undefined ? {} : { address: this.#address });
+        return;
+      }
       this.#final = response;
       if (statusCode < 400) this.#takeRedirect(response);
       const next = statusCode < 600 ? this.#nextCandidate() : undefined;
@@ -307,6 +320,12 @@ export class OutgoingBranch {
     if (this.isOpen) this.#core.logger.info(`session ${this.#core.id}: ${error.message}`);
     this.#cause ??= causeOfFailure(error);
     this.#machine.input("failure", {});
+  }
+
+  #mayAskLonger(request: SipRequest, response: SipResponse): boolean {
+    this.#longerIntervals++;
+    if (this.#longerIntervals > MOST_LONGER_INTERVALS) return false;
+    return this.#core.sessionTimer.learnsMinimum(request, response);
   }
 
   /** Puts the contacts of a 3xx in front of those that are still to be tried. */

@@ -28,6 +28,8 @@ export interface OutgoingSessionOptions {
   /** How many 3xx responses are followed, per target. */
   readonly redirects: number;
   readonly headers: HeaderList;
+  /** Session interval asked for, seconds; 0 = none. Default: the user agent's (RFC 4028). */
+  readonly sessionExpires?: number | undefined;
   /** Replaces the media handler's offer. */
   readonly sdp?: string | undefined;
   /** A body that is no SDP. */

@@ -61,6 +61,7 @@ export class OutgoingSession extends CallSession {
     const hasDescription = options.sdp !== undefined || core.negotiation.hasHandler;
     if (!hasDescription && !options.delayedOffer && options.body === undefined) throw noSdpError();
     this.#options = options;
+    if (options.sessionExpires !== undefined) core.sessionTimer.want(options.sessionExpires);
     if (options.data !== undefined) this.data = options.data;
     const headers = mergeHeaders(
       services.commonHeaders("request", "INVITE"),
@@ -319,6 +320,7 @@ export class OutgoingSession extends CallSession {
     const { statusCode, reason } = response;
     const target = winner.branch.status().uri;
     core.input("success");
+    core.sessionTimer.succeeded(response);
     core.emit("answered", { message: response, statusCode, reason, remoteSdp, localSdp, target });
     core.emit("confirmed", { message: winner.fork.acknowledge(flow).ack, target });
     core.emit("media", { remoteSdp, localSdp });

@@ -10,6 +10,7 @@ import type { ServerTransaction } from "../transaction/index.js";
 import { AcceptedInvite } from "./accepted-invite.js";
 import { bodyFields, sdpOf } from "./body.js";
 import { answerHeld, holdRequest } from "./held-request.js";
+import { mergeHeaders } from "./header-lines.js";
 import { whenSettled } from "./maybe-promise.js";
 import type { HoldState } from "./media-handler.js";
 import { NO_REQUEST, noSdpError } from "./outcomes.js";
@@ -167,13 +168,15 @@ export class ReInviteReceiver {
     const { request, flow } = transaction;
     core.dialog?.refreshTarget(request);
     core.learn(request);
+    const timer = core.sessionTimer.grant(request);
     const response = core.createReply(request, 200, flow, {
       reason: options.reason,
-      headers: options.headers,
+      headers: mergeHeaders(timer.headers, options.headers),
       contact: true,
       ...bodyFields(sdp, options, core.services.random),
     });
     this.#machine.input("accepted", {});
+    timer.start();
     core.answeredPending(transaction);
     const accepted = new AcceptedInvite(core, transaction, response, {
       onAck: (ack) => this.#machine.input("ack", { ack }),

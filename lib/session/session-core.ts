@@ -22,6 +22,7 @@ import { Negotiation } from "./negotiation.js";
 import { showParty } from "./participant.js";
 import type { AccountHandle, SessionServices } from "./session-services.js";
 import { RouteWatch } from "./route-watch.js";
+import { SessionTimer } from "./session-timer.js";
 import { sessionMachine, type SessionInput, type SessionStateAction } from "./session-state.js";
 import { NO_TIMER, TimerGroup } from "./timer-group.js";
 import type {
@@ -101,6 +102,7 @@ export class SessionCore {
   readonly #timers: TimerGroup;
   readonly #pending: ServerTransaction[] = [];
   #onClose: (() => void)[] = [];
+  #sessionTimer: SessionTimer | undefined;
 
   constructor(
     readonly owner: SessionOwner,
@@ -251,6 +253,11 @@ export class SessionCore {
     if (end !== undefined) snapshot.endTime = new Date(end).toISOString();
     if (this.targets !== undefined) snapshot.targets = this.targets();
     return snapshot;
+  }
+
+  /** RFC 4028: told of every INVITE and UPDATE and its 2xx. */
+  get sessionTimer(): SessionTimer {
+    return (this.#sessionTimer ??= new SessionTimer(this, this.services.sessionTimer));
   }
 
   // Things that end with the session.

@@ -12,6 +12,7 @@ import type { NameAddr, SipRequest, SipResponse, Uri } from "../message/index.js
 import type { TimerOptions } from "../transaction/index.js";
 import type { Flow } from "../transport/transport.js";
 import type { MaybePromise, MediaHandler } from "./media-handler.js";
+import type { SessionTimerSettings } from "./session-timer.js";
 import type {
   AcceptRequestOptions,
   ActionOutcome,
@@ -97,6 +98,8 @@ export interface SessionServices {
   readonly defaultIdentity: NameAddr;
   /** INFO packages that are taken (Recv-Info); others get 469. */
   readonly infoPackages: readonly string[];
+  /** Absent = session timers (RFC 4028) are not used. */
+  readonly sessionTimer?: SessionTimerSettings | undefined;
   /** True when somebody listens to the events `request` and `response`; absent = false. */
   readonly observesMessages?: boolean | undefined;
   /** Header lines for requests and responses: User-Agent/Server, Allow, Supported, Accept. */

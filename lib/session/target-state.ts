@@ -29,6 +29,8 @@ export type TargetInput =
   | "2xx"
   /** A 3xx is followed, or the next of its contacts is tried. */
   | "redirect"
+  /** A 422 is obeyed. */
+  | "again"
   /** Final response ≥ 300 or none at all. */
   | "failure"
   | "timeout"
@@ -49,7 +51,18 @@ export type TargetAction =
 export const targetMachine: MachineDefinition<TargetState, TargetInput, TargetAction> = {
   name: "target of an attempt",
   initial: "waiting",
-  inputs: ["start", "blocked", "100", "1xx", "2xx", "redirect", "failure", "timeout", "cancel"],
+  inputs: [
+    "start",
+    "blocked",
+    "100",
+    "1xx",
+    "2xx",
+    "redirect",
+    "again",
+    "failure",
+    "timeout",
+    "cancel",
+  ],
   final: ["answered", "failed", "cancelled"],
   table: {
     waiting: {
@@ -62,6 +75,7 @@ export const targetMachine: MachineDefinition<TargetState, TargetInput, TargetAc
       "1xx": { next: "ringing", do: ["progress"], rfc: "RFC 3261 §13.2.2.1" },
       "2xx": { next: "answered", do: ["answer"], rfc: "RFC 3261 §13.2.2.4" },
       redirect: { next: "calling", do: ["sendInvite"], rfc: "RFC 3261 §13.2.2.2" },
+      again: { next: "calling", do: ["sendInvite"], rfc: "RFC 4028 §7.3" },
       failure: { next: "failed", do: ["finish"], rfc: "RFC 3261 §13.2.2.3" },
       timeout: { next: "failed", do: ["sendCancel", "finish"], rfc: "RFC 3261 §9.1" },
       cancel: { next: "cancelling", do: ["sendCancel"], rfc: "RFC 3261 §9.1" },
@@ -70,6 +84,7 @@ export const targetMachine: MachineDefinition<TargetState, TargetInput, TargetAc
       "1xx": { next: "ringing", do: ["progress"], rfc: "RFC 3261 §13.2.2.1" },
       "2xx": { next: "answered", do: ["answer"], rfc: "RFC 3261 §13.2.2.4" },
       redirect: { next: "calling", do: ["sendInvite"], rfc: "RFC 3261 §13.2.2.2" },
+      again: { next: "calling", do: ["sendInvite"], rfc: "RFC 4028 §7.3" },
       failure: { next: "failed", do: ["finish"], rfc: "RFC 3261 §13.2.2.3" },
       timeout: { next: "expiring", do: ["sendCancel", "expire"], rfc: "RFC 3261 §9.1" },
       cancel: { next: "cancelling", do: ["sendCancel"], rfc: "RFC 3261 §9.1" },
@@ -78,6 +93,7 @@ export const targetMachine: MachineDefinition<TargetState, TargetInput, TargetAc
       "1xx": { next: "ringing", do: ["progress"], rfc: "RFC 3261 §13.2.2.1" },
       "2xx": { next: "answered", do: ["answer"], rfc: "RFC 3261 §13.2.2.4" },
       redirect: { next: "calling", do: ["sendInvite"], rfc: "RFC 3261 §13.2.2.2" },
+      again: { next: "calling", do: ["sendInvite"], rfc: "RFC 4028 §7.3" },
       failure: { next: "failed", do: ["finish"], rfc: "RFC 3261 §13.2.2.3" },
       timeout: { next: "expiring", do: ["sendCancel", "expire"], rfc: "RFC 3261 §9.1" },
       cancel: { next: "cancelling", do: ["sendCancel"], rfc: "RFC 3261 §9.1" },

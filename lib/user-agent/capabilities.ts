@@ -15,7 +15,7 @@ export const ALLOWED_METHODS: readonly string[] = [
 ];
 
 /** Extensions that a peer may use and require (RFC 3261 §20.37). */
-export const SUPPORTED_OPTIONS: readonly string[] = ["path"];
+export const SUPPORTED_OPTIONS: readonly string[] = ["path", "timer"];
 
 /** Event packages that a peer may subscribe to: REFER's own. */
 export const EVENT_PACKAGES: readonly string[] = ["refer"];
@@ -39,8 +39,9 @@ type Header = readonly [string, string];
 
 /** The headers of every message, made once. */
 export class Capabilities {
-  readonly supports: ReadonlySet<string> = new Set(SUPPORTED_OPTIONS);
+  readonly supports: ReadonlySet<string>;
 
+  readonly #ack: Header[];
   readonly #plainRequest: Header[];
   readonly #capableRequest: Header[];
   readonly #optionsRequest: Header[];
@@ -50,16 +51,23 @@ export class Capabilities {
   readonly #notAllowed: Header[];
   readonly #notAccepted: Header[];
 
-  /** @param product - User-Agent and Server. @param infoPackages - RFC 6086 packages that are taken. */
-  constructor(product: string, infoPackages: readonly string[]) {
+  /**
+   * @param product - User-Agent and Server. @param infoPackages - RFC 6086 packages that are taken.
+   * @param without - Option tags that the application has turned off.
+   */
+  constructor(product: string, infoPackages: readonly string[], without: readonly string[] = []) {
+    const options = SUPPORTED_OPTIONS.filter((option) => !without.includes(option));
+    this.supports = new Set(options);
     const userAgent: Header[] = product === "" ? [] : [["User-Agent", product]];
     const server: Header[] = product === "" ? [] : [["Server", product]];
     const allow: Header = ["Allow", ALLOWED_METHODS.join(", ")];
-    const supported: Header = ["Supported", SUPPORTED_OPTIONS.join(", ")];
+    const supported: Header = ["Supported", options.join(", ")];
     const accept: Header = ["Accept", ACCEPT];
     const packages: Header[] =
       infoPackages.length === 0 ? [] : [["Recv-Info", infoPackages.join(", ")]];
-    this.#plainRequest = userAgent;
+    this.#ack = userAgent;
+    // RFC 4028 §7.1: in each request except ACK.
+    this.#plainRequest = [...userAgent, supported];
     this.#capableRequest = [...userAgent, allow, supported, ...packages];
     this.#optionsRequest = [...userAgent, allow, supported, accept];
     this.#plainResponse = server;
@@ -80,7 +88,9 @@ export class Capabilities {
   /** Shared lists, not to be changed. */
   headers(kind: "request" | "response", method: string, statusCode?: number): Header[] {
     if (kind === "request") {
-      if (method === "INVITE" || method === "REGISTER") return this.#capableRequest;
+      if (method === "ACK") return this.#ack;
+      const isCapable = method === "INVITE" || method === "REGISTER" || method === "UPDATE";
+      if (isCapable) return this.#capableRequest;
       return method === "OPTIONS" ? this.#optionsRequest : this.#plainRequest;
     }
     switch (statusCode) {
@@ -92,7 +102,10 @@ export class Capabilities {
     }
     if (method === "OPTIONS") return this.#optionsResponse;
     const isDialogAnswer =
-      method === "INVITE" && statusCode !== undefined && statusCode >= 200 && statusCode < 300;
+      (method === "INVITE" || method === "UPDATE") &&
+      statusCode !== undefined &&
+      statusCode >= 200 &&
+      statusCode < 300;
     return isDialogAnswer ? this.#capableResponse : this.#plainResponse;
   }
 }

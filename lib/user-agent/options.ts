@@ -34,6 +34,13 @@ export interface UserAgentOptions {
   readonly maxRequestsPerSecond?: number | undefined;
   /** Answer to a call that nobody takes. Default 480. */
   readonly unhandledStatus?: number | undefined;
+  /**
+   * Session interval that calls ask for (RFC 4028), seconds, default 1800; less than 90 or `minSE` is raised to that.
+   * 0 = session timers are off: not offered, not asked for, and Require: timer is refused.
+   */
+  readonly sessionExpires?: number | undefined;
+  /** Calls that ask for a shorter interval get 422 (RFC 4028 §9). Seconds, default 90; 0 = every interval is taken. */
+  readonly minSE?: number | undefined;
   readonly dnsServers?: readonly string[] | undefined;
   /** Keep the last messages of each call. */
   readonly trace?: boolean | undefined;
@@ -95,6 +102,8 @@ export interface InviteOptions {
   /** 3xx to follow, default 3, 0 = report. */
   readonly redirects?: number | undefined;
   readonly headers?: HeaderList | undefined;
+  /** Session interval to ask for, seconds; 0 = none. Default: the stack's (RFC 4028). */
+  readonly sessionExpires?: number | undefined;
   /** Replaces the media handler's offer. */
   readonly sdp?: string | undefined;
   readonly contentType?: string | undefined;

@@ -54,6 +54,12 @@ export class OutgoingCalls {
   invite(options: InviteOptions): Session {
     const account = this.#account(options.account);
     const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+    const { sessionExpires = 0 } = options;
+    if (!(Number.isFinite(sessionExpires) && sessionExpires >= 0)) {
+      throw new InvalidArgumentError("sessionExpires is a number of seconds from 0 on.", {
+        rule: "bad-option",
+      });
+    }
     return this.#place({
       ...options,
       targets: this.#targets(options.targets, account, timeoutMs),
@@ -91,6 +97,7 @@ export class OutgoingCalls {
         delayedOffer: options.delayedOffer ?? false,
         redirects: options.redirects ?? DEFAULT_REDIRECTS,
         headers: options.headers ?? [],
+        sessionExpires: options.sessionExpires,
         sdp: options.sdp,
         contentType: options.contentType,
         body: options.body,

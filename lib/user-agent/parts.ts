@@ -64,7 +64,11 @@ export class UserAgentParts {
     const { clock, random, logger } = environment;
     const settings = resolveOptions(options);
     const { timers, limits } = settings;
-    const capabilities = new Capabilities(settings.userAgent, settings.infoPackages);
+    const capabilities = new Capabilities(
+      settings.userAgent,
+      settings.infoPackages,
+      settings.sessionTimer.sessionExpires === 0 ? ["timer"] : [],
+    );
     this.transport =
       options.transportLayer ??
       new SocketTransportLayer({ transports: settings.transports, clock, random, logger, limits });
@@ -125,6 +129,7 @@ export class UserAgentParts {
       mediaHandler: options.mediaHandler,
       dialogs: this.dialogs,
       infoPackages: settings.infoPackages,
+      sessionTimer: settings.sessionTimer,
       capabilities,
       pending: this.pending,
       dialFilter,

@@ -7,6 +7,7 @@ import {
   SipUri,
   type MessageLimits,
 } from "../message/index.js";
+import type { SessionTimerSettings } from "../session/index.js";
 import { DEFAULT_TIMERS, type TimerOptions } from "../transaction/index.js";
 import type { TransportOptions, TransportProtocol } from "../transport/transport.js";
 import type { AccountOptions, UserAgentOptions } from "./options.js";
@@ -17,6 +18,10 @@ const DEFAULT_PRODUCT = "sipflow-node-red-sip";
 const DEFAULT_TRANSPORTS: readonly TransportOptions[] = [
   { protocol: "udp", address: "0.0.0.0", port: 5060 },
 ];
+
+/** RFC 4028 §4 and §5. */
+const DEFAULT_SESSION_EXPIRES = 1800;
+const DEFAULT_MIN_SE = 90;
 
 const PROTOCOLS: readonly string[] = ["udp", "tcp", "tls", "ws", "wss"];
 
@@ -29,6 +34,8 @@ export interface ResolvedOptions {
   readonly maxRequestsPerSecond: number;
   readonly unhandledStatus: number;
   readonly infoPackages: readonly string[];
+  /** RFC 4028; seconds. */
+  readonly sessionTimer: SessionTimerSettings;
 }
 
 /** @throws InvalidArgumentError naming the option and its cure. */
@@ -52,6 +59,10 @@ export function resolveOptions(options: UserAgentOptions): ResolvedOptions {
     maxRequestsPerSecond: count(options.maxRequestsPerSecond, "maxRequestsPerSecond"),
     unhandledStatus,
     infoPackages: options.infoPackages ?? [],
+    sessionTimer: {
+      sessionExpires: seconds(options.sessionExpires, DEFAULT_SESSION_EXPIRES, "sessionExpires"),
+      minSE: seconds(options.minSE, DEFAULT_MIN_SE, "minSE"),
+    },
   };
 }
 
@@ -79,6 +90,11 @@ function count(value: number | undefined, name: string): number {
   if (value === undefined) return 0;
   if (Number.isFinite(value) && value >= 0) return value;
   throw new InvalidArgumentError(`${name} must be a number from 0 on.`, { rule: "bad-option" });
+}
+
+/** @returns whole seconds. @throws InvalidArgumentError */
+function seconds(value: number | undefined, fallback: number, name: string): number {
+  return value === undefined ? fallback : Math.ceil(Math.min(count(value, name), 2 ** 32 - 1));
 }
 
 /** A registrar or proxy: what is resolved, and the path of a WebSocket URL. */

@@ -11,6 +11,7 @@ import type {
   PendingRequest,
   ReferredCall,
   SessionServices,
+  SessionTimerSettings,
 } from "../session/index.js";
 import type { TimerOptions } from "../transaction/index.js";
 import type { Flow } from "../transport/transport.js";
@@ -31,6 +32,7 @@ export interface ServicesOptions {
   readonly mediaHandler: MediaHandler | undefined;
   readonly dialogs: DialogStore;
   readonly infoPackages: readonly string[];
+  readonly sessionTimer: SessionTimerSettings;
   readonly capabilities: Capabilities;
   readonly pending: PendingRequests;
   readonly dialFilter: DialFilter;
@@ -49,6 +51,7 @@ export class UserAgentServices implements SessionServices {
   readonly mediaHandler: MediaHandler | undefined;
   readonly dialogs: DialogStore;
   readonly infoPackages: readonly string[];
+  readonly sessionTimer: SessionTimerSettings;
   readonly contactPlaceholder = CONTACT_PLACEHOLDER;
   readonly #options: ServicesOptions;
 
@@ -61,6 +64,7 @@ export class UserAgentServices implements SessionServices {
     this.mediaHandler = options.mediaHandler;
     this.dialogs = options.dialogs;
     this.infoPackages = options.infoPackages;
+    this.sessionTimer = options.sessionTimer;
   }
 
   get defaultIdentity(): NameAddr {

@@ -262,6 +262,8 @@ export function readStackSettings(RED: NodeAPI, node: Node, config: NodeConfig):
         maxSessions: reader.number("maxSessions", 0),
         maxRequestsPerSecond: reader.number("maxRequestsPerSecond", 0),
         unhandledStatus: reader.number("unhandledStatus", 480, 699),
+        sessionExpires: reader.number("sessionExpires", 1800),
+        minSE: reader.number("minSE", 90),
         dnsServers: reader.list("dnsServers"),
         trace: reader.flag("trace"),
         logger,

@@ -29,6 +29,7 @@ import type {
   RejectOptions,
   SessionEvent,
   SessionServices,
+  SessionTimerSettings,
 } from "../../lib/session/index.js";
 import type { CallSession } from "../../lib/session/index.js";
 import {
@@ -218,6 +219,7 @@ export class FakeServices implements SessionServices {
     warn: (text: string) => void this.problems.push(text),
     error: (text: string) => void this.problems.push(text),
   };
+  sessionTimer: SessionTimerSettings | undefined;
   infoPackages: readonly string[] = ["conference"];
   observesMessages = false;
   /** Event names that somebody listens to, and holds. */
