@@ -1,5 +1,6 @@
 /** `sip-invite`: places a call (contract §4.5). Outputs: 1 answered, 2 progress, 3 failed, 4 ended. */
 import type { NodeAPI } from "node-red";
+import type { ReplacesOptions } from "../lib/index.js";
 import { checkedData, findCall } from "./shared/call.js";
 import { misuse } from "./shared/errors.js";
 import { type Action, engineFor, registerActionNode } from "./shared/flow-node.js";
@@ -15,6 +16,7 @@ import {
   seconds,
   typed,
 } from "./shared/properties.js";
+import { isRecord } from "./shared/sip-fields.js";
 
 const properties = {
   stack: optionalText,
@@ -31,7 +33,7 @@ const properties = {
   redirects: number(3),
   rel100: optionalText,
   sessionExpires: optionalNumber,
-  replaces: typed(anyValue, { fallback: undefined }),
+  replaces: typed(parseReplaces, { fallback: undefined }),
 };
 
 export default function (RED: NodeAPI): void {
@@ -62,6 +64,7 @@ function run({ input, values, headers, sdp }: Action<typeof properties>): void {
       redirects: values.redirects,
       sessionExpires: values.sessionExpires,
       headers,
+      replaces: values.replaces,
       sdp,
       data: checkedData(carried.data ?? {}),
     },
@@ -71,11 +74,21 @@ function run({ input, values, headers, sdp }: Action<typeof properties>): void {
   });
 }
 
-/** What this version cannot do is refused where going without it would be another call than asked for. */
-function refuseUnavailable({ replaces, rel100 }: Action<typeof properties>["values"]): void {
-  if (replaces !== undefined && replaces !== null && replaces !== "") {
-    throw misuse("bad-option", `"replaces" comes with a later version`);
+/** The call whose place the new one takes: a handle, or the dialog in the words of the called peer (RFC 3891). */
+function parseReplaces(value: unknown): string | ReplacesOptions | undefined {
+  if (value === undefined || value === null || value === "") return undefined;
+  if (typeof value === "string") return value;
+  if (isRecord(value)) {
+    const { callId, toTag, fromTag, earlyOnly } = value;
+    if (typeof callId === "string" && typeof toTag === "string" && typeof fromTag === "string") {
+      return { callId, toTag, fromTag, earlyOnly: earlyOnly === true };
+    }
   }
+  throw misuse("bad-option", `"replaces" must be a session handle or {callId, toTag, fromTag}`);
+}
+
+/** What this version cannot do is refused where going without it would be another call than asked for. */
+function refuseUnavailable({ rel100 }: Action<typeof properties>["values"]): void {
   if (rel100 === "required") {
     throw misuse("bad-option", `"rel100" required comes with a later version`);
   }

@@ -24,11 +24,10 @@ export default function (RED: NodeAPI): void {
     busyText: "status.transferring",
     reads: ["headers"],
     async run({ input, values, headers }) {
-      if (values.target !== undefined) {
-        throw misuse("bad-option", `"target" (attended transfer) comes with a later version`);
+      const { to, target, referredBy, timeout, hangup } = values;
+      if (to === undefined && target === undefined) {
+        throw misuse("no-target", `"to" and "target" are empty: where to transfer the call?`);
       }
-      const { to, referredBy, timeout, hangup } = values;
-      if (to === undefined) throw misuse("no-target", `"to" is empty: where to transfer the call?`);
       const call = callFor(input, values.session);
       if (call === undefined) {
         leaveOver(input, values.session, 3, "refer-failed", 0);
@@ -41,6 +40,7 @@ export default function (RED: NodeAPI): void {
         () =>
           call.session.refer({
             to,
+            target,
             referredBy,
             headers,
             timeoutMs: timeout,

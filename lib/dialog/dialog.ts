@@ -191,6 +191,8 @@ export class Dialog {
 
 /** Whoever owns a dialog gets its requests. */
 export interface DialogUser {
+  /** Handle of the call that the dialog belongs to; dialogs of subscriptions have none. */
+  readonly sessionId?: string;
   /** A request in the dialog whose CSeq is in order (the layer has answered the others with 500). */
   onDialogRequest(transaction: ServerTransaction, dialog: Dialog): void;
   /** ACK for a 2xx. */

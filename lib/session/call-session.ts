@@ -3,6 +3,7 @@
  * and the way out. The exchanges themselves are in files of their own.
  */
 import { InvalidStateError, errorText } from "../foundation/index.js";
+import type { Dialog } from "../dialog/index.js";
 import type { NameAddr } from "../message/index.js";
 import { sendBye } from "./bye.js";
 import type { Cause } from "./cause.js";
@@ -13,6 +14,7 @@ import { packageHeaders } from "./info-package.js";
 import type { MediaSession } from "./media-handler.js";
 import { NO_REQUEST, NO_SESSION, PACKAGE_NOT_TAKEN } from "./outcomes.js";
 import { reasonHeaders } from "./reason.js";
+import type { NeighbourCall } from "./replacement.js";
 import { checkedRequestMethod } from "./request-methods.js";
 import { SessionCore, type EventFields, type SessionOwner } from "./session-core.js";
 import type { AccountHandle, SessionServices } from "./session-services.js";
@@ -44,7 +46,7 @@ export interface CallStart {
   readonly remote: NameAddr | Participant;
 }
 
-export abstract class CallSession extends Session implements SessionOwner {
+export abstract class CallSession extends Session implements SessionOwner, NeighbourCall {
   readonly id: string;
   readonly direction: "incoming" | "outgoing";
   protected readonly core: SessionCore;
@@ -148,6 +150,36 @@ export abstract class CallSession extends Session implements SessionOwner {
       this.abandonExchanges();
       this.core.close(cause, this.core.answered ? {} : { statusCode: 0 });
     });
+  }
+
+  // For other calls: Replaces and attended transfer.
+
+  get replacedBy(): string | undefined {
+    return this.core.replacedBy;
+  }
+
+  get dialog(): Dialog | undefined {
+    return this.core.dialog;
+  }
+
+  giveWay(handle: string): void {
+    const { core } = this;
+    core.enter(() => {
+      if (!this.isLive || core.replacedBy !== undefined) return;
+      core.replacedBy = handle;
+      core.emit("replaced");
+      this.beginEnd({ cause: "replaced" });
+    });
+  }
+
+  beginTransfer(): void {
+    this.core.transfers++;
+  }
+
+  endTransfer(result: "done" | "failed" | "unknown", hangUp: boolean): void {
+    if (result === "unknown") return;
+    this.core.transfers--;
+    if (result === "done" && hangUp && this.isLive) this.endFor("transferred");
   }
 
   // For the core.

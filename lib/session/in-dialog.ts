@@ -28,6 +28,7 @@ const OWN_EVENT: ReadonlySet<string> = new Set([
 const ALLOW_EVENTS = [["Allow-Events", "refer"]] as const;
 
 export class InDialog implements DialogUser {
+  readonly sessionId: string;
   readonly #core: SessionCore;
   // Most calls need none of these.
   #refers: ReferSender | undefined;
@@ -38,6 +39,7 @@ export class InDialog implements DialogUser {
 
   constructor(core: SessionCore) {
     this.#core = core;
+    this.sessionId = core.id;
   }
 
   /** Our REFERs. */
@@ -156,7 +158,8 @@ export class InDialog implements DialogUser {
       dialog.terminate();
       return;
     }
-    const transferred = this.#refers?.peerHungUp() === true;
+    const referred = this.#refers?.peerHungUp() === true;
+    const transferred = referred || core.transfers > 0;
     receiveBye(core, transaction, transferred ? "transferred" : "remote-bye");
   }
 

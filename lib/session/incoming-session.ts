@@ -26,6 +26,7 @@ import { participantOf } from "./participant.js";
 import { ProvisionalResponse } from "./provisional-response.js";
 import { redirectHeaders } from "./redirect.js";
 import { refusalOf, refuseOffer, sendRejection, terminateInvite } from "./rejection.js";
+import type { NeighbourCall } from "./replacement.js";
 import type { AccountHandle, SessionServices } from "./session-services.js";
 import type {
   AcceptOptions,
@@ -44,6 +45,8 @@ export interface IncomingSessionOptions {
   readonly account: AccountHandle | undefined;
   /** Who calls, from a trusted P-Asserted-Identity or Remote-Party-ID; default From. */
   readonly identity?: Participant | undefined;
+  /** The call that its Replaces names: ended when this one is answered (RFC 3891 §3). */
+  readonly replaces?: NeighbourCall | undefined;
 }
 
 interface Input {
@@ -56,6 +59,7 @@ interface Input {
 export class IncomingSession extends CallSession {
   readonly #transaction: ServerTransaction;
   readonly #offer: string | undefined;
+  readonly #replaces: NeighbourCall | undefined;
   readonly #machine: StateMachine<
     IncomingInviteState,
     IncomingInviteInput,
@@ -86,6 +90,8 @@ export class IncomingSession extends CallSession {
     this.#transaction = transaction;
     this.#ringing = new ProvisionalResponse(this.core, transaction);
     this.#offer = sdpOf(request);
+    this.#replaces = options.replaces;
+    this.core.replaces = options.replaces?.id;
     this.#machine = new StateMachine(incomingInviteMachine, (action, input) =>
       this.#perform(action, input),
     );
@@ -164,6 +170,7 @@ export class IncomingSession extends CallSession {
 
   protected override sendAccept(options: AcceptOptions): Promise<ActionOutcome> {
     if (this.#machine.state !== "received") return Promise.resolve(NO_REQUEST);
+    if (this.#replaces?.replacedBy !== undefined) return this.#decline();
     this.#requireSdp(options.sdp);
     this.#acceptOptions = options;
     return new Promise((resolve, reject) => {
@@ -171,6 +178,12 @@ export class IncomingSession extends CallSession {
       this.#rejectAccept = reject;
       this.#machine.input("accept", {});
     });
+  }
+
+  /** Another call was faster to take the place of the old one: there is nothing left to replace (RFC 3891 §3). */
+  async #decline(): Promise<ActionOutcome> {
+    const outcome = await this.sendReject({ statusCode: 603 });
+    return outcome.ok ? { ...outcome, ok: false, cause: "rejected" } : outcome;
   }
 
   protected override sendReject(options: RejectOptions): Promise<ActionOutcome> {
@@ -329,6 +342,8 @@ export class IncomingSession extends CallSession {
         onTimeout: () => this.#machine.input("noAck", {}),
       }),
     );
+    // The 2xx is out: the old call goes, and hears of it before this one tells of its answer (RFC 3891 §3).
+    this.#replaces?.giveWay(this.id);
     // Sound waits for the ACK: a forged INVITE shall not make us send half a minute of it to whom it names.
     if (this.#offer !== undefined) core.negotiation.answered({ startLater: true });
     core.input("success");

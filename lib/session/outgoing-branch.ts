@@ -123,6 +123,7 @@ export class OutgoingBranch {
       this.#perform(action, input),
     );
     this.#user = {
+      sessionId: owner.core.id,
       onDialogRequest: (transaction: ServerTransaction, dialog: Dialog) =>
         owner.inDialog.onDialogRequest(transaction, dialog),
       onDialogAck: (ack, dialog) => owner.inDialog.onDialogAck(ack, dialog),

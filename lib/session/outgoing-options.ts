@@ -1,5 +1,5 @@
 /** What an attempt to call is made of. Types only. */
-import type { NameAddr } from "../message/index.js";
+import type { NameAddr, Replaces } from "../message/index.js";
 import type { AccountHandle } from "./session-services.js";
 import type { HeaderList } from "./session-types.js";
 
@@ -30,6 +30,8 @@ export interface OutgoingSessionOptions {
   readonly headers: HeaderList;
   /** Session interval asked for, seconds; 0 = none. Default: the user agent's (RFC 4028). */
   readonly sessionExpires?: number | undefined;
+  /** The dialog of the called peer that this call shall take the place of (RFC 3891 §4). */
+  readonly replaces?: Replaces | undefined;
   /** Replaces the media handler's offer. */
   readonly sdp?: string | undefined;
   /** A body that is no SDP. */

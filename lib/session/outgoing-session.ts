@@ -3,7 +3,7 @@
  * "Targets and forks", RFC 3261 §13.2).
  */
 import { InvalidArgumentError, SipError, errorText } from "../foundation/index.js";
-import { NameAddr, SipUri, type SipResponse } from "../message/index.js";
+import { NameAddr, SipUri, formatReplaces, type SipResponse } from "../message/index.js";
 import type { Flow } from "../transport/transport.js";
 import { bestResponse } from "./best-response.js";
 import { bodyFields, sdpOf, type BodyFields } from "./body.js";
@@ -63,10 +63,10 @@ export class OutgoingSession extends CallSession {
     this.#options = options;
     if (options.sessionExpires !== undefined) core.sessionTimer.want(options.sessionExpires);
     if (options.data !== undefined) this.data = options.data;
-    const headers = mergeHeaders(
-      services.commonHeaders("request", "INVITE"),
-      options.anonymous ? [["Privacy", "id"], ...options.headers] : options.headers,
-    );
+    const headers = mergeHeaders(services.commonHeaders("request", "INVITE"), [
+      ...attemptHeaders(options),
+      ...options.headers,
+    ]);
     this.#branches = options.targets.map(
       (target) => new OutgoingBranch(this.#branchOwner(from, headers, target), target),
     );
@@ -375,6 +375,19 @@ export class OutgoingSession extends CallSession {
     if (message !== undefined && core.state !== "terminating") core.emit("rejected", fields);
     core.close(cause, fields);
   }
+}
+
+/** Headers of every INVITE of the attempt that its options ask for. */
+function attemptHeaders({ anonymous, replaces }: OutgoingSessionOptions): HeaderList {
+  return [
+    ...(anonymous ? ([["Privacy", "id"]] as const) : []),
+    ...(replaces === undefined
+      ? []
+      : ([
+          ["Require", "replaces"],
+          ["Replaces", formatReplaces(replaces)],
+        ] as const)),
+  ];
 }
 
 function failureFields(message: SipResponse | undefined): EventFields {

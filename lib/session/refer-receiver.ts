@@ -3,18 +3,12 @@
  * it, by following it (we place the call and report) or by calling itself.
  */
 import { errorText } from "../foundation/index.js";
-import {
-  NameAddr,
-  SipUri,
-  TelUri,
-  formatReplaces,
-  parseReferTarget,
-  type ReferTarget,
-} from "../message/index.js";
+import { SipUri, TelUri, parseReferTarget, type ReferTarget } from "../message/index.js";
 import type { ServerTransaction } from "../transaction/index.js";
 import { causeOfStatus } from "./cause.js";
 import { answerHeld, holdRequest } from "./held-request.js";
 import { ReferNotifier } from "./refer-notifier.js";
+import { dialableTarget } from "./replacement.js";
 import { SessionCore } from "./session-core.js";
 import type { ReferredCall } from "./session-services.js";
 import type { AcceptRequestOptions, ActionOutcome, RejectOptions } from "./session-types.js";
@@ -118,7 +112,7 @@ export class ReferReceiver {
     let call: ReferredCall;
     try {
       call = core.services.placeReferredCall({
-        referTo: dialable(target),
+        referTo: dialableTarget(target),
         referredBy: transaction.request.headers.get("referred-by"),
         account: core.account,
         referrer: core.owner,
@@ -153,14 +147,4 @@ export class ReferReceiver {
       );
     });
   }
-}
-
-/** The target without what a peer may not make us send; only its Replaces stays (contract §2). */
-function dialable(target: ReferTarget): NameAddr {
-  const { uri, replaces } = target;
-  if (!(uri instanceof SipUri) || replaces === undefined) {
-    return new NameAddr(uri, target.address.displayName);
-  }
-  const headers = new Map([["replaces", formatReplaces(replaces)]]);
-  return new NameAddr(uri.with({ headers }), target.address.displayName);
 }

@@ -1,5 +1,5 @@
 /**
- * Blind transfer by us: REFER, and the NOTIFYs that tell how the new call goes (RFC 3515, RFC 5589 §6). A NOTIFY may
+ * Transfer by us, blind or attended: REFER, and the NOTIFYs that tell how the new call goes (RFC 3515, RFC 5589 §6 and §7). A NOTIFY may
  * overtake the 202; a peer that hangs up after its 2xx and without bad news has been transferred.
  */
 import { InvalidArgumentError, InvalidStateError, StateMachine } from "../foundation/index.js";
@@ -9,6 +9,7 @@ import { parseEvent, parseSubscriptionState } from "../subscription/index.js";
 import { causeOfStatus, type Cause } from "./cause.js";
 import { sendInDialog } from "./in-dialog-request.js";
 import { NO_SESSION, outcomeOfFailure, outcomeOfResponse } from "./outcomes.js";
+import { attendedTarget, type NeighbourCall } from "./replacement.js";
 import type { SessionCore } from "./session-core.js";
 import type { ActionOutcome, HeaderList, ReferOptions } from "./session-types.js";
 
@@ -101,10 +102,20 @@ export class ReferSender {
     if (!core.established || core.dialog === undefined) {
       throw new InvalidStateError("Only a call that is answered can be transferred");
     }
-    const headers = referHeaders(core, options);
+    let target: NeighbourCall | undefined;
+    if (options.target !== undefined) {
+      if (options.target === core.id) {
+        throw new InvalidArgumentError("A call cannot be transferred to itself");
+      }
+      target = core.services.findCall(options.target);
+      if (target === undefined || target.state === "terminating") {
+        return Promise.resolve(NO_SESSION);
+      }
+    }
+    const headers = referHeaders(core, options, target);
     return new Promise((resolve, reject) => {
       if (this.#sent.length >= REMEMBERED) this.#sent.shift()?.forget();
-      const refer = new SentRefer(core, options, resolve, reject);
+      const refer = new SentRefer(core, options, target, resolve, reject);
       this.#sent.push(refer);
       refer.send(headers);
     });
@@ -138,6 +149,8 @@ export class ReferSender {
 class SentRefer {
   readonly #core: SessionCore;
   readonly #options: ReferOptions;
+  /** Attended: the call with the one who gets the new call. */
+  readonly #target: NeighbourCall | undefined;
   readonly #resolve: (outcome: ActionOutcome) => void;
   readonly #reject: (error: SipError) => void;
   readonly #machine = new StateMachine<ReferState, ReferInput, ReferAction, News>(
@@ -155,11 +168,14 @@ class SentRefer {
   constructor(
     core: SessionCore,
     options: ReferOptions,
+    target: NeighbourCall | undefined,
     resolve: (outcome: ActionOutcome) => void,
     reject: (error: SipError) => void,
   ) {
     this.#core = core;
     this.#options = options;
+    this.#target = target;
+    target?.beginTransfer();
     this.#resolve = resolve;
     this.#reject = reject;
     this.#timer = core.after(options.timeoutMs ?? DEFAULT_TIMEOUT_MS, () =>
@@ -259,12 +275,26 @@ class SentRefer {
   #settle(outcome: ActionOutcome): void {
     this.#timer.cancel();
     this.#stopWatching();
+    // Without news of the new call nobody knows whether the target has been called yet: its peer will tell by BYE.
+    const result = !outcome.ok ? "failed" : outcome.message === undefined ? "unknown" : "done";
+    this.#target?.endTransfer(result, this.#options.hangup !== false);
     this.#resolve(outcome);
   }
 }
 
-function referHeaders(core: SessionCore, options: ReferOptions): HeaderList {
-  const target = core.services.parseTarget(options.to, core.account);
+function referHeaders(
+  core: SessionCore,
+  options: ReferOptions,
+  neighbour: NeighbourCall | undefined,
+): HeaderList {
+  const { to } = options;
+  const address = to === undefined ? undefined : core.services.parseTarget(to, core.account);
+  const target = neighbour === undefined ? address : attendedTarget(neighbour, address);
+  if (target === undefined) {
+    throw new InvalidArgumentError("A transfer needs an address or another call to lead to", {
+      rule: "no-target",
+    });
+  }
   const referrer =
     options.referredBy === undefined
       ? `<${core.snapshot().local.uri}>`

@@ -82,6 +82,11 @@ export class SessionCore {
   #infoPackages: ReadonlySet<string> | undefined;
 
   targets: (() => TargetStatus[]) | undefined;
+  /** Handle of the call whose place this one takes, and of the one that has taken its place (RFC 3891). */
+  replaces: string | undefined;
+  replacedBy: string | undefined;
+  /** Transfers to this call's peer whose end is not known. */
+  transfers = 0;
 
   readonly #machine: StateMachine<
     SessionState,
@@ -252,6 +257,8 @@ export class SessionCore {
     }
     if (end !== undefined) snapshot.endTime = new Date(end).toISOString();
     if (this.targets !== undefined) snapshot.targets = this.targets();
+    if (this.replaces !== undefined) snapshot.replaces = this.replaces;
+    if (this.replacedBy !== undefined) snapshot.replacedBy = this.replacedBy;
     return snapshot;
   }
 

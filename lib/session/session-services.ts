@@ -13,6 +13,7 @@ import type { TimerOptions } from "../transaction/index.js";
 import type { Flow } from "../transport/transport.js";
 import type { MaybePromise, MediaHandler } from "./media-handler.js";
 import type { SessionTimerSettings } from "./session-timer.js";
+import type { NeighbourCall } from "./replacement.js";
 import type {
   AcceptRequestOptions,
   ActionOutcome,
@@ -120,7 +121,9 @@ export interface SessionServices {
   mayDial(uri: Uri): boolean;
   /** A target as people write it → URI and header parameters; throws InvalidArgumentError with a helpful text. */
   parseTarget(text: string, account: AccountHandle | undefined): NameAddr;
-  /** Places the call of a followed REFER or redirect on the same account. */
+  /** A call of this stack that is not over. */
+  findCall(handle: string): NeighbourCall | undefined;
+  /** Places the call of a followed REFER on the same account; `referTo` may hold a Replaces (`dialableTarget`). */
   placeReferredCall(options: {
     readonly referTo: NameAddr;
     readonly referredBy: string | undefined;

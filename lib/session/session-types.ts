@@ -224,8 +224,10 @@ export interface EndOptions {
 }
 
 export interface ReferOptions {
-  /** Refer-To URI or name-addr (blind). */
-  readonly to: string;
+  /** Refer-To URI or name-addr: blind, or with `target` where its peer is called instead of at its Contact. */
+  readonly to?: string | undefined;
+  /** Handle of another call of this stack, whose peer gets the call (attended: Refer-To with Replaces, RFC 5589 §7). */
+  readonly target?: string | undefined;
   readonly referredBy?: string | undefined;
   readonly headers?: HeaderList | undefined;
   /** Milliseconds to wait for a final sipfrag. Default 60 000. */

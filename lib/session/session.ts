@@ -50,7 +50,7 @@ export abstract class Session extends TypedEmitter<SessionEvents> implements Ses
   abstract reject(options?: RejectOptions): Promise<ActionOutcome>;
   /** CANCEL, BYE or a rejection, whichever the state demands; resolves after the session has closed. */
   abstract end(options?: EndOptions): Promise<void>;
-  /** Blind transfer. `ok` = transferred; a failing sipfrag, no 2xx or the timeout = not ok, the call stays. */
+  /** Transfer, blind (`to`) or attended (`target`). `ok` = transferred; a failing sipfrag, no 2xx or the timeout = not ok, the call stays. */
   abstract refer(options: ReferOptions): Promise<ActionOutcome>;
   abstract request(options: InDialogRequestOptions): Promise<ActionOutcome>;
   /** Resolves after the last digit; `{ok:false}` when the peer refused an INFO. */

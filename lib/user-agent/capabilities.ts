@@ -15,7 +15,7 @@ export const ALLOWED_METHODS: readonly string[] = [
 ];
 
 /** Extensions that a peer may use and require (RFC 3261 §20.37). */
-export const SUPPORTED_OPTIONS: readonly string[] = ["path", "timer"];
+export const SUPPORTED_OPTIONS: readonly string[] = ["norefersub", "path", "replaces", "timer"];
 
 /** Event packages that a peer may subscribe to: REFER's own. */
 export const EVENT_PACKAGES: readonly string[] = ["refer"];

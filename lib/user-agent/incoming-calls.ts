@@ -11,6 +11,7 @@ import type { AccessGate } from "./access-gate.js";
 import type { IncomingCallHandler } from "./events.js";
 import type { ManagedAccount } from "./managed-account.js";
 import { remoteIdentity } from "./remote-identity.js";
+import type { ReplacedCalls } from "./replaced-calls.js";
 import type { SessionTable } from "./session-table.js";
 
 const RETRY_AFTER = "10";
@@ -20,10 +21,11 @@ export interface IncomingCallsOptions {
   readonly gate: AccessGate;
   readonly services: SessionServices;
   readonly sessions: SessionTable;
+  readonly replaced: ReplacedCalls;
   readonly unhandledStatus: number;
   account(request: SipRequest): ManagedAccount | undefined;
   handler(): IncomingCallHandler | undefined;
-  refuse(transaction: ServerTransaction, statusCode: number, retryAfter: string): void;
+  refuse(transaction: ServerTransaction, statusCode: number, retryAfter?: string): void;
 }
 
 /** A session that tells when it has closed, without the cost of an event. */
@@ -53,6 +55,11 @@ export class IncomingCalls {
       this.#options.refuse(transaction, 503, RETRY_AFTER);
       return;
     }
+    const replaced = this.#options.replaced.find(request);
+    if (typeof replaced === "number") {
+      this.#options.refuse(transaction, replaced);
+      return;
+    }
     const address = request.source?.address ?? flow.remoteAddress;
     const session = new WatchedIncomingSession(
       services,
@@ -60,8 +67,12 @@ export class IncomingCalls {
       {
         account: this.#options.account(request),
         identity: remoteIdentity(request, gate.isTrusted(address)),
+        replaces: replaced,
       },
-      (closed) => sessions.remove(closed),
+      (closed) => {
+        this.#options.replaced.remember(closed);
+        sessions.remove(closed);
+      },
     );
     sessions.add(session);
     if (!session.begin()) {

@@ -3,7 +3,7 @@ import type { Clock } from "../foundation/clock.js";
 import type { Logger } from "../foundation/logger.js";
 import type { RandomSource } from "../foundation/random.js";
 import type { MessageLimits, SipResponse } from "../message/index.js";
-import type { HeaderList, MediaHandler } from "../session/index.js";
+import type { HeaderList, MediaHandler, ReplacesOptions } from "../session/index.js";
 import type { TimerOptions } from "../transaction/index.js";
 import type {
   DnsClient,
@@ -104,6 +104,8 @@ export interface InviteOptions {
   readonly headers?: HeaderList | undefined;
   /** Session interval to ask for, seconds; 0 = none. Default: the stack's (RFC 4028). */
   readonly sessionExpires?: number | undefined;
+  /** The call takes the place of another dialog of the called peer: a call of this stack by its handle, or any. */
+  readonly replaces?: string | ReplacesOptions | undefined;
   /** Replaces the media handler's offer. */
   readonly sdp?: string | undefined;
   readonly contentType?: string | undefined;

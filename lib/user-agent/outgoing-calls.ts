@@ -1,8 +1,12 @@
 /** From the application's wish to call somebody to a session (contract §4.5 "Targets and forks"). */
-import { InvalidArgumentError, type Clock } from "../foundation/index.js";
-import type { NameAddr } from "../message/index.js";
+import { InvalidArgumentError, InvalidStateError, type Clock } from "../foundation/index.js";
+import type { NameAddr, Replaces } from "../message/index.js";
 import {
+  checkedReplaces,
   OutgoingSession,
+  replacesOf,
+  splitReplaces,
+  type NeighbourCall,
   type OutgoingSessionOptions,
   type OutgoingTarget,
   type ReferredCall,
@@ -24,6 +28,8 @@ export interface OutgoingCallsOptions {
   readonly services: SessionServices;
   readonly sessions: SessionTable;
   account(id: string): ManagedAccount | undefined;
+  /** The session has closed. */
+  remember(session: NeighbourCall): void;
 }
 
 export interface ReferredCallOptions {
@@ -62,6 +68,7 @@ export class OutgoingCalls {
     }
     return this.#place({
       ...options,
+      replaces: this.#replaces(options.replaces),
       targets: this.#targets(options.targets, account, timeoutMs),
       account,
     });
@@ -73,15 +80,17 @@ export class OutgoingCalls {
     const account = this.#account(accountId);
     const headers: [string, string][] =
       referredBy === undefined ? [] : [["Referred-By", referredBy]];
-    const target = { address: referTo, account, timeoutMs: DEFAULT_TIMEOUT_MS, headers: [] };
-    const session = this.#place({ targets: [target], account, headers });
+    const { address, replaces } = splitReplaces(referTo);
+    const target = { address, account, timeoutMs: DEFAULT_TIMEOUT_MS, headers: [] };
+    const session = this.#place({ targets: [target], account, headers, replaces });
     return { session, onProgress: (listener) => reportProgress(session, listener) };
   }
 
   #place(
-    options: Omit<InviteOptions, "targets" | "account"> & {
+    options: Omit<InviteOptions, "targets" | "account" | "replaces"> & {
       readonly targets: readonly OutgoingTarget[];
       readonly account: ManagedAccount | undefined;
+      readonly replaces: Replaces | undefined;
     },
   ): Session {
     const { services, sessions, clock } = this.#options;
@@ -98,18 +107,38 @@ export class OutgoingCalls {
         redirects: options.redirects ?? DEFAULT_REDIRECTS,
         headers: options.headers ?? [],
         sessionExpires: options.sessionExpires,
+        replaces: options.replaces,
         sdp: options.sdp,
         contentType: options.contentType,
         body: options.body,
         data: options.data,
       },
-      (closed) => sessions.remove(closed),
+      (closed) => {
+        this.#options.remember(closed);
+        sessions.remove(closed);
+      },
     );
     sessions.add(session);
     // Contract §4.5: an outgoing call above `maxSessions` fails with `limit`, like any call that fails: by an event.
     if (isOverLimit) clock.defer(() => session.forceClose("limit"));
     else session.begin();
     return session;
+  }
+
+  /** @throws InvalidStateError: rule `no-session` for a call that is over, else for one that has no dialog yet. */
+  #replaces(replaces: InviteOptions["replaces"]): Replaces | undefined {
+    if (replaces === undefined) return undefined;
+    if (typeof replaces !== "string") return checkedReplaces(replaces);
+    const call = this.#options.sessions.get(replaces);
+    if (call === undefined || call.state === "terminating") {
+      throw new InvalidStateError("The call that is to be replaced is over", {
+        rule: "no-session",
+      });
+    }
+    if (call.dialog !== undefined) return replacesOf(call.dialog);
+    throw new InvalidStateError(
+      `The call that is to be replaced is ${call.state}; that is possible once it is established`,
+    );
   }
 
   #targets(

@@ -20,6 +20,7 @@ import type { UserAgentOptions } from "./options.js";
 import { OutgoingCalls } from "./outgoing-calls.js";
 import { OutOfDialogRequests } from "./out-of-dialog-requests.js";
 import { PendingRequests } from "./pending-requests.js";
+import { ReplacedCalls } from "./replaced-calls.js";
 import { resolveOptions } from "./resolved-options.js";
 import { UserAgentServices } from "./services.js";
 import { SessionTable } from "./session-table.js";
@@ -138,6 +139,7 @@ export class UserAgentParts {
       defaultIdentity: () => directIdentity.address,
       observes: () => host.observes(),
       placeReferred: (call) => this.calls.placeReferred(call),
+      findCall: (handle) => this.sessions.get(handle),
     });
     this.client = new UserAgentClient({
       clock,
@@ -176,16 +178,26 @@ export class UserAgentParts {
       observes: () => host.observes(),
       report: (event) => host.report(event),
     });
+    const replaced = new ReplacedCalls({
+      clock,
+      dialogs: this.dialogs,
+      call: (handle) => this.sessions.get(handle),
+    });
     const incoming = new IncomingCalls({
       logger,
       gate,
       services,
       sessions: this.sessions,
+      replaced,
       unhandledStatus: settings.unhandledStatus,
       account: findAccount,
       handler: () => host.incomingCallHandler(),
       refuse: (transaction, statusCode, retryAfter) =>
-        this.server.respond(transaction, statusCode, [["Retry-After", retryAfter]]),
+        this.server.respond(
+          transaction,
+          statusCode,
+          retryAfter === undefined ? [] : [["Retry-After", retryAfter]],
+        ),
     });
     this.server = new UserAgentServer({
       clock,
@@ -205,6 +217,7 @@ export class UserAgentParts {
       services,
       sessions: this.sessions,
       account: (id) => book.get(id),
+      remember: (session) => replaced.remember(session),
     });
     this.requests = new StandaloneRequests({
       random,

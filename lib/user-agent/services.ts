@@ -6,6 +6,7 @@ import type {
   AccountHandle,
   HoldOptions,
   MediaHandler,
+  NeighbourCall,
   OutgoingRequest,
   OutgoingRequestOptions,
   PendingRequest,
@@ -41,6 +42,7 @@ export interface ServicesOptions {
   defaultIdentity(): NameAddr;
   observes(): boolean;
   placeReferred(options: ReferredCallOptions): ReferredCall;
+  findCall(handle: string): NeighbourCall | undefined;
 }
 
 export class UserAgentServices implements SessionServices {
@@ -106,6 +108,10 @@ export class UserAgentServices implements SessionServices {
 
   parseTarget(text: string, account: AccountHandle | undefined): NameAddr {
     return parseTarget(text, this.#managed(account)?.settings.uri);
+  }
+
+  findCall(handle: string): NeighbourCall | undefined {
+    return this.#options.findCall(handle);
   }
 
   placeReferredCall(options: Parameters<SessionServices["placeReferredCall"]>[0]): ReferredCall {

@@ -45,6 +45,10 @@ export class SessionTable {
     this.#sessions.delete(session.id);
   }
 
+  get(handle: string): CallSession | undefined {
+    return this.#sessions.get(handle);
+  }
+
   list(): CallSession[] {
     return [...this.#sessions.values()];
   }

@@ -14,13 +14,16 @@ import { Dialog, type DialogStore, type DialogUser } from "../dialog/index.js";
 import {
   createResponse,
   formatSipFragment,
-  NameAddr,
   parseReferTarget,
-  SipUri,
   type ReferTarget,
   type SipRequest,
 } from "../message/index.js";
-import { causeOfStatus, type ActionOutcome, type ReferredCall } from "../session/index.js";
+import {
+  causeOfStatus,
+  dialableTarget,
+  type ActionOutcome,
+  type ReferredCall,
+} from "../session/index.js";
 import { formatEvent, formatSubscriptionState } from "../subscription/index.js";
 import type { ServerTransaction } from "../transaction/index.js";
 import type { Flow } from "../transport/transport.js";
@@ -111,12 +114,8 @@ export class StandaloneRefers {
   ): Promise<ActionOutcome> {
     let call: ReferredCall;
     try {
-      const { uri } = target;
       call = this.#options.place({
-        referTo: new NameAddr(
-          uri instanceof SipUri ? uri.with({ headers: new Map() }) : uri,
-          target.address.displayName,
-        ),
+        referTo: dialableTarget(target),
         referredBy: refer.headers.get("referred-by"),
         accountId: account?.id,
       });

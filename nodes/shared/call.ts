@@ -86,6 +86,9 @@ export class Call {
       case "dtmf":
         if (event.digit !== undefined) this.#digit(event.digit.digit);
         break;
+      case "replaced":
+        this.#hand(event.snapshot.replacedBy);
+        break;
       case "ended":
       case "failed":
         this.#close(event);
@@ -132,6 +135,14 @@ export class Call {
     this.playbacks.clear();
     this.collector = undefined;
     if (this.#owner !== undefined) ownedCalls.remove(this.#owner.nodeId, this);
+  }
+
+  /** Another call takes the place of this one: what hangs on it hangs on that one from now on. */
+  #hand(handle: string | undefined): void {
+    const heir = handle === undefined ? undefined : calls.get(handle);
+    if (heir === undefined) return;
+    for (const dependant of this.dependants) heir.dependants.add(dependant);
+    this.dependants.clear();
   }
 
   #digit(digit: string): void {

@@ -3,13 +3,19 @@
  * asked for the call (`linked`), and the messages of the owner. All of it lives through a deploy.
  */
 import { randomBytes } from "node:crypto";
-import type { InviteOptions, SessionEvent } from "../../lib/index.js";
+import {
+  type InviteOptions,
+  InvalidStateError,
+  type Session,
+  type SessionEvent,
+} from "../../lib/index.js";
 import { type Call, callOf, findCall, type Owner } from "./call.js";
 import { deploys } from "./deploys.js";
 import type { Delivery } from "./dispatcher.js";
 import type { Engine } from "./engine.js";
 import { sessionEventFields, sessionEventPayload } from "./event-fields.js";
 import type { Input } from "./input.js";
+import type { UserAgentPort } from "./environment.js";
 import { liveNode } from "./live-nodes.js";
 import { jsonCopy, type SipFields, withoutUndefined } from "./sip-fields.js";
 
@@ -92,14 +98,19 @@ class Attempt {
   }
 
   async #begin(): Promise<void> {
-    const { input, engine, options } = this.#request;
+    const { input, engine } = this.#request;
     const userAgent = await engine.ready();
     if (this.#cancelled) {
       release(input.nodeId, this.#gate);
       this.failWithoutCall("cancelled");
       return;
     }
-    const session = userAgent.invite(options);
+    const session = this.#invite(userAgent);
+    if (session === undefined) {
+      release(input.nodeId, this.#gate);
+      this.failWithoutCall("no-session");
+      return;
+    }
     const call = callOf(session, engine.stackId);
     this.#call = call;
     call.setOwner(new InviteOwner(input, call));
@@ -111,8 +122,18 @@ class Attempt {
     call.onAbandoned = ended;
   }
 
+  /** Undefined when the call that is to be replaced is over: the race with a hang-up. */
+  #invite(userAgent: UserAgentPort): Session | undefined {
+    try {
+      return userAgent.invite(this.#request.options);
+    } catch (error) {
+      if (error instanceof InvalidStateError && error.rule === "no-session") return undefined;
+      throw error;
+    }
+  }
+
   /** `failed` of an attempt for which no INVITE was sent. */
-  failWithoutCall(cause: "limit" | "cancelled"): void {
+  failWithoutCall(cause: "limit" | "cancelled" | "no-session"): void {
     this.#unlink();
     const { input, engine, options } = this.#request;
     const sip: SipFields = withoutUndefined({
@@ -127,7 +148,7 @@ class Attempt {
       statusCode: 0,
       targets: options.targets.map((target) => ({
         uri: typeof target === "string" ? target : target.uri,
-        state: cause === "limit" ? "failed" : "cancelled",
+        state: cause === "cancelled" ? "cancelled" : "failed",
         cause,
       })),
       data: jsonCopy(options.data ?? {}) as Record<string, unknown>,

@@ -556,6 +556,23 @@ Content-Length: 0`);
       assert.equal(done.payload, 200);
     });
 
+    it("sip-refer joins two calls by the handle of the other", async () => {
+      await load(
+        incoming(),
+        act("refer", { target: "sip.peer", targetType: "msg", hangup: false }),
+      );
+      const session = await ring();
+      session.answer();
+      session.outcomes.refer = { ok: false, cause: "no-session", statusCode: 0 };
+      await bench.input("act", { sip: { session: session.id, peer: "other" } });
+      const options = session.calls.at(-1)?.options as Record<string, unknown>;
+      assert.equal(options["target"], "other");
+      assert.equal(options["to"], undefined);
+      assert.equal(bench.only("act:3").sip.cause, "no-session");
+      await bench.input("act", { sip: { session: session.id } });
+      assert.equal(bench.only("caught").error.code, "no-target");
+    });
+
     it("sip-refer that fails leaves the call up", async () => {
       await load(incoming(), act("refer", { to: "sip:c@d" }));
       const session = await ring();

@@ -22,6 +22,7 @@ import type {
   AcceptRequestOptions,
   HeaderList,
   HoldOptions,
+  NeighbourCall,
   OutgoingRequest,
   OutgoingRequestOptions,
   PendingRequest,
@@ -299,6 +300,13 @@ export class FakeServices implements SessionServices {
     const uri = address?.uri ?? parseUri(text);
     if (uri === undefined) throw new InvalidArgumentError(`"${text}" is no target`);
     return address ?? new NameAddr(uri);
+  }
+
+  /** Other calls, by handle. */
+  readonly neighbours = new Map<string, NeighbourCall>();
+
+  findCall(handle: string): NeighbourCall | undefined {
+    return this.neighbours.get(handle);
   }
 
   placeReferredCall(options: { readonly referTo: NameAddr }): ReferredCall {
