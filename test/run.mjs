@@ -70,7 +70,12 @@ if (run(process.execPath, [join(root, "build.mjs")]) !== 0) {
   process.exit(1);
 }
 
-mocha("library", find("lib"), ["--timeout", "20000"]);
+mocha("library", find("lib"), [
+  "--timeout",
+  "20000",
+  "--require",
+  "./test/support/transition-coverage.ts",
+]);
 mocha("nodes", find("nodes"), ["--timeout", "20000", "--exit"]);
 mocha("project", find(""), ["--timeout", "30000"]);
 if (!unitOnly) {
