@@ -1,6 +1,7 @@
 /** `sip-accept`: answers a call or a held request (contract §4.5). Outputs: 1 confirmed, 2 failed. */
 import type { NodeAPI } from "node-red";
 import { bodyFrom } from "./shared/bodies.js";
+import { misuse } from "./shared/errors.js";
 import { findCall } from "./shared/call.js";
 import { outcomeFields } from "./shared/event-fields.js";
 import { type Action, registerActionNode } from "./shared/flow-node.js";
@@ -15,6 +16,7 @@ import {
 } from "./shared/properties.js";
 import { findRequest, leaveAnswered, leaveNoRequest } from "./shared/request-action.js";
 import { attemptIn, callFor, leaveOver } from "./shared/session-action.js";
+import { isRecord } from "./shared/sip-fields.js";
 
 const properties = {
   session,
@@ -24,6 +26,7 @@ const properties = {
   body: typed(anyValue, { fallback: undefined }),
   follow: flag(false),
   expires: optionalNumber,
+  account: optionalText,
 };
 
 type AcceptAction = Action<typeof properties>;
@@ -31,7 +34,7 @@ type AcceptAction = Action<typeof properties>;
 export default function (RED: NodeAPI): void {
   registerActionNode(RED, "sip-accept", {
     properties,
-    reads: ["headers", "sdp"],
+    reads: ["headers", "sdp", "credentials"],
     run: (action) =>
       action.input.carried.request === undefined ? acceptCall(action) : acceptRequest(action),
   });
@@ -42,6 +45,16 @@ function bodyOptions({ values }: AcceptAction): { contentType?: string; body?: s
   if (body === undefined || body === null || body === "") return {};
   const type = contentType ?? "text/plain";
   return { contentType: type, body: bodyFrom(body, type) };
+}
+
+/** `msg.credentials`. @throws InvalidArgumentError `no-credentials`, whose text says nothing of their content. */
+function checkedCredentials(value: unknown): { user: string; password: string } | undefined {
+  if (value === undefined || value === null) return undefined;
+  if (isRecord(value)) {
+    const { user, password } = value;
+    if (typeof user === "string" && typeof password === "string") return { user, password };
+  }
+  throw misuse("no-credentials", "msg.credentials is no object with the texts user and password");
 }
 
 async function acceptCall(action: AcceptAction): Promise<void> {
@@ -79,6 +92,8 @@ async function acceptRequest(action: AcceptAction): Promise<void> {
     ...bodyOptions(action),
     follow: values.follow,
     expires: values.expires,
+    account: values.account,
+    credentials: checkedCredentials(action.credentials),
   });
   if (outcome.ok && outcome.newSession !== undefined) {
     // A followed REFER: the flow goes on with the new call; the one that referred is its peer.

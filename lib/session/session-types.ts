@@ -127,6 +127,9 @@ export interface AcceptRequestOptions {
   readonly follow?: boolean | undefined;
   /** SUBSCRIBE. Seconds. */
   readonly expires?: number | undefined;
+  /** Challenge: whose credentials to use, or which. Never logged; kept in memory for that realm and server. */
+  readonly account?: string | undefined;
+  readonly credentials?: { readonly user: string; readonly password: string } | undefined;
 }
 
 /** Extra header lines in order, names in display case; already checked against the list of contract §4.2. */

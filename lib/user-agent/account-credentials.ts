@@ -10,10 +10,12 @@ import {
   preauthorize,
   type AuthorizeOptions,
   type CredentialsHeader,
+  type DigestCredentials,
 } from "../auth/index.js";
 import type { RandomSource } from "../foundation/index.js";
 import { SipUri, type SipRequest, type SipResponse } from "../message/index.js";
 import type { AuthContext, CredentialStore } from "./client-environment.js";
+import { GivenCredentials } from "./given-credentials.js";
 import type { ManagedAccount } from "./managed-account.js";
 
 /** One Authorization or Proxy-Authorization line. */
@@ -25,23 +27,46 @@ export interface Authorization {
   readonly stale: boolean;
 }
 
-/** `refused`: why a challenge gets no answer, as half a sentence for people. */
-export type ChallengeAnswer = Authorization | { readonly refused: string };
+/**
+ * `refused`: why a challenge gets no answer, as half a sentence for people. `askable`: there are no credentials for
+ * this realm and server, and the application may have some.
+ */
+export type ChallengeAnswer =
+  Authorization | { readonly refused: string; readonly askable?: boolean };
 
 const MOST_REALMS = 16;
 
 export class AccountCredentials implements CredentialStore {
   readonly #random: RandomSource;
   readonly #find: (accountId: string) => ManagedAccount | undefined;
+  readonly #given: GivenCredentials;
   readonly #cache = new CredentialCache();
 
-  /** @param find - the account behind a handle, as long as it exists. */
-  constructor(random: RandomSource, find: (accountId: string) => ManagedAccount | undefined) {
+  /**
+   * @param find - the account behind a handle, as long as it exists.
+   * @param given - what the application gave for servers that are no account's.
+   */
+  constructor(
+    random: RandomSource,
+    find: (accountId: string) => ManagedAccount | undefined,
+    given = new GivenCredentials(),
+  ) {
     this.#random = random;
     this.#find = find;
+    this.#given = given;
   }
 
   preauthorize(request: SipRequest, context: AuthContext): readonly Authorization[] {
+    const own = this.#preauthorizeOwn(request, context);
+    if (own.length > 0 || context.inDialog) return own;
+    return this.#given
+      .all(context)
+      .flatMap((credentials) =>
+        preauthorize(this.#optionsFor(credentials, givenKey(context), request)),
+      );
+  }
+
+  #preauthorizeOwn(request: SipRequest, context: AuthContext): readonly Authorization[] {
     const account = this.#accountOf(context);
     if (account === undefined || context.inDialog || !isOwnServer(account, context)) return [];
     const options = this.#options(account, request, context);
@@ -49,17 +74,37 @@ export class AccountCredentials implements CredentialStore {
   }
 
   answer(response: SipResponse, request: SipRequest, context: AuthContext): ChallengeAnswer {
+    const own = this.#answerOwn(response, request, context);
+    if ("header" in own || own.askable !== true) return own;
+    // A called peer that asks inside of a dialog gets nothing but what was given for exactly this server and realm.
+    if (context.inDialog && request.headers.has("route")) return { refused: own.refused };
+    const challenges = challengesOf(response);
+    for (const { parameters } of challenges) {
+      const credentials = this.#given.find(context, parameters.get("realm") ?? "");
+      if (credentials === undefined) continue;
+      const options = this.#optionsFor(credentials, givenKey(context), request);
+      const answer = answerChallenge({ ...options, challenges });
+      if ("header" in answer) return answer;
+    }
+    return context.inDialog ? { refused: own.refused } : own;
+  }
+
+  #answerOwn(response: SipResponse, request: SipRequest, context: AuthContext): ChallengeAnswer {
     const account = this.#accountOf(context);
-    if (account === undefined) return { refused: "the request was sent without account" };
+    if (account === undefined)
+      return { refused: "the request was sent without account", askable: true };
     if (!isOwnServer(account, context)) {
-      return { refused: "the server that asks is not the registrar or proxy of the account" };
+      return {
+        refused: "the server that asks is not the registrar or proxy of the account",
+        askable: true,
+      };
     }
     if (context.inDialog && request.headers.has("route")) {
       // Behind the proxy stands the called peer; a dialog gives its requests no second check by the proxy.
       return { refused: "the called peer may be the one who asks" };
     }
     const options = this.#options(account, request, context);
-    if (options === undefined) return { refused: "the account has no password" };
+    if (options === undefined) return { refused: "the account has no password", askable: true };
     // A REGISTER ends at the registrar: nobody behind it can ask, so a realm that the server renamed is learnt there.
     const challenges = challengesOf(response).filter(
       ({ parameters }) =>
@@ -67,7 +112,7 @@ export class AccountCredentials implements CredentialStore {
         isOwnRealm(account, parameters.get("realm"), context.inDialog),
     );
     if (challenges.length === 0) {
-      return { refused: "the realm is not that of the account's server" };
+      return { refused: "the realm is not that of the account's server", askable: true };
     }
     const answer = answerChallenge({ ...options, challenges });
     if ("header" in answer && account.realms.size < MOST_REALMS) account.realms.add(answer.realm);
@@ -75,7 +120,12 @@ export class AccountCredentials implements CredentialStore {
   }
 
   /** The server refused what we sent: it is asked anew the next time. */
-  forget(context: AuthContext): void {
+  forget(context: AuthContext, realm: string): void {
+    const given = this.#given.find(context, realm);
+    if (given !== undefined) {
+      this.#given.forget(context, realm);
+      this.#cache.forget(givenKey(context), given.user);
+    }
     const account = this.#accountOf(context);
     if (account !== undefined) {
       this.#cache.forget(serverKey(account, context), account.settings.authUser);
@@ -93,16 +143,25 @@ export class AccountCredentials implements CredentialStore {
   ): AuthorizeOptions | undefined {
     const { authUser, password } = account.settings;
     if (password === undefined) return undefined;
+    return this.#optionsFor({ user: authUser, password }, serverKey(account, context), request);
+  }
+
+  #optionsFor(credentials: DigestCredentials, key: string, request: SipRequest): AuthorizeOptions {
     return {
-      credentials: { user: authUser, password },
+      credentials,
       method: request.method,
       uri: request.uri,
       body: request.body,
       random: this.#random,
       cache: this.#cache,
-      serverKey: serverKey(account, context),
+      serverKey: key,
     };
   }
+}
+
+/** Apart from what the account's own password has opened. */
+function givenKey({ account, target }: AuthContext): string {
+  return `given ${account?.id ?? ""}@${target.address}:${target.port}`;
 }
 
 function serverKey(account: ManagedAccount, context: AuthContext): string {

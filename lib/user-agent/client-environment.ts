@@ -6,6 +6,7 @@ import type { TimerOptions, TransactionLayer } from "../transaction/index.js";
 import type { Flow, FlowCallback, FlowTarget } from "../transport/transport.js";
 import type { Authorization, ChallengeAnswer } from "./account-credentials.js";
 import type { ExchangeOptions } from "./client-exchange.js";
+import type { Question } from "./credential-questions.js";
 import type { TargetHealth } from "./target-health.js";
 
 /** Where a request goes. */
@@ -31,8 +32,8 @@ export interface CredentialStore {
   preauthorize(request: SipRequest, context: AuthContext): readonly Authorization[];
   /** The answer to a 401 or 407, or why there is none. */
   answer(response: SipResponse, request: SipRequest, context: AuthContext): ChallengeAnswer;
-  /** The server refused our credentials. */
-  forget(context: AuthContext): void;
+  /** The server refused our credentials for this realm. */
+  forget(context: AuthContext, realm: string): void;
 }
 
 export interface ClientEnvironment {
@@ -48,8 +49,11 @@ export interface ClientEnvironment {
     callback: (error: SipError | undefined, destination: Destination | undefined) => void,
   ): void;
   connect(target: FlowTarget, callback: FlowCallback): void;
-  /** A challenge that got no answer, for the event `challenge`. */
-  challengeRefused(response: SipResponse, account: AccountHandle | undefined, reason: string): void;
+  /**
+   * Tells of a challenge that has no answer (event `challenge`). @returns true when the application may give one:
+   * `decided` is called later, with true when there are credentials now.
+   */
+  askForCredentials(question: Question, decided: (given: boolean) => void): boolean;
   /** The exchange has ended. */
   ended(exchange: object): void;
 }

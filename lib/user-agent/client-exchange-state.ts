@@ -10,6 +10,8 @@ export type ExchangeState =
   | "building"
   | "calling"
   | "proceeding"
+  /** A challenge waits for credentials of the application; no transaction is open. */
+  | "asking"
   /** The application cancelled before any provisional response came: the CANCEL has to wait (§9.1). */
   | "cancelPending"
   | "cancelling"
@@ -34,6 +36,10 @@ export type ExchangeInput =
   | "final"
   /** A challenge that we have an answer to. */
   | "retry"
+  /** A challenge that the application is asked about. */
+  | "challenged"
+  /** The application has none either. */
+  | "refused"
   | "cancel"
   /** 64·T1 after the CANCEL there was still no final response (§9.1). */
   | "cancelExpired"
@@ -44,6 +50,8 @@ export type ExchangeAction =
   | "build"
   | "transmit"
   | "passUp"
+  /** The response with the challenge. */
+  | "passUpChallenge"
   | "sendCancel"
   | "stopCancelTimer"
   | "closeTransaction"
@@ -69,6 +77,8 @@ export const exchangeMachine: MachineDefinition<ExchangeState, ExchangeInput, Ex
     "provisional",
     "final",
     "retry",
+    "challenged",
+    "refused",
     "cancel",
     "cancelExpired",
     "abandon",
@@ -99,6 +109,7 @@ export const exchangeMachine: MachineDefinition<ExchangeState, ExchangeInput, Ex
       provisional: { next: "proceeding", do: ["passUp"], rfc: "RFC 3261 §17.1.1.2" },
       final: { next: "completed", do: ["passUp"], rfc: "RFC 3261 §8.1.3.2" },
       retry: { next: "calling", do: ["transmit"], rfc: "RFC 3261 §22.2" },
+      challenged: { next: "asking", do: [], rfc: "RFC 3261 §22.1" },
       nextTarget: { next: "connecting", do: ["connect"], rfc: "RFC 3263 §4.3" },
       unreachable: fail,
       cancel: { next: "cancelPending", do: [], rfc: "RFC 3261 §9.1" },
@@ -108,9 +119,16 @@ export const exchangeMachine: MachineDefinition<ExchangeState, ExchangeInput, Ex
       provisional: { next: "proceeding", do: ["passUp"], rfc: "RFC 3261 §17.1.1.2" },
       final: { next: "completed", do: ["passUp"], rfc: "RFC 3261 §8.1.3.2" },
       retry: { next: "calling", do: ["transmit"], rfc: "RFC 3261 §22.2" },
+      challenged: { next: "asking", do: [], rfc: "RFC 3261 §22.1" },
       nextTarget: { next: "connecting", do: ["connect"], rfc: "RFC 3263 §4.3" },
       unreachable: fail,
       cancel: { next: "cancelling", do: ["sendCancel"], rfc: "RFC 3261 §9.1" },
+      abandon,
+    },
+    asking: {
+      retry: { next: "calling", do: ["transmit"], rfc: "RFC 3261 §22.2" },
+      refused: { next: "completed", do: ["passUpChallenge"], rfc: "RFC 3261 §22.1" },
+      cancel: { next: "completed", do: ["passUpChallenge"], rfc: "RFC 3261 §9.1" },
       abandon,
     },
     cancelPending: {

@@ -55,6 +55,8 @@ export class ClientExchange implements OutgoingRequest {
   #request: SipRequest | undefined;
   #flow: Flow | undefined;
   #transaction: ClientTransaction | undefined;
+  /** The transaction has ended. */
+  #terminated = false;
   /** A request was sent: the next transmission needs a copy. */
   #sent = false;
   /** The request has a Contact that belongs to its flow. */
@@ -66,6 +68,8 @@ export class ClientExchange implements OutgoingRequest {
   #authorization: Authorization | undefined;
   readonly #sentAuthorizations: Authorization[] = [];
   #challengesAnswered = 0;
+  /** The response with the challenge that the application is asked about. */
+  #asked: SipResponse | undefined;
   #cancelHeaders: HeaderList = [];
   #cancelTimer: Timer | undefined;
 
@@ -114,8 +118,9 @@ export class ClientExchange implements OutgoingRequest {
   }
 
   cancel(headers: HeaderList = []): void {
+    const { state } = this;
     const wasSent =
-      this.state !== "resolving" && this.state !== "connecting" && this.state !== "building";
+      state !== "resolving" && state !== "connecting" && state !== "building" && state !== "asking";
     // Only an INVITE can be cancelled once it was sent (RFC 3261 §9.1).
     if (wasSent && this.#request?.method !== "INVITE") return;
     this.#cancelHeaders = headers;
@@ -130,8 +135,8 @@ export class ClientExchange implements OutgoingRequest {
   #input(input: ExchangeInput, response?: SipResponse): void {
     this.#machine.input(input, response);
     // After its 2xx an INVITE stays until its transaction ends: other forks may answer as well.
-    const isOver =
-      this.state === "ended" || (this.state === "completed" && this.#request?.method !== "INVITE");
+    const mayForkOn = this.#request?.method === "INVITE" && !this.#terminated;
+    const isOver = this.state === "ended" || (this.state === "completed" && !mayForkOn);
     if (isOver) this.#environment.ended(this);
   }
 
@@ -145,6 +150,8 @@ export class ClientExchange implements OutgoingRequest {
         return this.#transmit();
       case "passUp":
         return this.#passUp(response);
+      case "passUpChallenge":
+        return this.#passUp(this.#asked);
       case "sendCancel":
         return this.#sendCancel();
       case "stopCancelTimer":
@@ -263,6 +270,7 @@ export class ClientExchange implements OutgoingRequest {
       request.headers.set("Contact", this.#environment.contact(flow, this.#options.account));
     }
     this.#authorize(request);
+    this.#terminated = false;
     let current: ClientTransaction | undefined;
     const isCurrent = (): boolean => current === undefined || current === this.#transaction;
     try {
@@ -274,7 +282,9 @@ export class ClientExchange implements OutgoingRequest {
           if (isCurrent()) this.#onTransactionFailure(error);
         },
         onTerminated: () => {
-          if (isCurrent() && this.state === "completed") this.#input("abandon");
+          if (!isCurrent()) return;
+          this.#terminated = true;
+          if (this.state === "completed") this.#input("abandon");
         },
       });
     } catch (error) {
@@ -335,8 +345,9 @@ export class ClientExchange implements OutgoingRequest {
     }
     const mayRetry = this.state === "calling" || this.state === "proceeding";
     if (mayRetry && (statusCode === 401 || statusCode === 407)) {
-      if (this.#answerChallenge(response, request)) {
-        this.#input("retry");
+      const next = this.#answerChallenge(response, request);
+      if (next !== undefined) {
+        this.#input(next);
         return;
       }
     }
@@ -353,13 +364,19 @@ export class ClientExchange implements OutgoingRequest {
     this.#input("final", response);
   }
 
-  #answerChallenge(response: SipResponse, request: SipRequest): boolean {
+  /** @returns undefined when the response is final. */
+  #answerChallenge(
+    response: SipResponse,
+    request: SipRequest,
+    mayAsk = true,
+  ): "retry" | "challenged" | undefined {
     const { credentials } = this.#environment;
     const context = this.#authContext();
     const answer = credentials.answer(response, request, context);
     if ("refused" in answer) {
-      this.#environment.challengeRefused(response, this.#options.account, answer.refused);
-      return false;
+      const { refused, askable = false } = answer;
+      const isAsked = this.#ask(response, request, refused, askable && mayAsk);
+      return isAsked ? "challenged" : undefined;
     }
     // The same nonce again means that the password is wrong (RFC 3261 §22.1).
     const sent = this.#sentAuthorizations.filter((each) => isSamePlace(each, answer));
@@ -369,10 +386,9 @@ export class ClientExchange implements OutgoingRequest {
       this.#challengesAnswered >= MOST_CREDENTIAL_TRIES ||
       (sameNonce && !answer.stale)
     ) {
-      credentials.forget(context);
-      const reason = "user name or password are wrong";
-      this.#environment.challengeRefused(response, this.#options.account, reason);
-      return false;
+      credentials.forget(context, answer.realm);
+      this.#ask(response, request, "user name or password are wrong", false);
+      return undefined;
     }
     this.#challengesAnswered++;
     this.#authorization = answer;
@@ -381,7 +397,18 @@ export class ClientExchange implements OutgoingRequest {
     next.headers.set("CSeq", `${sequence} ${request.method}`);
     this.#request = next;
     this.#sent = false;
-    return true;
+    return "retry";
+  }
+
+  /** Tells of the challenge. @returns true when the application is looking for credentials. */
+  #ask(response: SipResponse, request: SipRequest, refused: string, askable: boolean): boolean {
+    const question = { response, request, context: this.#authContext(), refused, askable };
+    this.#asked = response;
+    return this.#environment.askForCredentials(question, (given) => {
+      if (this.state !== "asking") return;
+      const isAnswered = given && this.#answerChallenge(response, request, false) === "retry";
+      this.#input(isAnswered ? "retry" : "refused");
+    });
   }
 
   #onTransactionFailure(error: SipError): void {

@@ -35,6 +35,9 @@ export interface StackEvent {
   readonly expires?: number | undefined;
   /** Seconds until the next attempt. */
   readonly retryAfter?: number | undefined;
+  /** `challenge`: what the server asks for. */
+  readonly challenge?:
+    { readonly realm: string; readonly algorithms: readonly string[] } | undefined;
   /** `error`: a sentence for people. */
   readonly text?: string | undefined;
 }

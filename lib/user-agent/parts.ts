@@ -2,7 +2,7 @@
 import type { Clock, Logger, RandomSource } from "../foundation/index.js";
 import { DialogStore } from "../dialog/index.js";
 import type { SipRequest, SipResponse } from "../message/index.js";
-import type { AccountHandle, Session, SessionEvent } from "../session/index.js";
+import type { Session, SessionEvent } from "../session/index.js";
 import { TransactionLayer } from "../transaction/index.js";
 import { NodeDnsClient, Resolver, SocketTransportLayer } from "../transport/index.js";
 import type { TransportLayer } from "../transport/transport.js";
@@ -11,9 +11,11 @@ import { AccountBook } from "./account-book.js";
 import { AccountCredentials } from "./account-credentials.js";
 import { accountOf } from "./account-matching.js";
 import { Capabilities } from "./capabilities.js";
+import { CredentialQuestions } from "./credential-questions.js";
 import { Destinations } from "./destinations.js";
 import { DialFilter } from "./dial-filter.js";
 import type { IncomingCallHandler, RequestPolicy, StackEvent } from "./events.js";
+import { GivenCredentials } from "./given-credentials.js";
 import { IncomingCalls } from "./incoming-calls.js";
 import { DirectIdentity, familiesOf } from "./local-names.js";
 import type { UserAgentOptions } from "./options.js";
@@ -141,6 +143,13 @@ export class UserAgentParts {
       placeReferred: (call) => this.calls.placeReferred(call),
       findCall: (handle) => this.sessions.get(handle),
     });
+    const given = new GivenCredentials();
+    const questions = new CredentialQuestions({
+      given,
+      account: (id) => book.get(id),
+      hold: (question) => this.pending.hold(question),
+      report: (event) => host.report(event),
+    });
     this.client = new UserAgentClient({
       clock,
       logger,
@@ -148,10 +157,9 @@ export class UserAgentParts {
       transactions: this.transactions,
       transport: this.transport,
       destinations,
-      credentials: new AccountCredentials(random, (id) => book.get(id)),
+      credentials: new AccountCredentials(random, (id) => book.get(id), given),
       contact: (flow, account) => services.contact(flow, account),
-      challengeRefused: (response, account, reason) =>
-        reportRefusedChallenge(host, response, account, reason),
+      askForCredentials: (question, decided) => questions.ask(question, decided),
     });
     this.sessions = new SessionTable(
       settings.maxSessions,
@@ -237,20 +245,4 @@ function reportResponse(
   if (!host.observes()) return;
   const { statusCode, reason } = response;
   host.report({ name: "response", accountId, message: response, statusCode, reason });
-}
-
-function reportRefusedChallenge(
-  host: PartsHost,
-  response: SipResponse,
-  account: AccountHandle | undefined,
-  reason: string,
-): void {
-  host.report({
-    name: "challenge",
-    accountId: account?.id,
-    message: response,
-    statusCode: response.statusCode,
-    reason: response.reason,
-    text: reason,
-  });
 }

@@ -1,11 +1,12 @@
 /** The sending half of the user agent (RFC 3261 §8.1): starts exchanges, sends the ACKs of 2xx, knows what is under way. */
 import type { Clock, Logger, SipError } from "../foundation/index.js";
-import { serializeMessage, type SipRequest, type SipResponse, type Uri } from "../message/index.js";
+import { serializeMessage, type SipRequest, type Uri } from "../message/index.js";
 import type { AccountHandle, OutgoingRequest, OutgoingRequestOptions } from "../session/index.js";
 import type { TimerOptions, TransactionLayer } from "../transaction/index.js";
 import type { Flow, FlowCallback, FlowTarget, TransportLayer } from "../transport/transport.js";
 import type { ClientEnvironment, CredentialStore, Destination } from "./client-environment.js";
 import { ClientExchange, type ExchangeOptions } from "./client-exchange.js";
+import type { Question } from "./credential-questions.js";
 import type { Destinations } from "./destinations.js";
 import { TargetHealth } from "./target-health.js";
 
@@ -21,7 +22,7 @@ export interface UserAgentClientOptions {
   readonly destinations: Destinations;
   readonly credentials: CredentialStore;
   contact(flow: Flow, account: AccountHandle | undefined): string;
-  challengeRefused(response: SipResponse, account: AccountHandle | undefined, reason: string): void;
+  askForCredentials(question: Question, decided: (given: boolean) => void): boolean;
 }
 
 export class UserAgentClient implements ClientEnvironment {
@@ -122,12 +123,8 @@ export class UserAgentClient implements ClientEnvironment {
     this.#options.transport.connect(target, callback);
   }
 
-  challengeRefused(
-    response: SipResponse,
-    account: AccountHandle | undefined,
-    reason: string,
-  ): void {
-    this.#options.challengeRefused(response, account, reason);
+  askForCredentials(question: Question, decided: (given: boolean) => void): boolean {
+    return this.#options.askForCredentials(question, decided);
   }
 
   ended(exchange: ClientExchange): void {

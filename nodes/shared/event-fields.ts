@@ -113,6 +113,10 @@ export function stackEventFields(stackId: string, event: StackEvent): SipFields 
       expires: event.expires,
       retryAfter: event.retryAfter,
     }),
+    challenge:
+      event.challenge === undefined
+        ? undefined
+        : { realm: event.challenge.realm, algorithms: [...event.challenge.algorithms] },
     connection:
       event.connection === undefined
         ? undefined

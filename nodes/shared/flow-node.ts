@@ -94,6 +94,8 @@ export interface Action<P extends Properties> {
   readonly headers: HeaderList;
   readonly sdp: string | undefined;
   readonly control: string | undefined;
+  /** `msg.credentials`; the message itself no longer has them. */
+  readonly credentials: unknown;
 }
 
 export interface ActionNode<P extends Properties> {
@@ -102,7 +104,7 @@ export interface ActionNode<P extends Properties> {
   /** Text key of the status while an input waits in the node. */
   readonly busyText?: string;
   /** Overrides besides `msg.options` that this node reads and does not send on. */
-  readonly reads?: readonly ("headers" | "sdp" | "control")[];
+  readonly reads?: readonly ("headers" | "sdp" | "control" | "credentials")[];
   /** Ends the input by `leave`, `complete` or `fail`, now or later; what it throws becomes `done(error)`. */
   run(action: Action<P>): Promise<void> | void;
 }
@@ -143,6 +145,9 @@ async function perform<P extends Properties>(
     const reads = definition.reads ?? [];
     const headersAreOurs = reads.includes("headers") && !isHttpAnswer(msg["headers"]);
     input.consume(["options", ...reads.filter((name) => name !== "headers" || headersAreOurs)]);
+    const credentials = reads.includes("credentials") ? msg["credentials"] : undefined;
+    // What an error hands to Catch nodes is the message as it came: no password may be in it.
+    if (reads.includes("credentials")) delete msg["credentials"];
     const evaluation = { RED, node, config, msg };
     const values = await readProperties(evaluation, definition.properties);
     const headers = reads.includes("headers")
@@ -160,6 +165,7 @@ async function perform<P extends Properties>(
       headers,
       sdp: reads.includes("sdp") ? textOverride(msg, "sdp") : undefined,
       control: reads.includes("control") ? textOverride(msg, "control") : undefined,
+      credentials,
     });
   } catch (error) {
     input.fail(error);
