@@ -91,8 +91,13 @@ export class Dialog {
     });
   }
 
-  /** §12.1.1. */
-  static fromRequest(request: SipRequest, localTag: string): Dialog {
+  /**
+   * §12.1.1.
+   *
+   * @param localSequence - Of our last request: 0, except for a NOTIFY that makes the dialog of our SUBSCRIBE
+   *   (RFC 6665 §4.4.1).
+   */
+  static fromRequest(request: SipRequest, localTag: string, localSequence = 0): Dialog {
     const { uri, displayName, parameters } = request.to;
     return new Dialog({
       role: "server",
@@ -103,7 +108,7 @@ export class Dialog {
       remoteTarget: request.contacts[0]?.uri ?? request.from.uri,
       routeSet: request.recordRoutes,
       secure: isSecure(request, request.source?.protocol ?? request.topVia.protocol),
-      localSequence: 0,
+      localSequence,
       remoteSequence: request.cseq.sequence,
     });
   }

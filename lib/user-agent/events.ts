@@ -21,6 +21,13 @@ export type StackEventName =
   | "subscription-ended"
   | "error";
 
+/** A subscription in an event. */
+export interface SubscriptionFacts {
+  readonly handle: string;
+  readonly eventPackage: string;
+  readonly direction: "incoming" | "outgoing";
+}
+
 /** Something that belongs to no session: registrations, connections, requests out of dialogs. */
 export interface StackEvent {
   readonly name: StackEventName;
@@ -30,6 +37,8 @@ export interface StackEvent {
   readonly reason?: string | undefined;
   readonly cause?: Cause | undefined;
   readonly pending?: PendingRequest | undefined;
+  /** `subscription-ended`: which one; `incoming` = the peer's. */
+  readonly subscription?: SubscriptionFacts | undefined;
   readonly connection?: (ConnectionState & { readonly retryIn?: number }) | undefined;
   /** `registered`: granted seconds. */
   readonly expires?: number | undefined;

@@ -114,6 +114,21 @@ export interface InviteOptions {
   readonly data?: Record<string, unknown> | undefined;
 }
 
+export interface SubscribeOptions {
+  /** Like the target of a call. */
+  readonly to: string;
+  readonly account?: string | undefined;
+  /** `dialog`, `message-summary`, `presence` … */
+  readonly eventPackage: string;
+  /** Accept header; default by package. */
+  readonly accept?: string | undefined;
+  /** Seconds, default 3600; 0 asks for the state once. */
+  readonly expires?: number | undefined;
+  readonly headers?: HeaderList | undefined;
+  /** Try again after a loss that may pass (default true). */
+  readonly resubscribe?: boolean | undefined;
+}
+
 export interface OutOfDialogRequestOptions {
   readonly method: string;
   readonly to: string;

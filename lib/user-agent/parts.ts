@@ -20,6 +20,7 @@ import { IncomingCalls } from "./incoming-calls.js";
 import { DirectIdentity, familiesOf } from "./local-names.js";
 import type { UserAgentOptions } from "./options.js";
 import { OutgoingCalls } from "./outgoing-calls.js";
+import { OwnSubscriptions } from "./own-subscriptions.js";
 import { OutOfDialogRequests } from "./out-of-dialog-requests.js";
 import { PendingRequests } from "./pending-requests.js";
 import { ReplacedCalls } from "./replaced-calls.js";
@@ -61,6 +62,7 @@ export class UserAgentParts {
   readonly calls: OutgoingCalls;
   readonly requests: StandaloneRequests;
   readonly refers: StandaloneRefers;
+  readonly subscriptions: OwnSubscriptions;
 
   /** @throws InvalidArgumentError for an option that cannot be, naming it. */
   constructor(options: UserAgentOptions, environment: PartsEnvironment, host: PartsHost) {
@@ -217,6 +219,8 @@ export class UserAgentParts {
       transactions: () => this.transactions,
       isDraining: () => !host.isRunning(),
       hasSent: (request) => this.client.hasSent(request),
+      expectsNotify: (request) => this.subscriptions.expects(request),
+      onFirstNotify: (transaction) => void this.subscriptions.receive(transaction),
       onInvite: (transaction) => incoming.receive(transaction),
       onOutOfDialogRequest: (transaction) => requests.receive(transaction),
     });
@@ -226,6 +230,11 @@ export class UserAgentParts {
       sessions: this.sessions,
       account: (id) => book.get(id),
       remember: (session) => replaced.remember(session),
+    });
+    this.subscriptions = new OwnSubscriptions({
+      services,
+      account: (id) => book.get(id),
+      report: (event) => host.report(event),
     });
     this.requests = new StandaloneRequests({
       random,

@@ -47,6 +47,9 @@ export interface UserAgentServerOptions {
   isDraining(): boolean;
   /** Did we send this request ourselves? */
   hasSent(request: SipRequest): boolean;
+  /** Is this a NOTIFY that begins the dialog of a subscription of ours (RFC 6665 §4.4.1)? */
+  expectsNotify(request: SipRequest): boolean;
+  onFirstNotify(transaction: ServerTransaction): void;
   onInvite(transaction: ServerTransaction): void;
   onOutOfDialogRequest(transaction: ServerTransaction): void;
 }
@@ -97,6 +100,7 @@ export class UserAgentServer implements TransactionLayerUser {
     const { gate, dialogs } = this.#options;
     if (gate.isAllowed(address)) return true;
     if (request.to.tag !== undefined && dialogs.find(request) !== undefined) return true;
+    if (this.#options.expectsNotify(request)) return true;
     this.#refusedByGate++;
     if (gate.check(address) === "refuse") this.#refuse(request, flow, 403);
     return false;
@@ -156,7 +160,8 @@ export class UserAgentServer implements TransactionLayerUser {
     const { request } = transaction;
     const stored = this.#options.dialogs.find(request);
     if (stored === undefined) {
-      this.respond(transaction, 481);
+      if (this.#options.expectsNotify(request)) this.#options.onFirstNotify(transaction);
+      else this.respond(transaction, 481);
     } else if (!stored.dialog.acceptRequest(request)) {
       this.respond(transaction, 500, [["Retry-After", "1"]]);
     } else {

@@ -13,6 +13,7 @@ import {
 } from "../foundation/index.js";
 import type { SipRequest } from "../message/index.js";
 import type { ActionOutcome, MediaHandler, PendingRequest, Session } from "../session/index.js";
+import type { Subscription } from "../subscription/index.js";
 import type { BoundTransport, ConnectionState } from "../transport/transport.js";
 import { calledUser } from "./account-matching.js";
 import type {
@@ -26,6 +27,7 @@ import type {
   AccountOptions,
   InviteOptions,
   OutOfDialogRequestOptions,
+  SubscribeOptions,
   UserAgentOptions,
 } from "./options.js";
 import { UserAgentParts, type PartsHost } from "./parts.js";
@@ -132,7 +134,8 @@ export class UserAgent extends TypedEmitter<UserAgentEvents> {
   #drain(graceMs: number): Promise<void> {
     this.#parts.pending.close();
     const ends = this.#parts.sessions.list().map((session) => session.end({ cause: "shutdown" }));
-    const work = Promise.allSettled([...ends, this.#parts.book.unregisterAll()]);
+    const subscriptions = [this.#parts.subscriptions.endAll()];
+    const work = Promise.allSettled([...ends, ...subscriptions, this.#parts.book.unregisterAll()]);
     return new Promise((resolve) => {
       const timer = this.#clock.setTimer(graceMs, resolve);
       void work.then(() => {
@@ -185,6 +188,21 @@ export class UserAgent extends TypedEmitter<UserAgentEvents> {
     return this.#parts.requests.send(options);
   }
 
+  /**
+   * Subscribes to an event package of somebody (RFC 6665), keeps that alive and makes it anew after a loss. The
+   * SUBSCRIBE goes out in a later turn; the events `notify` and `ended` tell the rest. Throws InvalidArgumentError for
+   * a malformed target or package, InvalidStateError when stopped.
+   */
+  subscribe(options: SubscribeOptions): Subscription {
+    this.#checkRunning();
+    return this.#parts.subscriptions.subscribe(options);
+  }
+
+  /** Our subscriptions by handle. */
+  get subscriptions(): ReadonlyMap<string, Subscription> {
+    return this.#parts.subscriptions.all;
+  }
+
   /** A request that waits for the application's answer. */
   pendingRequest(handle: string): PendingRequest | undefined {
     return this.#parts.pending.get(handle);
@@ -219,6 +237,7 @@ export class UserAgent extends TypedEmitter<UserAgentEvents> {
       pendingRequests: this.#parts.pending.size,
       outgoingRequests: this.#parts.client.size,
       referrals: this.#parts.refers.size,
+      subscriptions: this.#parts.subscriptions.all.size,
     };
   }
 
@@ -258,6 +277,7 @@ export class UserAgent extends TypedEmitter<UserAgentEvents> {
     this.#parts.book.close();
     this.#parts.requests.close();
     this.#parts.refers.close();
+    this.#parts.subscriptions.close();
     this.#parts.client.close();
     this.#parts.pending.close();
     this.#parts.transactions.close();
