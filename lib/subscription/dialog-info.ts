@@ -99,8 +99,7 @@ function dialogOf(element: XmlElement): ObservedDialog {
 
 /** What the lamp of this phone shows: the busiest of its calls. */
 function statusOf(dialogs: readonly ObservedDialog[]): PhoneStatus {
-  const has = (...states: string[]): boolean =>
-    dialogs.some(({ state }) => states.includes(state));
+  const has = (...states: string[]): boolean => dialogs.some(({ state }) => states.includes(state));
   if (has("confirmed")) return "busy";
   if (has("early")) return "ringing";
   return has("trying", "proceeding") ? "trying" : "idle";

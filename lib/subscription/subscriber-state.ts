@@ -53,7 +53,11 @@ const lost = {
   do: ["endDialog", "startRetryTimer", "reportEnded"],
   rfc: "RFC 6665 §4.1.3",
 } as const;
-const over = { next: "terminated", do: ["endDialog", "reportEnded"], rfc: "RFC 6665 §4.1.3" } as const;
+const over = {
+  next: "terminated",
+  do: ["endDialog", "reportEnded"],
+  rfc: "RFC 6665 §4.1.3",
+} as const;
 const close = {
   next: "terminated",
   do: ["endDialog", "reportEnded"],

@@ -450,10 +450,7 @@ export class Subscription extends TypedEmitter<SubscriptionEvents> implements Di
         statusCode,
         reason,
         toTag: localTag,
-        contact:
-          statusCode < 300
-            ? this.#services.contact(flow, this.options.account)
-            : undefined,
+        contact: statusCode < 300 ? this.#services.contact(flow, this.options.account) : undefined,
         headers: [
           ...this.#services.commonHeaders("response", request.method, statusCode),
           ...headers,

@@ -218,8 +218,7 @@ function entity(name: string): string {
   const match = /^#(?:x([0-9a-fA-F]{1,6})|(\d{1,7}))$/.exec(name);
   if (match === null) throw new Malformed();
   const code = match[1] === undefined ? Number(match[2]) : Number.parseInt(match[1], 16);
-  const isCharacter =
-    code === 9 || code === 10 || code === 13 || (code >= 32 && code <= 0x10_ffff);
+  const isCharacter = code === 9 || code === 10 || code === 13 || (code >= 32 && code <= 0x10_ffff);
   if (!isCharacter || (code >= 0xd800 && code <= 0xdfff)) throw new Malformed();
   return String.fromCodePoint(code);
 }

@@ -81,7 +81,10 @@ describe("dialog-info", () => {
     for (let n = 0; n < 500; n++) {
       view.receive(info(n, n === 0 ? "full" : "partial", `<dialog id="__proto__${n}"/>`));
     }
-    assert.equal(view.receive(info(500, "partial", `<dialog id="__proto__"/>`))?.dialogs.length, 256);
+    assert.equal(
+      view.receive(info(500, "partial", `<dialog id="__proto__"/>`))?.dialogs.length,
+      256,
+    );
     assert.equal(({} as Record<string, unknown>)["state"], undefined);
   });
 });
@@ -112,11 +115,17 @@ describe("XML reader", () => {
       `\uFEFF<?xml version='1.0'?><!-- c --><a x='1' y = "&lt;&#65;&#x1F600;"><![CDATA[<&>]]>t<b/></a>\n`,
     );
     assert.equal(root?.text, "<&>t");
-    assert.deepEqual([...(root?.attributes ?? [])], [
-      ["x", "1"],
-      ["y", "<A😀"],
-    ]);
-    assert.deepEqual(root?.children.map(({ name }) => name), ["b"]);
+    assert.deepEqual(
+      [...(root?.attributes ?? [])],
+      [
+        ["x", "1"],
+        ["y", "<A😀"],
+      ],
+    );
+    assert.deepEqual(
+      root?.children.map(({ name }) => name),
+      ["b"],
+    );
   });
 
   const bad: Record<string, string> = {
