@@ -51,6 +51,9 @@ class Bench {
   ended = 0;
   /** Answers challenges when set. */
   password = false;
+  /** The application looks for credentials. */
+  asks = false;
+  decided: ((given: boolean) => void) | undefined;
   readonly exchange: ClientExchange;
 
   constructor(method = "INVITE", buildLater = false) {
@@ -86,7 +89,10 @@ class Bench {
       contact: () => "<sip:alice@192.0.2.1>",
       locate: (_options, callback) => (this.located = callback),
       connect: (_target, callback) => (this.connected = callback),
-      challengeRefused: () => undefined,
+      askForCredentials: (_question, decided) => {
+        this.decided = decided;
+        return this.asks;
+      },
       ended: () => this.ended++,
     };
     this.exchange = new ClientExchange(environment, {
@@ -263,5 +269,40 @@ describe("An outgoing request", () => {
     bench.exchange.cancel();
     bench.lose();
     assert.deepEqual(bench.log, ["→ INVITE 1", "✗ E_TRANSPORT"]);
+  });
+
+  it("whose challenge the application looks at goes on with credentials", () => {
+    const bench = new Bench().send();
+    bench.asks = true;
+    bench.receive(180).receive(401);
+    assert.equal(bench.exchange.state, "asking");
+    bench.password = true;
+    bench.decided?.(true);
+    assert.deepEqual(bench.log, ["→ INVITE 1", "← 180", "→ INVITE 2"]);
+    bench.receive(200);
+    assert.equal(bench.log.at(-1), "← 200");
+  });
+
+  it("whose challenge the application refuses, or that is cancelled meanwhile, fails with it", () => {
+    for (const end of ["refuse", "cancel"]) {
+      const bench = new Bench().send();
+      bench.asks = true;
+      bench.receive(401);
+      if (end === "refuse") bench.decided?.(false);
+      else bench.exchange.cancel();
+      bench.decided?.(true);
+      assert.deepEqual(bench.log, ["→ INVITE 1", "← 401"]);
+      assert.equal(bench.exchange.state, "completed");
+    }
+  });
+
+  it("that is abandoned while the application looks for credentials says nothing", () => {
+    const bench = new Bench().send();
+    bench.asks = true;
+    bench.receive(401);
+    bench.exchange.abandon();
+    bench.decided?.(true);
+    assert.deepEqual(bench.log, ["→ INVITE 1"]);
+    assert.equal(bench.exchange.state, "ended");
   });
 });
