@@ -2,6 +2,7 @@
 import type { Clock, Logger, RandomSource, SipError } from "../foundation/index.js";
 import type { NameAddr, SipRequest, SipResponse } from "../message/index.js";
 import type { Flow } from "../transport/transport.js";
+import type { PublicPlace } from "./public-address.js";
 
 export interface RegisterExchange {
   build(flow: Flow): SipRequest;
@@ -12,6 +13,13 @@ export interface RegisterExchange {
   onFailure(error: SipError): void;
 }
 
+export interface ContactForm {
+  /** With `reg-id` (RFC 5626 §4.2). */
+  readonly outbound: boolean;
+  /** Instead of the flow's own address. */
+  readonly place: PublicPlace | undefined;
+}
+
 export interface RegistrationServices {
   readonly clock: Clock;
   readonly random: RandomSource;
@@ -19,9 +27,9 @@ export interface RegistrationServices {
   /** Sends a REGISTER to the account's registrar. @returns abandons it: no further callback. */
   send(exchange: RegisterExchange): { abandon(): void };
   /** Contact of the binding over this flow, without expires. */
-  contact(flow: Flow): NameAddr;
-  /** User-Agent, Allow, Supported … */
-  headers(): readonly (readonly [string, string])[];
+  contact(flow: Flow, form: ContactForm): NameAddr;
+  /** User-Agent, Allow, Supported … @param outbound - with the option tags of RFC 5626. */
+  headers(outbound: boolean): readonly (readonly [string, string])[];
 }
 
 export interface RegistrationOptions {
@@ -33,6 +41,10 @@ export interface RegistrationOptions {
   readonly expires: number;
   readonly minExpires: number;
   readonly sendExpires: boolean;
+  /** RFC 5626. Default false. */
+  readonly outbound?: boolean | undefined;
+  /** Show the address under which the registrar sees us. Default false. */
+  readonly learnPublicAddress?: boolean | undefined;
 }
 
 export type RegistrationResult =

@@ -16,6 +16,8 @@ export type RegistrationInput =
   | "success"
   /** 423 with a Min-Expires that we can ask for. */
   | "intervalTooBrief"
+  /** The same again in another form: without outbound after a 439, or with the address that the registrar saw. */
+  | "askAgain"
   /** Any other final response, a timeout, or a send failure. */
   | "failure"
   /** 80–90 % of the granted time are over. */
@@ -55,6 +57,7 @@ export const registrationMachine: MachineDefinition<
     "unregister",
     "success",
     "intervalTooBrief",
+    "askAgain",
     "failure",
     "refreshDue",
     "retryDue",
@@ -75,6 +78,7 @@ export const registrationMachine: MachineDefinition<
         rfc: "RFC 3261 §10.2.4",
       },
       intervalTooBrief: { next: "registering", do: ["sendRegister"], rfc: "RFC 3261 §10.2.8" },
+      askAgain: { next: "registering", do: ["sendRegister"], rfc: "RFC 5626 §11.6, RFC 3581 §4" },
       failure: {
         next: "waiting",
         do: ["startRetryTimer", "reportFailed"],
@@ -117,6 +121,7 @@ export const registrationMachine: MachineDefinition<
         rfc: "RFC 3261 §10.2.4",
       },
       intervalTooBrief: { next: "refreshing", do: ["sendRegister"], rfc: "RFC 3261 §10.2.8" },
+      askAgain: { next: "refreshing", do: ["sendRegister"], rfc: "RFC 5626 §11.6, RFC 3581 §4" },
       failure: {
         next: "waiting",
         do: ["startRetryTimer", "reportFailed"],

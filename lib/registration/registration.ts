@@ -1,6 +1,6 @@
 /**
  * Keeps one address-of-record bound at its registrar (RFC 3261 §10.2): REGISTER, refresh, 423, un-REGISTER, back-off,
- * Service-Route (RFC 3608) and Path (RFC 3327). No I/O: the user agent sends.
+ * Service-Route (RFC 3608), Path (RFC 3327) and outbound (RFC 5626). No I/O: the user agent sends.
  */
 import {
   randomToken,
@@ -17,9 +17,11 @@ import {
   type SipRequest,
   type SipResponse,
 } from "../message/index.js";
-import type { Flow } from "../transport/transport.js";
+import type { Flow, KeepAlive } from "../transport/transport.js";
 import { reconnectDelay, refreshDelay, retryDelay, type FailureKind } from "./back-off.js";
 import { clampSeconds, grantedSeconds } from "./contact-binding.js";
+import { keepAliveOf, outboundFacts, type OutboundFacts } from "./outbound.js";
+import { PublicAddress, type PublicPlace } from "./public-address.js";
 import {
   registrationMachine,
   type RegistrationAction,
@@ -41,7 +43,12 @@ const FAILURE_KINDS: Readonly<Record<number, FailureKind>> = {
   403: "forbidden",
   404: "forbidden",
   407: "forbidden",
+  // RFC 5626 §11.5: the flow is gone, a new one may work at once.
+  430: "unreachable",
 };
+
+const NO_FACTS: OutboundFacts = { accepted: false, flowTimer: undefined, publicGruu: undefined };
+const NO_KEEP_ALIVE = keepAliveOf(NO_FACTS);
 
 export class Registration {
   readonly #services: RegistrationServices;
@@ -63,6 +70,11 @@ export class Registration {
   #contact: NameAddr | undefined;
   #flow: Flow | undefined;
   #releaseFlow: (() => void) | undefined;
+  #keepAlive: KeepAlive = NO_KEEP_ALIVE;
+  #facts: OutboundFacts = NO_FACTS;
+  /** The first hop cannot do RFC 5626 (439): not asked for any more. */
+  #outboundRefused = false;
+  readonly #address: PublicAddress;
   /** Raised by a 423, for this registrar. */
   #requestedExpires: number;
   #tooBriefCount = 0;
@@ -81,6 +93,7 @@ export class Registration {
     this.#options = options;
     this.#listener = listener;
     this.#requestedExpires = options.expires;
+    this.#address = new PublicAddress(options.learnPublicAddress === true);
     this.#callId = randomToken(services.random, 24);
     this.#fromTag = randomToken(services.random, 10);
     this.#machine = new StateMachine(registrationMachine, (action, result) =>
@@ -123,6 +136,23 @@ export class Registration {
     return this.#flow;
   }
 
+  /** What the registrar granted besides time: outbound, GRUU. */
+  get facts(): OutboundFacts {
+    return this.#facts;
+  }
+
+  /** The address to show on this flow, as the registrar saw it; undefined = the flow's own. */
+  placeOn(flow: Flow): PublicPlace | undefined {
+    return this.#address.placeOn(flow);
+  }
+
+  /** The server does not answer any more over the flow of the binding: registers anew soon, over another. */
+  flowFailed(): void {
+    if (this.state !== "registered") return;
+    this.#watchFlow(undefined, NO_KEEP_ALIVE);
+    this.#machine.input("connectionLost", undefined);
+  }
+
   /** Registers now; joins a REGISTER under way. Resolves with the registrar's answer. */
   register(): Promise<RegistrationResult> {
     return this.#ask("register");
@@ -136,8 +166,9 @@ export class Registration {
   /** Ends at once and silently. Whoever waits gets `closed`. */
   close(): void {
     this.#machine.input("close", undefined);
-    this.#watchFlow(undefined);
+    this.#watchFlow(undefined, NO_KEEP_ALIVE);
     this.#serviceRoute = [];
+    this.#facts = NO_FACTS;
   }
 
   #ask(input: "register" | "unregister"): Promise<RegistrationResult> {
@@ -227,9 +258,13 @@ export class Registration {
 
   #build(flow: Flow, expires: number, isRemoval: boolean): SipRequest {
     const { identity, registrar, sendExpires } = this.#options;
-    const contact = isRemoval && this.#contact ? this.#contact : this.#services.contact(flow);
+    const outbound = this.#options.outbound === true && !this.#outboundRefused;
+    const contact =
+      isRemoval && this.#contact
+        ? this.#contact
+        : this.#services.contact(flow, { outbound, place: this.placeOn(flow) });
     this.#contact = contact;
-    const headers = [...this.#services.headers()];
+    const headers = [...this.#services.headers(outbound)];
     if (sendExpires || isRemoval) headers.push(["Expires", String(expires)]);
     return createRequest({
       method: "REGISTER",
@@ -238,7 +273,7 @@ export class Registration {
       to: new NameAddr(identity.uri, identity.displayName),
       callId: this.#callId,
       sequence: ++this.#sequence,
-      contact: contact.toString(),
+      contact: this.#address.contactLine(contact),
       headers,
     });
   }
@@ -250,7 +285,13 @@ export class Registration {
       const granted = grantedSeconds(response, this.#contact, asked);
       if (!isRemoval) {
         this.#serviceRoute = serviceRouteOf(response);
-        this.#watchFlow(flow);
+        this.#facts = outboundFacts(response, this.#contact);
+        this.#watchFlow(flow, keepAliveOf(this.#facts));
+        // With outbound the binding is known by instance and reg-id, and is replaced by itself (RFC 5626 §6).
+        if (this.#address.learn(response, flow, this.#contact, !this.#facts.accepted)) {
+          this.#machine.input("askAgain", undefined);
+          return;
+        }
       }
       this.#machine.input("success", {
         ok: true,
@@ -279,22 +320,39 @@ export class Registration {
       this.#machine.input("intervalTooBrief", failed);
       return;
     }
+    if (!isRemoval && this.#canAskOtherwise(statusCode)) {
+      this.#machine.input("askAgain", failed);
+      return;
+    }
     this.#machine.input(statusCode === 423 && isRemoval ? "intervalTooBrief" : "failure", failed);
+  }
+
+  /** A refusal that a REGISTER in another form may avoid. */
+  #canAskOtherwise(statusCode: number): boolean {
+    if (statusCode === 439 && this.#options.outbound === true && !this.#outboundRefused) {
+      this.#outboundRefused = true;
+      return true;
+    }
+    return this.#address.refused();
   }
 
   /**
    * Keeps the flow of the binding up (RFC 5626 §3.5) and watches it: a closed connection is the end of the binding
    * that leads through it.
    */
-  #watchFlow(flow: Flow | undefined): void {
-    if (flow === this.#flow) return;
+  #watchFlow(flow: Flow | undefined, keepAlive: KeepAlive): void {
+    const isSame =
+      keepAlive.intervalMs === this.#keepAlive.intervalMs &&
+      keepAlive.pongExpected === this.#keepAlive.pongExpected;
+    if (flow === this.#flow && isSame) return;
     this.#releaseFlow?.();
     this.#flow = flow;
+    this.#keepAlive = keepAlive;
     if (flow === undefined) {
       this.#releaseFlow = undefined;
       return;
     }
-    const letGo = flow.retain?.();
+    const letGo = flow.retain?.(keepAlive);
     const stopWatching = flow.reliable ? flow.onClosed(() => this.#onFlowClosed(flow)) : undefined;
     this.#releaseFlow = () => {
       letGo?.();
@@ -304,7 +362,7 @@ export class Registration {
 
   #onFlowClosed(flow: Flow): void {
     if (this.#flow !== flow) return;
-    this.#watchFlow(undefined);
+    this.#watchFlow(undefined, NO_KEEP_ALIVE);
     this.#machine.input("connectionLost", undefined);
   }
 
@@ -334,6 +392,8 @@ export class Registration {
     const failed = { ...result, retryIn: this.retryIn };
     this.#tooBriefCount = 0;
     this.#serviceRoute = [];
+    this.#facts = NO_FACTS;
+    this.#address.forget();
     this.#last = failed;
     this.#listener.onFailed(failed);
     this.#settle(failed);
@@ -342,8 +402,10 @@ export class Registration {
   #reportUnregistered(result: RegistrationResult): void {
     this.#last = result;
     this.#serviceRoute = [];
+    this.#facts = NO_FACTS;
     this.#contact = undefined;
-    this.#watchFlow(undefined);
+    this.#address.forget();
+    this.#watchFlow(undefined, NO_KEEP_ALIVE);
     this.#listener.onUnregistered(result);
     this.#settle(result);
   }

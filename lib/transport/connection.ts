@@ -8,7 +8,7 @@ import type { Identity } from "./local-identity.js";
 import type { MessageReceiver } from "./message-receiver.js";
 import type { TransportSettings } from "./settings.js";
 import { closeReason, sendError, targetName } from "./transport-errors.js";
-import type { Flow, TransportProtocol } from "./transport.js";
+import type { Flow, KeepAlive, TransportProtocol } from "./transport.js";
 
 export interface ConnectionOptions {
   readonly protocol: TransportProtocol;
@@ -50,7 +50,7 @@ export abstract class Connection implements Flow {
   #listeners: Set<(reason: string) => void> | undefined;
   #spoken = false;
   #lastMessageAt: number;
-  #retainers = 0;
+  readonly #retainers = new Set<KeepAlive>();
   #nextPingAt = Infinity;
   #pingSentAt: number | undefined;
   #pongsSeen = false;
@@ -106,13 +106,14 @@ export abstract class Connection implements Flow {
     return () => listeners.delete(listener);
   }
 
-  retain(): () => void {
-    if (this.#retainers++ === 0) this.#schedulePing();
-    let held = true;
+  retain(keepAlive: KeepAlive = {}): () => void {
+    // A copy: two who ask for the same are two.
+    const retainer = { ...keepAlive };
+    this.#retainers.add(retainer);
+    if (this.#retainers.size === 1 || keepAlive.intervalMs !== undefined) this.#schedulePing();
     return () => {
-      if (!held) return;
-      held = false;
-      if (--this.#retainers === 0) this.#nextPingAt = Infinity;
+      if (!this.#retainers.delete(retainer)) return;
+      if (this.#retainers.size === 0) this.#nextPingAt = Infinity;
     };
   }
 
@@ -149,7 +150,7 @@ export abstract class Connection implements Flow {
     const { tuning } = this.settings;
     if (!this.outgoing && !this.#spoken && now - this.openedAt >= tuning.firstMessageTimeoutMs) {
       this.close(`no whole message within ${tuning.firstMessageTimeoutMs / 1000} s`);
-    } else if (this.#retainers === 0 && now - this.#lastMessageAt >= tuning.idleTimeoutMs) {
+    } else if (this.#retainers.size === 0 && now - this.#lastMessageAt >= tuning.idleTimeoutMs) {
       this.close("idle");
     } else if (this.#pongIsMissing(now)) {
       this.lost("no answer to keep-alive");
@@ -214,7 +215,8 @@ export abstract class Connection implements Flow {
   };
 
   #pongIsMissing(now: number): boolean {
-    if (!this.#pongsSeen || this.#pingSentAt === undefined) return false;
+    if (this.#pingSentAt === undefined) return false;
+    if (!this.#pongsSeen && ![...this.#retainers].some((held) => held.pongExpected)) return false;
     return now - this.#pingSentAt >= this.settings.tuning.pongTimeoutMs;
   }
 
@@ -223,7 +225,10 @@ export abstract class Connection implements Flow {
     if (!this.outgoing) return;
     const { clock, random, tuning } = this.settings;
     const fraction = 0.8 + ((random.bytes(1)[0] ?? 0) / 255) * 0.2;
-    this.#nextPingAt = clock.now() + tuning.keepAliveMs * fraction;
+    let interval = tuning.keepAliveMs;
+    for (const { intervalMs } of this.#retainers)
+      interval = Math.min(interval, intervalMs ?? interval);
+    this.#nextPingAt = clock.now() + interval * fraction;
   }
 
   #tell(listener: (reason: string) => void, reason: string): void {

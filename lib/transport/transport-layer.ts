@@ -156,6 +156,10 @@ export class SocketTransportLayer implements TransportLayer {
   }
 
   connect(target: FlowTarget, callback: FlowCallback): void {
+    if (target.flow?.isOpen) {
+      callback(undefined, target.flow);
+      return;
+    }
     const name = targetName(target.protocol, target.address, target.port);
     const fault = this.#targetFault(target);
     if (fault !== undefined) {

@@ -55,6 +55,16 @@ export interface FlowTarget {
   readonly path?: string | undefined;
   /** True when the peer chose UDP only by default, so that a large request may move to TCP (§18.1.1). */
   readonly mayUseTcp?: boolean | undefined;
+  /** An open connection that leads there: it is used as long as it is open, whatever name it was opened for. */
+  readonly flow?: Flow | undefined;
+}
+
+/** How a retained flow is kept up (RFC 5626 §4.4). */
+export interface KeepAlive {
+  /** Longest milliseconds between two keep-alives; absent = the transport's own. */
+  readonly intervalMs?: number | undefined;
+  /** The peer has promised to answer: the first missing pong is the end of the connection (RFC 5626 §4.4.1). */
+  readonly pongExpected?: boolean | undefined;
 }
 
 /**
@@ -85,9 +95,10 @@ export interface Flow {
   onClosed(listener: (reason: string) => void): () => void;
   /**
    * Keeps the flow up for a registration, dialog or subscription that needs it: no idle close, and keep-alives
-   * (RFC 5626 §3.5) on connections that we opened and on UDP flows that leave our subnet. @returns lets go.
+   * (RFC 5626 §3.5) on connections that we opened and on UDP flows that leave our subnet, or for which somebody
+   * names an interval; the shortest counts. @returns lets go.
    */
-  retain?(): () => void;
+  retain?(keepAlive?: KeepAlive): () => void;
 }
 
 /**

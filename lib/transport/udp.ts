@@ -12,7 +12,7 @@ import type { Identity, LocalIdentity } from "./local-identity.js";
 import type { MessageReceiver } from "./message-receiver.js";
 import type { TransportSettings } from "./settings.js";
 import { bindError, sendError } from "./transport-errors.js";
-import type { BoundTransport, Flow, TransportOptions } from "./transport.js";
+import type { BoundTransport, Flow, KeepAlive, TransportOptions } from "./transport.js";
 
 export interface DatagramContext {
   readonly settings: TransportSettings;
@@ -159,7 +159,7 @@ export class DatagramFlow implements Flow {
   readonly #context: DatagramContext;
   #identity: Identity | undefined;
   #identityVersion = -1;
-  #retainers = 0;
+  readonly #retainers = new Set<KeepAlive>();
   #keepAlive: Timer | undefined;
 
   constructor(
@@ -211,16 +211,15 @@ export class DatagramFlow implements Flow {
     return () => undefined;
   }
 
-  retain(): () => void {
-    if (this.#retainers++ === 0) {
-      this.transport.setRetained(this, true);
-      if (!this.#context.addresses.isOnLink(this.remoteAddress)) this.#keepAliveLater();
-    }
-    let held = true;
+  retain(keepAlive: KeepAlive = {}): () => void {
+    // A copy: two who ask for the same are two.
+    const retainer = { ...keepAlive };
+    this.#retainers.add(retainer);
+    if (this.#retainers.size === 1) this.transport.setRetained(this, true);
+    if (this.#retainers.size === 1 || keepAlive.intervalMs !== undefined) this.#keepAliveLater();
     return () => {
-      if (!held) return;
-      held = false;
-      if (--this.#retainers > 0) return;
+      if (!this.#retainers.delete(retainer)) return;
+      if (this.#retainers.size > 0) return;
       this.transport.setRetained(this, false);
       this.stopKeepAlive();
     };
@@ -237,8 +236,12 @@ export class DatagramFlow implements Flow {
    */
   #keepAliveLater(): void {
     const { clock, random, tuning } = this.#context.settings;
+    const asked = [...this.#retainers].flatMap(({ intervalMs }) => intervalMs ?? []);
+    if (asked.length === 0 && this.#context.addresses.isOnLink(this.remoteAddress)) return;
+    const interval = Math.min(tuning.datagramKeepAliveMs, ...asked);
     const fraction = 0.83 + ((random.bytes(1)[0] ?? 0) / 255) * 0.17;
-    this.#keepAlive = clock.setTimer(tuning.datagramKeepAliveMs * fraction, () => {
+    this.#keepAlive?.cancel();
+    this.#keepAlive = clock.setTimer(interval * fraction, () => {
       this.transport.send(KEEP_ALIVE, this.remoteAddress, this.remotePort, (error) => {
         if (error)
           this.#context.settings.logger.debug(`Keep-alive to ${this.toString()}: ${error.message}`);

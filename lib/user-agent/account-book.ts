@@ -8,17 +8,27 @@ import {
 import type { SipResponse } from "../message/index.js";
 import type { RegisterExchange, RegistrationListener } from "../registration/index.js";
 import type { Capabilities } from "./capabilities.js";
-import type { ConnectionState, TransportProtocol } from "../transport/transport.js";
+import type {
+  ConnectionState,
+  Flow,
+  FlowTarget,
+  TransportProtocol,
+} from "../transport/transport.js";
 import type { ClientExchange } from "./client-exchange.js";
 import type { Destinations } from "./destinations.js";
 import type { StackEvent } from "./events.js";
 import { causeOf, ManagedAccount } from "./managed-account.js";
 import type { AccountOptions } from "./options.js";
 import { resolveAccount } from "./resolved-options.js";
+import { ServerWatch } from "./server-watch.js";
 import { targetKey } from "./target-health.js";
 import type { UserAgentClient } from "./user-agent-client.js";
 
 const MOST_ACCOUNTS = 1_000;
+/** Between two questions to a registrar over UDP that has another server to go to. */
+const USUAL_WATCH_MS = 15_000;
+/** Silence after which a REGISTER goes to the next server, if there is one. */
+const REGISTER_PATIENCE_T1 = 16;
 
 export interface AccountBookOptions {
   readonly clock: Clock;
@@ -35,6 +45,7 @@ export interface AccountBookOptions {
 export class AccountBook {
   readonly #options: AccountBookOptions;
   readonly #accounts = new Map<string, ManagedAccount>();
+  readonly #watches = new Map<string, ServerWatch>();
   /** Account id → the connection over which it was to be registered last. */
   readonly #connections = new Map<string, { protocol: TransportProtocol; key: string }>();
 
@@ -76,7 +87,7 @@ export class AccountBook {
       clock,
       random,
       logger,
-      headers: () => capabilities.headers("request", "REGISTER"),
+      headers: (outbound) => capabilities.registerHeaders(outbound),
       sendRegister: (owner, exchange) => this.#sendRegister(owner, exchange),
       listener: (owner) => this.#listener(owner),
     });
@@ -108,6 +119,7 @@ export class AccountBook {
   }
 
   close(): void {
+    for (const watch of this.#watches.values()) watch.stop();
     for (const account of this.#accounts.values()) account.close();
   }
 
@@ -123,6 +135,8 @@ export class AccountBook {
   }
 
   #forget(account: ManagedAccount): void {
+    this.#unwatch(account);
+    this.#watches.delete(account.id);
     if (this.#accounts.get(account.id) === account) this.#accounts.delete(account.id);
     this.#connections.delete(account.id);
     this.#options.destinations.forget(account.id);
@@ -130,7 +144,9 @@ export class AccountBook {
 
   #sendRegister(account: ManagedAccount, exchange: RegisterExchange): { abandon(): void } {
     const { registrar } = account.settings;
-    const sent: ClientExchange = this.#options.client().start({
+    const client = this.#options.client();
+    const sent: ClientExchange = client.start({
+      patienceMs: REGISTER_PATIENCE_T1 * client.timers.t1,
       nextHop: registrar.uri,
       account,
       inDialog: false,
@@ -147,10 +163,45 @@ export class AccountBook {
       },
       onFailure: (error) => {
         this.#remember(account, sent);
+        // The cached address of a proxy is not kept beyond its life.
+        this.#options.destinations.forget(account.id);
         exchange.onFailure(error);
       },
     });
     return sent;
+  }
+
+  /** Asks the server from time to time whether it is still there, where that is wanted or of use. */
+  #watch(account: ManagedAccount): void {
+    const { flow, settings } = account;
+    const usual = flow?.protocol === "udp" && account.servers.size > 1 ? USUAL_WATCH_MS : 0;
+    const intervalMs = settings.keepAlive === undefined ? usual : settings.keepAlive * 1000;
+    if (flow === undefined || intervalMs === 0) {
+      this.#unwatch(account);
+      return;
+    }
+    let watch = this.#watches.get(account.id);
+    if (watch === undefined) {
+      const { clock, random, capabilities } = this.#options;
+      watch = new ServerWatch({
+        clock,
+        random,
+        identity: account.identity,
+        registrar: account.registrar,
+        headers: () => capabilities.headers("request", "OPTIONS"),
+        send: (options) => this.#options.client().start(options),
+        onSilent: (silent) => {
+          this.#options.client().health.failed(targetOfFlow(silent));
+          account.flowFailed();
+        },
+      });
+      this.#watches.set(account.id, watch);
+    }
+    watch.watch(flow, intervalMs);
+  }
+
+  #unwatch(account: ManagedAccount): void {
+    this.#watches.get(account.id)?.stop();
   }
 
   #remember(account: ManagedAccount, exchange: ClientExchange | undefined): void {
@@ -162,7 +213,8 @@ export class AccountBook {
   #listener(account: ManagedAccount): RegistrationListener {
     const accountId = account.id;
     return {
-      onRegistered: ({ expires, statusCode, reason, response }) =>
+      onRegistered: ({ expires, statusCode, reason, response }) => {
+        this.#watch(account);
         this.#options.report({
           name: "registered",
           accountId,
@@ -170,16 +222,20 @@ export class AccountBook {
           statusCode,
           reason,
           message: response,
-        }),
-      onUnregistered: (result) =>
+        });
+      },
+      onUnregistered: (result) => {
+        this.#unwatch(account);
         this.#options.report({
           name: "unregistered",
           accountId,
           statusCode: result.statusCode,
           reason: result.reason,
           message: result.response,
-        }),
+        });
+      },
       onFailed: (result) => {
+        this.#unwatch(account);
         const protocol = this.#connections.get(accountId)?.protocol ?? "udp";
         // Contract §5: while its connection is down, that is told by `disconnected` alone.
         if (result.failure === "transport-error" && protocol !== "udp") return;
@@ -195,4 +251,8 @@ export class AccountBook {
       },
     };
   }
+}
+
+function targetOfFlow(flow: Flow): FlowTarget {
+  return { protocol: flow.protocol, address: flow.remoteAddress, port: flow.remotePort };
 }

@@ -15,7 +15,17 @@ export const ALLOWED_METHODS: readonly string[] = [
 ];
 
 /** Extensions that a peer may use and require (RFC 3261 §20.37). */
-export const SUPPORTED_OPTIONS: readonly string[] = ["norefersub", "path", "replaces", "timer"];
+export const SUPPORTED_OPTIONS: readonly string[] = [
+  "norefersub",
+  "path",
+  "replaces",
+  "timer",
+  "outbound",
+  "gruu",
+];
+
+/** Asked for in a REGISTER only by accounts that want them (RFC 5626, RFC 5627). */
+const FLOW_OPTIONS: readonly string[] = ["outbound", "gruu"];
 
 /** Event packages that a peer may subscribe to: REFER's own. */
 export const EVENT_PACKAGES: readonly string[] = ["refer"];
@@ -83,6 +93,15 @@ export class Capabilities {
     ];
     this.#notAllowed = [...server, allow];
     this.#notAccepted = [...server, accept, ["Accept-Encoding", "identity"]];
+  }
+
+  /** Of a REGISTER. @param outbound - asks for RFC 5626 and a GRUU (RFC 5627 §4.1) besides. */
+  registerHeaders(outbound: boolean): Header[] {
+    return this.#capableRequest.map(([name, value]) => {
+      if (name !== "Supported") return [name, value];
+      const tags = value.split(", ").filter((tag) => outbound || !FLOW_OPTIONS.includes(tag));
+      return [name, tags.join(", ")];
+    });
   }
 
   /** Shared lists, not to be changed. */

@@ -36,6 +36,11 @@ const MOST_CREDENTIAL_TRIES = 2;
 export interface ExchangeOptions extends OutgoingRequestOptions {
   readonly isRegister?: boolean;
   readonly buildPerFlow?: boolean;
+  /**
+   * Milliseconds of silence after which the next server is tried over UDP, if there is one. DEVIATION: RFC 3263
+   * §4.3 waits for Timer F; a registration would be away for 32 s with each dead server.
+   */
+  readonly patienceMs?: number;
 }
 
 export class ClientExchange implements OutgoingRequest {
@@ -70,6 +75,7 @@ export class ClientExchange implements OutgoingRequest {
   #challengesAnswered = 0;
   /** The response with the challenge that the application is asked about. */
   #asked: SipResponse | undefined;
+  #patience: Timer | undefined;
   #cancelHeaders: HeaderList = [];
   #cancelTimer: Timer | undefined;
 
@@ -134,6 +140,7 @@ export class ClientExchange implements OutgoingRequest {
 
   #input(input: ExchangeInput, response?: SipResponse): void {
     this.#machine.input(input, response);
+    if (this.state !== "calling") this.#patience?.cancel();
     // After its 2xx an INVITE stays until its transaction ends: other forks may answer as well.
     const mayForkOn = this.#request?.method === "INVITE" && !this.#terminated;
     const isOver = this.state === "ended" || (this.state === "completed" && !mayForkOn);
@@ -292,7 +299,20 @@ export class ClientExchange implements OutgoingRequest {
       return;
     }
     this.#transaction = current;
+    this.#losePatience(current, flow);
     this.#options.onSent?.(request, flow);
+  }
+
+  #losePatience(transaction: ClientTransaction, flow: Flow): void {
+    const { patienceMs } = this.#options;
+    this.#patience?.cancel();
+    if (patienceMs === undefined || flow.reliable || this.#index + 1 >= this.#targets.length)
+      return;
+    this.#patience = this.#environment.clock.setTimer(patienceMs, () => {
+      if (this.state !== "calling" || this.#transaction !== transaction) return;
+      transaction.close();
+      this.#onTransactionFailure(new TransactionTimeoutError("The server did not answer in time."));
+    });
   }
 
   /** What cannot be written (a line break in a header) is a mistake of the caller. */

@@ -1,5 +1,6 @@
 /** The Contact by which peers reach us again (RFC 3261 §8.1.1.8, RFC 7118 §5.2, RFC 5626 §4.1). */
-import { NameAddr, parseUri, SipUri } from "../message/index.js";
+import { NameAddr, parseUri, SipUri, type Parameters } from "../message/index.js";
+import type { PublicPlace } from "../registration/index.js";
 import type { Flow } from "../transport/transport.js";
 
 /** User part of the Contact of a call without account. */
@@ -8,17 +9,20 @@ export const DIRECT_USER = "node-red";
 /**
  * @param user - user part as on the wire.
  * @param extra - further URI parameters.
+ * @param seen - what to show instead of the flow's own address.
  */
 export function contactUri(
   flow: Flow,
   user: string,
   extra: readonly (readonly [string, string | null])[] = [],
+  seen?: PublicPlace,
 ): SipUri {
   const parameters = new Map<string, string | null>();
-  const protocol = flow.contactProtocol ?? flow.protocol;
+  const protocol = seen?.protocol ?? flow.contactProtocol ?? flow.protocol;
   // A `wss` URI parameter does not exist (RFC 7118 §5.2.3): the peer answers over the connection it has.
   if (protocol !== "udp") parameters.set("transport", protocol === "wss" ? "ws" : protocol);
   for (const [name, value] of extra) parameters.set(name, value);
+  if (seen !== undefined) return new SipUri("sip", user, seen.host, seen.port, parameters);
   const place = parseUri(`sip:${flow.contactHost}`);
   const host = place instanceof SipUri ? place.host : flow.localAddress;
   const port = place instanceof SipUri ? place.port : flow.localPort;
@@ -39,22 +43,34 @@ export function contactText(flow: Flow, user: string, isSecure = false): string 
   return `<${scheme}:${user}@${flow.contactHost};transport=${protocol === "wss" ? "ws" : protocol}>`;
 }
 
-/** The Contact of a registration. @param instance - `urn:uuid:…` for RFC 5626. */
-export function bindingContact(
-  flow: Flow,
-  user: string,
-  line: string,
-  instance: string | undefined,
-): NameAddr {
-  const uri = contactUri(flow, user, [["line", line]]);
-  if (instance === undefined) return new NameAddr(uri);
-  const outbound = uri.with({ parameters: new Map([...uri.parameters, ["ob", null]]) });
-  return new NameAddr(
-    outbound,
-    undefined,
-    new Map([
-      ["reg-id", "1"],
-      ["+sip.instance", `<${instance}>`],
-    ]),
-  );
+/** What an account adds to its Contacts. */
+export interface ContactExtras {
+  /** URI parameters, within the brackets. */
+  readonly uri: Parameters;
+  /** Header parameters, behind them. */
+  readonly header: Parameters;
+}
+
+export interface BindingOptions {
+  readonly user: string;
+  /** Marks the binding as ours. */
+  readonly line: string;
+  /** `urn:uuid:…` (RFC 5626 §4.1). */
+  readonly instance: string | undefined;
+  /** With `reg-id` (RFC 5626 §4.2). */
+  readonly outbound: boolean;
+  readonly place: PublicPlace | undefined;
+  readonly extras: ContactExtras;
+}
+
+/** The Contact of a registration. */
+export function bindingContact(flow: Flow, options: BindingOptions): NameAddr {
+  const { user, line, instance, outbound, place, extras } = options;
+  const uri = contactUri(flow, user, [["line", line], ...extras.uri], place);
+  const parameters = new Map(extras.header);
+  if (instance !== undefined) {
+    if (outbound) parameters.set("reg-id", "1");
+    if (!parameters.has("+sip.instance")) parameters.set("+sip.instance", `<${instance}>`);
+  }
+  return new NameAddr(uri, undefined, parameters.size === 0 ? undefined : parameters);
 }

@@ -5,7 +5,7 @@
 import { errorText, SipError, TransportError } from "../foundation/index.js";
 import { SipUri, TelUri, type Uri } from "../message/index.js";
 import type { AccountHandle } from "../session/index.js";
-import { sameAddress, type ResolveOptions, type Resolver } from "../transport/index.js";
+import { isLoopback, sameAddress, type ResolveOptions, type Resolver } from "../transport/index.js";
 import type {
   Flow,
   FlowTarget,
@@ -60,7 +60,7 @@ export class Destinations {
     const { registrar, outboundProxy, transport } = account.settings;
     for (const server of [outboundProxy, registrar]) {
       if (server === undefined) continue;
-      this.#resolve(server.uri, server.path, transport, (_error, targets) =>
+      this.#resolve(server.uri, { path: server.path, preferred: transport }, (_error, targets) =>
         account.servers.learn(targets),
       );
     }
@@ -84,7 +84,7 @@ export class Destinations {
       callback(undefined, this.#destination(cached, hop, account));
       return;
     }
-    this.#resolve(hop.uri, hop.path, hop.preferred, (error, targets) => {
+    this.#resolve(hop.uri, { path: hop.path, preferred: hop.preferred }, (error, targets) => {
       if (error !== undefined) {
         callback(error, undefined);
         return;
@@ -117,12 +117,15 @@ export class Destinations {
   #inDialog(options: ExchangeOptions, callback: DestinationCallback): void {
     const { nextHop, preferredFlow } = options;
     const flow = preferredFlow?.reliable && preferredFlow.isOpen ? preferredFlow : undefined;
-    if (flow !== undefined && isBehind(flow, nextHop)) {
-      callback(undefined, inDialogDestination([targetOf(flow)]));
+    // A flow that was recovered carries the dialogs of the one that was lost (RFC 5626 §4.3).
+    const recovered = flow ?? this.#recovered(options);
+    if (recovered !== undefined && isBehind(recovered, nextHop)) {
+      callback(undefined, inDialogDestination([targetOf(recovered)]));
       return;
     }
     const { uri, path, preferred } = this.#dialogHop(options);
-    this.#resolve(uri, path, preferred, (error, targets) => {
+    const allowLoopback = preferredFlow === undefined || isOfThisMachine(preferredFlow);
+    this.#resolve(uri, { path, preferred, allowLoopback }, (error, targets) => {
       if (flow === undefined) {
         if (error !== undefined) callback(error, undefined);
         else callback(undefined, inDialogDestination(targets));
@@ -133,6 +136,13 @@ export class Destinations {
       const leads = targets.some((target) => sameAddress(target.address, own.address));
       callback(undefined, inDialogDestination(leads ? [own] : [...targets, own]));
     });
+  }
+
+  /** The connection of the account's present registration, when that of the dialog is gone. */
+  #recovered(options: ExchangeOptions): Flow | undefined {
+    if (options.preferredFlow?.reliable !== true) return undefined;
+    const flow = this.#options.account(options.account)?.flow;
+    return flow?.reliable && flow.isOpen ? flow : undefined;
   }
 
   /** A peer whose Contact is a telephone number is reached through the account's server. */
@@ -149,15 +159,13 @@ export class Destinations {
 
   #resolve(
     uri: Uri,
-    path: string | undefined,
-    preferred: TransportProtocol | undefined,
+    way: Pick<ResolveOptions, "path" | "preferred" | "allowLoopback">,
     callback: (error: TransportError | undefined, targets: readonly FlowTarget[]) => void,
   ): void {
     const options: ResolveOptions = {
       protocols: this.#options.transport.protocols,
-      preferred,
       families: this.#options.families,
-      path,
+      ...way,
     };
     this.#options.resolver.resolve(uri, options, callback);
   }
@@ -168,7 +176,13 @@ function inDialogDestination(targets: readonly FlowTarget[]): Destination {
 }
 
 function targetOf(flow: Flow): FlowTarget {
-  return { protocol: flow.protocol, address: flow.remoteAddress, port: flow.remotePort };
+  const { protocol, remoteAddress: address, remotePort: port } = flow;
+  return flow.reliable ? { protocol, address, port, flow } : { protocol, address, port };
+}
+
+/** A peer on this machine may name it; any other that does wants us to talk to ourselves. */
+function isOfThisMachine(flow: Flow): boolean {
+  return isLoopback(flow.remoteAddress) || sameAddress(flow.remoteAddress, flow.localAddress);
 }
 
 function leadsTo(flow: Flow, target: FlowTarget): boolean {

@@ -14,7 +14,7 @@ import {
   type Cause,
 } from "../session/index.js";
 import type { Flow } from "../transport/transport.js";
-import { bindingContact } from "./contact.js";
+import { bindingContact, contactUri } from "./contact.js";
 import type { RegistrationState, RegistrationStatus } from "./events.js";
 import { OwnServers } from "./own-servers.js";
 import type { ResolvedAccount } from "./resolved-options.js";
@@ -25,7 +25,8 @@ export interface AccountEnvironment {
   readonly clock: Clock;
   readonly random: RandomSource;
   readonly logger: Logger;
-  headers(): readonly (readonly [string, string])[];
+  /** Of a REGISTER. @param outbound - with the option tags of RFC 5626 and RFC 5627. */
+  headers(outbound: boolean): readonly (readonly [string, string])[];
   sendRegister(account: ManagedAccount, exchange: RegisterExchange): { abandon(): void };
   readonly listener: (account: ManagedAccount) => RegistrationListener;
 }
@@ -42,6 +43,8 @@ const STATES: Readonly<Record<Registration["state"], RegistrationState>> = {
 export class ManagedAccount implements Account, AccountHandle, RoutedAccount {
   readonly id: string;
   readonly identity: NameAddr;
+  /** Request-URI of a REGISTER. */
+  readonly registrar: string;
   readonly servers = new OwnServers();
   /** Realms in which the registrar or proxy of this account has challenged us. */
   readonly realms = new Set<string>();
@@ -57,6 +60,7 @@ export class ManagedAccount implements Account, AccountHandle, RoutedAccount {
     const { random } = environment;
     this.#settings = settings;
     this.id = settings.id;
+    this.registrar = registerUri(settings);
     this.identity = new NameAddr(settings.uri, settings.displayName);
     this.#line = randomToken(random, 16);
     this.#instance = settings.outbound
@@ -67,17 +71,26 @@ export class ManagedAccount implements Account, AccountHandle, RoutedAccount {
         clock: environment.clock,
         random,
         logger: environment.logger,
-        contact: (flow) =>
-          bindingContact(flow, settings.uri.user ?? "", this.#line, this.#instance),
-        headers: () => environment.headers(),
+        contact: (flow, { outbound, place }) =>
+          bindingContact(flow, {
+            user: settings.uri.user ?? "",
+            line: this.#line,
+            instance: this.#instance,
+            outbound,
+            place,
+            extras: settings.contactExtras,
+          }),
+        headers: (outbound) => environment.headers(outbound),
         send: (exchange) => environment.sendRegister(this, exchange),
       },
       {
         identity: this.identity,
-        registrar: registerUri(settings),
+        registrar: this.registrar,
         expires: settings.expires,
         minExpires: settings.minExpires,
         sendExpires: settings.sendExpires,
+        outbound: settings.outbound,
+        learnPublicAddress: settings.learnPublicAddress,
       },
       environment.listener(this),
     );
@@ -103,6 +116,28 @@ export class ManagedAccount implements Account, AccountHandle, RoutedAccount {
   /** The flow of the present registration. */
   get flow(): Flow | undefined {
     return this.#registration.flow;
+  }
+
+  /** The server behind this flow is silent: registers anew, elsewhere if it can. */
+  flowFailed(): void {
+    this.#registration.flowFailed();
+  }
+
+  /**
+   * Contact of a dialog over this flow: our GRUU where the registrar gave us one (RFC 5627 §4.4), else with the
+   * address that the registrar saw, and `ob` when it keeps our flow (RFC 5626 §4.3). Undefined: nothing special.
+   */
+  dialogContact(flow: Flow): string | undefined {
+    const { contactExtras, uri } = this.#settings;
+    const { publicGruu, accepted } = this.#registration.facts;
+    if (publicGruu !== undefined) return `<${publicGruu.toString()}>`;
+    const place = this.#registration.placeOn(flow);
+    if (place === undefined && !accepted && contactExtras.uri.size === 0) return undefined;
+    const extra: [string, string | null][] = [...contactExtras.uri];
+    if (accepted && !contactExtras.uri.has("ob")) extra.push(["ob", null]);
+    const contact = contactUri(flow, uri.user ?? "", extra, place);
+    const isSecure = uri.scheme === "sips";
+    return `<${(isSecure ? contact.with({ scheme: "sips" }) : contact).toString()}>`;
   }
 
   get registration(): RegistrationStatus {
@@ -139,6 +174,11 @@ export class ManagedAccount implements Account, AccountHandle, RoutedAccount {
     if (!(uri instanceof SipUri)) return false;
     const line = uri.parameters.get("line");
     if (typeof line === "string") return line === this.#line;
+    const gruu = this.#registration.facts.publicGruu;
+    const name = uri.parameters.get("gr");
+    if (typeof name === "string" && gruu !== undefined) {
+      return name === gruu.parameters.get("gr") && uri.user === gruu.user && uri.host === gruu.host;
+    }
     // Some registrars keep no parameters of a Contact.
     const bound = this.#registration.contact?.uri;
     return (

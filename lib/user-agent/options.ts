@@ -5,6 +5,7 @@ import type { RandomSource } from "../foundation/random.js";
 import type { MessageLimits, SipResponse } from "../message/index.js";
 import type { HeaderList, MediaHandler, ReplacesOptions } from "../session/index.js";
 import type { TimerOptions } from "../transaction/index.js";
+import type { TransportTuning } from "../transport/index.js";
 import type {
   DnsClient,
   TransportLayer,
@@ -21,6 +22,8 @@ export interface UserAgentOptions {
   readonly mediaHandler?: MediaHandler | undefined;
   readonly timers?: Partial<TimerOptions> | undefined;
   readonly limits?: MessageLimits | undefined;
+  /** Times and limits of connections, see `TransportTuning`: idle, keep-alive, connections per address … */
+  readonly transportTuning?: Partial<TransportTuning> | undefined;
   /** CIDR lists and dial globs of contract §2 "Whom we trust, what we dial". */
   readonly allow?: readonly string[] | undefined;
   readonly deny?: readonly string[] | undefined;
@@ -77,6 +80,21 @@ export interface AccountOptions {
   readonly outbound?: boolean | undefined;
   /** `urn:uuid:…` of this installation, for `outbound`; should stay the same over restarts. Default: random. */
   readonly instanceId?: string | undefined;
+  /** Header parameters added to the Contact of the registration, as written there: `q=0.5;audio`. */
+  readonly contactParams?: string | undefined;
+  /** URI parameters added to every Contact of the account: `ob;x-line=3`. */
+  readonly contactUriParams?: string | undefined;
+  /**
+   * Show the address under which the registrar sees us when it is not our own (NAT) and no `advertise` says
+   * otherwise. Default true.
+   */
+  readonly learnPublicAddress?: boolean | undefined;
+  /**
+   * Seconds between OPTIONS to the registrar over the flow of the registration; no answer within 5 s = registered
+   * anew, at the next server if there are several. 0 = none. Default: 15 over UDP when the registrar has several
+   * servers, else none.
+   */
+  readonly keepAlive?: number | undefined;
 }
 
 export interface InviteTarget {

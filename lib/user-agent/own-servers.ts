@@ -23,6 +23,11 @@ export class OwnServers {
     }
   }
 
+  /** Addresses that are known. */
+  get size(): number {
+    return this.#servers.size;
+  }
+
   hasAddress(address: string): boolean {
     return this.#servers.has(address);
   }

@@ -76,7 +76,14 @@ export class UserAgentParts {
     );
     this.transport =
       options.transportLayer ??
-      new SocketTransportLayer({ transports: settings.transports, clock, random, logger, limits });
+      new SocketTransportLayer({
+        transports: settings.transports,
+        clock,
+        random,
+        logger,
+        limits,
+        tuning: options.transportTuning,
+      });
     this.transactions = new TransactionLayer({
       clock,
       random,

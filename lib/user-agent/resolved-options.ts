@@ -3,13 +3,16 @@ import { InvalidArgumentError, printable } from "../foundation/index.js";
 import {
   DEFAULT_LIMITS,
   parseNameAddr,
+  parseParameters,
   parseUri,
   SipUri,
   type MessageLimits,
+  type Parameters,
 } from "../message/index.js";
 import type { SessionTimerSettings } from "../session/index.js";
 import { DEFAULT_TIMERS, type TimerOptions } from "../transaction/index.js";
 import type { TransportOptions, TransportProtocol } from "../transport/transport.js";
+import type { ContactExtras } from "./contact.js";
 import type { AccountOptions, UserAgentOptions } from "./options.js";
 
 /** Product name in User-Agent and Server when the application sets none. */
@@ -120,6 +123,10 @@ export interface ResolvedAccount {
   readonly transport: TransportProtocol | undefined;
   readonly outbound: boolean;
   readonly instanceId: string | undefined;
+  readonly contactExtras: ContactExtras;
+  readonly learnPublicAddress: boolean;
+  /** Seconds; undefined = as it fits. */
+  readonly keepAlive: number | undefined;
 }
 
 const DEFAULT_EXPIRES = 3600;
@@ -156,8 +163,67 @@ export function resolveAccount(options: AccountOptions): ResolvedAccount {
     sendExpires: options.sendExpires ?? true,
     transport,
     outbound: options.outbound ?? false,
-    instanceId: options.instanceId,
+    instanceId: instanceId(options.instanceId),
+    contactExtras: {
+      uri: contactParameters(options.contactUriParams, "contactUriParams", OWN_URI_PARAMETERS),
+      header: contactParameters(options.contactParams, "contactParams", OWN_HEADER_PARAMETERS),
+    },
+    learnPublicAddress: options.learnPublicAddress ?? true,
+    keepAlive: keepAlive(options.keepAlive),
   };
+}
+
+/** What the stack itself writes there. */
+const OWN_URI_PARAMETERS: readonly string[] = ["line", "gr", "maddr", "lr"];
+const OWN_HEADER_PARAMETERS: readonly string[] = ["expires", "reg-id", "pub-gruu", "temp-gruu"];
+const MOST_PARAMETERS = 16;
+
+/** `name=value;name`, as it stands in a Contact. */
+function contactParameters(
+  text: string | undefined,
+  name: string,
+  reserved: readonly string[],
+): Parameters {
+  if (blank(text)) return new Map();
+  const written = (text as string).trim().replace(/^;/, "");
+  const isUri = name === "contactUriParams";
+  const readable = !isUri || parseUri(`sip:x@h;${written}`) instanceof SipUri;
+  const parameters =
+    !readable || written.length > 1_024 || /[\r\n\0]/.test(written)
+      ? undefined
+      : parseParameters(`;${written}`);
+  if (parameters === undefined || parameters.size === 0 || parameters.size > MOST_PARAMETERS) {
+    throw new InvalidArgumentError(
+      `${name}: "${printable(written, 80)}" cannot be read; write for example q=0.5;audio.`,
+      { rule: "bad-account" },
+    );
+  }
+  const taken = reserved.find((own) => parameters.has(own));
+  if (taken !== undefined) {
+    throw new InvalidArgumentError(`${name}: "${taken}" is written by the stack itself.`, {
+      rule: "bad-account",
+    });
+  }
+  return parameters;
+}
+
+/** RFC 5626 §4.1: a URN. */
+function instanceId(text: string | undefined): string | undefined {
+  if (blank(text)) return undefined;
+  if (/^urn:[A-Za-z0-9][A-Za-z0-9:.-]{1,100}$/.test(text as string)) return text;
+  throw new InvalidArgumentError("instanceId must be a URN such as urn:uuid:….", {
+    rule: "bad-account",
+  });
+}
+
+function keepAlive(seconds: number | undefined): number | undefined {
+  if (seconds === undefined) return undefined;
+  if (Number.isFinite(seconds) && (seconds === 0 || (seconds >= 5 && seconds <= 3_600))) {
+    return seconds;
+  }
+  throw new InvalidArgumentError("keepAlive must be 0 or 5 to 3600 seconds.", {
+    rule: "bad-account",
+  });
 }
 
 function addressOfRecord(text: unknown): SipUri {

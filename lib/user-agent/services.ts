@@ -86,7 +86,10 @@ export class UserAgentServices implements SessionServices {
   }
 
   contact(flow: Flow, account: AccountHandle | undefined): string {
-    const uri = this.#managed(account)?.settings.uri;
+    const managed = this.#managed(account);
+    const special = managed?.dialogContact(flow);
+    if (special !== undefined) return special;
+    const uri = managed?.settings.uri;
     return contactText(flow, uri?.user ?? DIRECT_USER, uri?.scheme === "sips");
   }
 

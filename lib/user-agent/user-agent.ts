@@ -23,6 +23,7 @@ import type {
   StackEvent,
   UserAgentEvents,
 } from "./events.js";
+import { LostConnections } from "./lost-connections.js";
 import type {
   AccountOptions,
   InviteOptions,
@@ -66,6 +67,7 @@ export class UserAgent extends TypedEmitter<UserAgentEvents> {
   readonly #media: MediaHandler | undefined;
   readonly #parts: UserAgentParts;
   readonly #machine: StateMachine<UserAgentState, UserAgentInput, UserAgentAction, undefined>;
+  readonly #lost = new LostConnections();
   #stopping: Promise<void> | undefined;
   #closing: Promise<void> = Promise.resolve();
 
@@ -294,6 +296,7 @@ export class UserAgent extends TypedEmitter<UserAgentEvents> {
   }
 
   #onConnectionState(state: ConnectionState): void {
+    if (!this.#lost.isNews(state)) return;
     if (state.state === "connected" || !this.running) {
       this.#report({ name: state.state, connection: state });
       return;

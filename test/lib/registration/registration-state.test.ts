@@ -11,6 +11,7 @@ const expected: Record<string, Record<string, string>> = {
   registering: {
     success: "registered: startRefreshTimer reportRegistered",
     intervalTooBrief: "registering: sendRegister",
+    askAgain: "registering: sendRegister",
     failure: "waiting: startRetryTimer reportFailed",
     unregister: "unregistering: abandonRequest settleWaiting sendUnregister",
     close: "unregistered: abandonRequest settleWaiting",
@@ -25,6 +26,7 @@ const expected: Record<string, Record<string, string>> = {
   refreshing: {
     success: "registered: startRefreshTimer reportRegistered",
     intervalTooBrief: "refreshing: sendRegister",
+    askAgain: "refreshing: sendRegister",
     failure: "waiting: startRetryTimer reportFailed",
     unregister: "unregistering: abandonRequest settleWaiting sendUnregister",
     close: "unregistered: abandonRequest settleWaiting",
