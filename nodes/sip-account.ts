@@ -1,11 +1,11 @@
 /** Config node `sip-account`: one address-of-record on a stack (contract §2). */
-import { createHash } from "node:crypto";
 import type { Node, NodeAPI } from "node-red";
 import { errorText } from "../lib/index.js";
 import { addAccountNode, removeAccountNode } from "./shared/account-nodes.js";
 import { deploys } from "./shared/deploys.js";
 import { findEngine, refreshStatuses } from "./shared/engines.js";
 import { misuse, nodeError } from "./shared/errors.js";
+import { instanceIdOf } from "./shared/instance-id.js";
 import { choice, flag, number, optionalNumber, optionalText, text } from "./shared/properties.js";
 import { type NodeConfig, readLiterals } from "./shared/property-values.js";
 
@@ -74,26 +74,4 @@ export default function (RED: NodeAPI): void {
 function passwordOf(node: Node<{ password: unknown }>): string | undefined {
   const credentials = node.credentials as { password?: unknown } | undefined;
   return typeof credentials?.password === "string" ? credentials.password : undefined;
-}
-
-/**
- * The name of this account on this installation, the same after each restart (RFC 5626 §4.1): made of the id that
- * Node-RED keeps in its user directory. Undefined when it keeps none: then each start has its own.
- */
-function instanceIdOf(RED: NodeAPI, accountId: string): string | undefined {
-  const settings = RED.settings as { get?: (name: string) => unknown; instanceId?: unknown };
-  const installation = settings.instanceId ?? settings.get?.("instanceId");
-  if (typeof installation !== "string" || installation === "") return undefined;
-  const hash = createHash("sha256").update(`${installation} ${accountId}`).digest();
-  hash[6] = ((hash[6] ?? 0) & 0x0f) | 0x80;
-  hash[8] = ((hash[8] ?? 0) & 0x3f) | 0x80;
-  const hex = hash.toString("hex");
-  const parts = [
-    [0, 8],
-    [8, 12],
-    [12, 16],
-    [16, 20],
-    [20, 32],
-  ] as const;
-  return `urn:uuid:${parts.map(([from, to]) => hex.slice(from, to)).join("-")}`;
 }
