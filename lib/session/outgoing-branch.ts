@@ -21,7 +21,7 @@ import { mapMaybe } from "./maybe-promise.js";
 import type { MaybePromise } from "./media-handler.js";
 import { causeOfFailure } from "./outcomes.js";
 import type { OutgoingTarget } from "./outgoing-options.js";
-import { bareUri, redirectionsOf } from "./redirect.js";
+import { bareUri, isFollowable, leadsTo, redirectionsOf } from "./redirect.js";
 import type { SessionCore } from "./session-core.js";
 import type { OutgoingRequest } from "./session-services.js";
 import type { HeaderList, RedirectContact, TargetStatus } from "./session-types.js";
@@ -299,7 +299,7 @@ export class OutgoingBranch {
         return;
       }
       this.#final = response;
-      if (statusCode < 400) this.#takeRedirect(response);
+      if (isFollowable(response)) this.#takeRedirect(response);
       const next = statusCode < 600 ? this.#nextCandidate() : undefined;
       if (next !== undefined) {
         this.#machine.input("redirect", { address: next });
@@ -339,13 +339,23 @@ export class OutgoingBranch {
       this.#cause = "blocked";
       return;
     }
+    const onward = allowed.filter(({ address }) => !this.#leadsBack(address.uri));
+    if (onward.length === 0) return;
     this.#redirects--;
-    this.#candidates.unshift(...allowed.map(({ address }) => address.uri));
+    this.#candidates.unshift(...onward.map(({ address }) => address.uri));
     this.#owner.onRedirect(
       this,
       response,
       redirections.map(({ shown }) => shown),
     );
+  }
+
+  /** Somebody else sends our call to ourselves: what called there would be called for ever. */
+  #leadsBack(uri: Uri): boolean {
+    const flow = this.#outgoing?.flow;
+    if (flow === undefined || this.#address === undefined) return false;
+    const own = this.#core.services.contact(flow, this.target.account);
+    return leadsTo(uri, own) && !leadsTo(this.#address, own);
   }
 
   #nextCandidate(): Uri | undefined {

@@ -1,5 +1,12 @@
 /** 3xx responses: reading the Contacts of one that came, and writing those of one of ours (RFC 3261 §8.1.3.4, §21.3). */
-import { NameAddr, SipUri, TelUri, type SipResponse } from "../message/index.js";
+import {
+  NameAddr,
+  SipUri,
+  TelUri,
+  parseNameAddr,
+  type SipResponse,
+  type Uri,
+} from "../message/index.js";
 import type { AccountHandle, SessionServices } from "./session-services.js";
 import type { HeaderList, RedirectContact } from "./session-types.js";
 
@@ -29,6 +36,23 @@ export function redirectionsOf(response: SipResponse): Redirection[] {
       return [{ address: new NameAddr(uri, contact.displayName), shown }];
     })
     .sort((a, b) => (b.shown.q ?? 1) - (a.shown.q ?? 1));
+}
+
+/** A proxy to use (305) and another service (380) are no other address of whom we call: reported, not followed. */
+export function isFollowable({ statusCode }: SipResponse): boolean {
+  return statusCode < 400 && statusCode !== 305 && statusCode !== 380;
+}
+
+/** Does the URI lead to the host and port of this Contact? @param contact - as text, for example our own. */
+export function leadsTo(uri: Uri, contact: string): boolean {
+  const place = parseNameAddr(contact)?.uri;
+  if (!(uri instanceof SipUri) || !(place instanceof SipUri)) return false;
+  return uri.host === place.host && portOf(uri) === portOf(place);
+}
+
+/** The port that stands for none given (RFC 3261 §19.1.2). */
+function portOf({ port, scheme, transport }: SipUri): number {
+  return port ?? (scheme === "sips" || transport === "tls" ? 5061 : 5060);
 }
 
 /** A URI as it goes into a Request-URI: no headers, no method (§19.1.1 table 1). Undefined for other schemes. */

@@ -3,18 +3,27 @@
  * it, by following it (we place the call and report) or by calling itself.
  */
 import { errorText } from "../foundation/index.js";
-import { SipUri, TelUri, parseReferTarget, type ReferTarget } from "../message/index.js";
+import {
+  NameAddr,
+  SipUri,
+  TelUri,
+  parseReferTarget,
+  parseUri,
+  type ReferTarget,
+} from "../message/index.js";
 import type { ServerTransaction } from "../transaction/index.js";
 import { causeOfStatus } from "./cause.js";
 import { answerHeld, holdRequest } from "./held-request.js";
 import { ReferNotifier } from "./refer-notifier.js";
-import { dialableTarget } from "./replacement.js";
+import { NO_REFER_SUBSCRIPTION, dialableTarget, wantsNoNotify } from "./replacement.js";
+import { leadsTo } from "./redirect.js";
 import { SessionCore } from "./session-core.js";
 import type { ReferredCall } from "./session-services.js";
 import type { AcceptRequestOptions, ActionOutcome, RejectOptions } from "./session-types.js";
 
-/** Calls that one session may make us place at the same time. */
+/** Calls that one session may make us place at the same time, and in all. */
 const MOST_FOLLOWED = 4;
+const MOST_EVER_FOLLOWED = 20;
 /** Subscriptions of one session that the application reports for. */
 const MOST_SUBSCRIPTIONS = 8;
 
@@ -24,6 +33,7 @@ export class ReferReceiver {
   #received = 0;
   /** Followed calls that are neither up nor lost yet. */
   #followed = 0;
+  #everFollowed = 0;
 
   constructor(core: SessionCore) {
     this.#core = core;
@@ -81,15 +91,27 @@ export class ReferReceiver {
       if (!refusal.ok) return Promise.resolve(refusal);
       return Promise.resolve({ ...refusal, ok: false, cause: "blocked" });
     }
-    if (options.follow === true && this.#followed >= MOST_FOLLOWED) {
+    if (options.follow === true && leadsBack(core, target)) {
+      const refusal = answerHeld(core, transaction, 482, {});
+      return Promise.resolve(refusal.ok ? { ...refusal, ok: false, cause: "blocked" } : refusal);
+    }
+    const isOverLimit = this.#followed >= MOST_FOLLOWED || this.#everFollowed >= MOST_EVER_FOLLOWED;
+    if (options.follow === true && isOverLimit) {
       const refusal = answerHeld(core, transaction, 503, { headers: [["Retry-After", "10"]] });
       return Promise.resolve(refusal.ok ? { ...refusal, ok: false, cause: "limit" } : refusal);
     }
+    const isSilent = wantsNoNotify(transaction.request);
     const outcome = answerHeld(core, transaction, options.statusCode ?? 202, {
       ...options,
+      headers: [...(isSilent ? NO_REFER_SUBSCRIPTION : []), ...(options.headers ?? [])],
       contact: true,
     });
     if (!outcome.ok) return Promise.resolve(outcome);
+    if (isSilent) {
+      return options.follow === true
+        ? this.#follow(transaction, target, undefined, outcome)
+        : Promise.resolve(outcome);
+    }
     const subscription = SessionCore.newHandle(core.services);
     const notifier = new ReferNotifier(core, id, () => this.#subscriptions.delete(subscription));
     if (options.follow === true) return this.#follow(transaction, target, notifier, outcome);
@@ -105,7 +127,7 @@ export class ReferReceiver {
   #follow(
     transaction: ServerTransaction,
     target: ReferTarget,
-    notifier: ReferNotifier,
+    notifier: ReferNotifier | undefined,
     answered: ActionOutcome & { readonly ok: true },
   ): Promise<ActionOutcome> {
     const core = this.#core;
@@ -119,24 +141,25 @@ export class ReferReceiver {
       });
     } catch (error) {
       core.logger.info(`session ${core.id}: REFER not followed: ${errorText(error)}`);
-      notifier.finish(503);
+      notifier?.finish(503);
       return Promise.resolve({ ok: false, cause: "unavailable", statusCode: 503 });
     }
     this.#followed++;
+    this.#everFollowed++;
     return new Promise((resolve) => {
       call.onProgress((statusCode, reason) =>
         core.enter(() => {
           if (statusCode >= 100 && statusCode < 200) {
-            notifier.progress(statusCode, reason);
+            notifier?.progress(statusCode, reason);
             return;
           }
           this.#followed--;
           if (statusCode >= 200 && statusCode < 300) {
-            notifier.finish(statusCode, reason);
+            notifier?.finish(statusCode, reason);
             resolve({ ...answered, newSession: call.session });
           } else {
             // No response at all is told as 503 (RFC 3515 §2.4.5).
-            notifier.finish(
+            notifier?.finish(
               statusCode === 0 ? 503 : statusCode,
               statusCode === 0 ? undefined : reason,
             );
@@ -147,4 +170,20 @@ export class ReferReceiver {
       );
     });
   }
+}
+
+/**
+ * Would the new call ring the very flow that is asked to place it? Then everybody would be transferred for ever. With
+ * Replaces it takes the place of a call that is up, which ends.
+ */
+function leadsBack(
+  { direction, services, flow, account, local }: SessionCore,
+  target: ReferTarget,
+): boolean {
+  const { uri, replaces } = target;
+  if (direction === "outgoing" || replaces !== undefined || !(uri instanceof SipUri)) return false;
+  const called = local instanceof NameAddr ? local.uri : parseUri(local.uri);
+  if (!(called instanceof SipUri) || uri.decodedUser !== called.decodedUser) return false;
+  const isSameAddress = uri.host === called.host && uri.port === called.port;
+  return isSameAddress || (flow !== undefined && leadsTo(uri, services.contact(flow, account)));
 }

@@ -11,8 +11,9 @@ import {
   SipUri,
   type ReferTarget,
   type Replaces,
+  type SipRequest,
 } from "../message/index.js";
-import type { SessionHandle, SessionState } from "./session-types.js";
+import type { HeaderList, SessionHandle, SessionState } from "./session-types.js";
 
 /** A call as another one sees it. */
 export interface NeighbourCall extends SessionHandle {
@@ -93,6 +94,15 @@ export function dialableTarget({ uri, replaces, address }: ReferTarget): NameAdd
   const headers = new Map([["replaces", formatReplaces(replaces)]]);
   return new NameAddr(uri.with({ headers }), address.displayName);
 }
+
+/** Does the peer want to hear nothing of the new call (RFC 4488 §4)? */
+export function wantsNoNotify(refer: SipRequest): boolean {
+  const value = refer.headers.get("refer-sub");
+  return value !== undefined && /^\s*false\s*(;|$)/i.test(value);
+}
+
+/** The answer to a REFER whose progress is not told (RFC 4488 §4). */
+export const NO_REFER_SUBSCRIPTION: HeaderList = [["Refer-Sub", "false"]];
 
 /** Takes the Replaces out of an address that `dialableTarget` has made. */
 export function splitReplaces(address: NameAddr): {

@@ -4,12 +4,14 @@
  */
 import { InvalidStateError } from "../foundation/index.js";
 import { createResponse, type ReferTarget, type SipRequest } from "../message/index.js";
-import type {
-  AcceptRequestOptions,
-  ActionOutcome,
-  HeaderList,
-  PendingRequest,
-  RejectOptions,
+import {
+  NO_REFER_SUBSCRIPTION,
+  wantsNoNotify,
+  type AcceptRequestOptions,
+  type ActionOutcome,
+  type HeaderList,
+  type PendingRequest,
+  type RejectOptions,
 } from "../session/index.js";
 import type { ServerTransaction } from "../transaction/index.js";
 import type { Flow } from "../transport/transport.js";
@@ -194,7 +196,13 @@ export class OutOfDialogRequests {
       const cause = refusal === 403 ? "blocked" : "limit";
       return Promise.resolve(answer.ok ? { ok: false, cause, statusCode: refusal } : answer);
     }
-    const answer = this.#answer(transaction, options, account, options.reason, options);
+    const isSilent = wantsNoNotify(transaction.request);
+    const headers = [...(isSilent ? NO_REFER_SUBSCRIPTION : []), ...(options.headers ?? [])];
+    const { statusCode, reason } = options;
+    const answer = this.#answer(transaction, { statusCode }, account, reason, {
+      ...options,
+      headers,
+    });
     if (!answer.ok) return Promise.resolve(answer);
     return this.#options.refers.accepted(transaction, target, account, follow, answer);
   }

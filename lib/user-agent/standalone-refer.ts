@@ -21,6 +21,7 @@ import {
 import {
   causeOfStatus,
   dialableTarget,
+  wantsNoNotify,
   type ActionOutcome,
   type ReferredCall,
 } from "../session/index.js";
@@ -85,6 +86,11 @@ export class StandaloneRefers {
     follow: boolean,
     answer: ActionOutcome & { readonly ok: true },
   ): Promise<ActionOutcome> {
+    if (wantsNoNotify(transaction.request)) {
+      return follow
+        ? this.#follow(transaction.request, target, account, undefined)
+        : Promise.resolve(answer);
+    }
     const handle = randomToken(this.#options.random, 26);
     const subscription = new ReferSubscription(this.#options, transaction, account, () =>
       this.#subscriptions.delete(handle),
@@ -110,7 +116,7 @@ export class StandaloneRefers {
     refer: SipRequest,
     target: ReferTarget,
     account: ManagedAccount | undefined,
-    subscription: ReferSubscription,
+    subscription: ReferSubscription | undefined,
   ): Promise<ActionOutcome> {
     let call: ReferredCall;
     try {
@@ -121,13 +127,13 @@ export class StandaloneRefers {
       });
     } catch (error) {
       this.#options.logger.info(`A REFER was not followed: ${errorText(error)}`);
-      subscription.notify(503);
+      subscription?.notify(503);
       return Promise.resolve({ ok: false, cause: "unavailable", statusCode: 503 });
     }
     return new Promise((resolve) => {
       call.onProgress((statusCode, reason) => {
         // No response at all is told as 503 (RFC 3515 §2.4.5).
-        subscription.notify(
+        subscription?.notify(
           statusCode === 0 ? 503 : statusCode,
           reason === "" ? undefined : reason,
         );

@@ -18,6 +18,7 @@ import {
 import {
   causeOfStatus,
   checkedRequestMethod,
+  NO_REFER_SUBSCRIPTION,
   type ActionOutcome,
   type SessionServices,
 } from "../session/index.js";
@@ -111,6 +112,8 @@ export class StandaloneRequests {
     const own = services
       .commonHeaders("request", method)
       .filter(([name]) => !names.includes(name.toLowerCase()));
+    // Nobody here follows the NOTIFYs, so none are asked for (RFC 4488 §4).
+    const silence = method === "REFER" && !names.includes("refer-sub") ? NO_REFER_SUBSCRIPTION : [];
     return createRequest({
       method,
       uri: uri.toString(),
@@ -123,7 +126,7 @@ export class StandaloneRequests {
       callId: randomToken(random, 24),
       sequence: 1 + randomInteger(random, 30_000),
       contact: WITH_CONTACT.has(method) ? services.contactPlaceholder : undefined,
-      headers: [...own, ...headers],
+      headers: [...own, ...silence, ...headers],
       contentType,
       body,
     });

@@ -493,6 +493,35 @@ describe("OutgoingSession", () => {
       assert.equal(witness.plot.at(-1), "failed:redirected");
     });
 
+    for (const statusCode of [305, 380]) {
+      it(`of status ${statusCode} are reported with their contacts, not followed`, () => {
+        const { invite, witness } = placed(services);
+        invite.respond(statusCode, { headers: [["Contact", "<sip:proxy@192.0.2.8;lr>"]] });
+        assert.deepEqual(witness.plot, ["inviting", `rejected:${statusCode}`, "failed:redirected"]);
+        assert.deepEqual(witness.last("failed").contacts, [{ uri: "sip:proxy@192.0.2.8;lr" }]);
+      });
+    }
+
+    it("to a GRUU or a learnt contact are called as they are given, without headers", () => {
+      const { invite } = placed(services);
+      const contact = "sip:bob@192.0.2.8:5090;gr=urn:uuid:f81d;transport=tcp;ob";
+      invite.respond(302, { headers: [["Contact", `<${contact}?Subject=x&Route=evil>`]] });
+      const { sent } = services.lastSent("INVITE");
+      assert.equal(sent.uri, contact);
+      assert.equal(sent.headers.has("subject"), false);
+      assert.equal(sent.headers.has("route"), false);
+    });
+
+    it("of somebody else to ourselves are not followed: that would ring us for ever", () => {
+      const { invite, witness } = placed(services);
+      invite.respond(302, { headers: [["Contact", "<sip:x@192.0.2.1>, <sip:b@192.0.2.8>;q=0.1"]] });
+      const second = services.lastSent("INVITE");
+      assert.equal(second.sent.uri, "sip:b@192.0.2.8");
+      second.respond(302, { headers: [["Contact", "<sip:y@192.0.2.1:5060>"]] });
+      assert.equal(services.sent.length, 2);
+      assert.equal(witness.plot.at(-1), "failed:redirected");
+    });
+
     it("to what may not be dialled are blocked or ignored", () => {
       services.blocked = (uri) => uri.toString().includes("premium");
       const blocked = placed(services);

@@ -424,4 +424,66 @@ describe("REFER by the peer", () => {
     assert.equal(notifies(call).length, 12);
     await hungUp(call);
   });
+
+  it("is followed in silence when the peer wants no NOTIFY (RFC 4488)", async () => {
+    const call = await establishedCall((services) => services.held.add("refer"));
+    const quiet = (): FakeServerTransaction =>
+      call.services.request(call.dialog, "REFER", {
+        headers: [
+          ["Refer-To", TO],
+          ["Refer-Sub", " False"],
+        ],
+      });
+    const transaction = quiet();
+    const accepted = call.witness.last("refer").pending?.accept({ follow: true });
+    assert.equal(transaction.status, 202);
+    assert.equal(transaction.last.headers.get("refer-sub"), "false");
+    call.services.placed[0]?.tell(180);
+    call.services.placed[0]?.tell(200, "OK");
+    assert.equal((await accepted)?.ok, true);
+    quiet();
+    const outcome = await call.witness.last("refer").pending?.accept();
+    assert.ok(outcome?.ok === true && outcome.subscription === undefined);
+    quiet();
+    const lost = call.witness.last("refer").pending?.accept({ follow: true });
+    call.services.placed[1]?.tell(0, "");
+    assert.equal((await lost)?.ok, false);
+    assert.equal(notifies(call).length, 0);
+    await hungUp(call);
+  });
+
+  it("gets 482 when the new call would ring the flow that is asked to place it", async () => {
+    const call = await establishedCall((services) => services.held.add("refer"));
+    for (const [to, status] of [
+      ["<sip:alice@example.com>", 482],
+      ["<sip:alice@192.0.2.1>", 482],
+      ["<sip:alice@192.0.2.1:5062>", 202],
+      ["<sip:other@192.0.2.1>", 202],
+      ["<sip:alice@192.0.2.1?Replaces=a%3Bto-tag%3D1%3Bfrom-tag%3D2>", 202],
+      ["<tel:+49123>", 202],
+    ] as const) {
+      const transaction = refer(call, [to]);
+      const accepted = call.witness.last("refer").pending?.accept({ follow: true });
+      assert.equal(transaction.status, status, to);
+      if (status === 482) {
+        const outcome = await accepted;
+        assert.ok(outcome?.ok === false && outcome.cause === "blocked");
+      } else call.services.placed.at(-1)?.tell(486, "Busy");
+    }
+    await hungUp(call);
+  });
+
+  it("is followed at most twenty times in one call", async () => {
+    const call = await establishedCall((services) => services.held.add("refer"));
+    for (let i = 0; i < 20; i++) {
+      refer(call);
+      void call.witness.last("refer").pending?.accept({ follow: true });
+      call.services.placed.at(-1)?.tell(486, "Busy");
+    }
+    const transaction = refer(call);
+    const outcome = await call.witness.last("refer").pending?.accept({ follow: true });
+    assert.equal(transaction.status, 503);
+    assert.ok(outcome?.ok === false && outcome.cause === "limit");
+    await hungUp(call);
+  });
 });

@@ -16,7 +16,10 @@ async function setUp(options: PersonOptions = {}) {
   bob.userAgent.requestPolicy = () => ({ listened: true, holdMs: 1_000 });
   await bob.userAgent.start();
   await carol.userAgent.start();
-  const refer = async (to = "<sip:carol@10.0.0.3>"): Promise<PendingRequest> => {
+  const refer = async (
+    to = "<sip:carol@10.0.0.3>",
+    more: readonly string[] = [],
+  ): Promise<PendingRequest> => {
     peer.send(
       requestText({
         method: "REFER",
@@ -24,6 +27,7 @@ async function setUp(options: PersonOptions = {}) {
           "Contact: <sip:peer@10.0.0.9>",
           `Refer-To: ${to}`,
           "Referred-By: <sip:peer@10.0.0.9>",
+          ...more,
         ],
       }),
       "10.0.0.2",
@@ -81,6 +85,32 @@ describe("REFER outside of a call", () => {
     await end();
   });
 
+  it("is followed without a word when no NOTIFY is wanted (RFC 4488)", async () => {
+    const { clock, bob, carol, peer, refer, told, end } = await setUp();
+    carol.takeCalls((session) => void session.accept());
+    const outcome = (await refer(undefined, ["Refer-Sub: false"])).accept({ follow: true });
+    await clock.advanceAsync(200);
+    assert.equal((await outcome).ok, true);
+    assert.deepEqual(told(), []);
+    assert.equal(peer.statuses()[0], 202);
+    const plain = await (await refer(undefined, ["Refer-Sub: false"])).accept();
+    assert.ok(plain.ok && plain.subscription === undefined);
+    assert.equal(bob.userAgent.counters()["referrals"], 0);
+    await end();
+  });
+
+  it("hands the Replaces of its target to the new call, and tells that it was in vain", async () => {
+    const { clock, carol, refer, told, end } = await setUp();
+    const to = "<sip:carol@10.0.0.3?Replaces=gone%3Bto-tag%3D1%3Bfrom-tag%3D2&Subject=x>";
+    const outcome = (await refer(to)).accept({ follow: true });
+    await clock.advanceAsync(200);
+    const result = await outcome;
+    assert.ok(!result.ok && result.statusCode === 481);
+    assert.equal(carol.calls.length, 0);
+    assert.match(told().at(-1) ?? "", /^SIP\/2.0 481 .* terminated$/);
+    await end();
+  });
+
   it("is refused where the dial filter forbids the call", async () => {
     const { clock, peer, refer, end } = await setUp({ dial: ["sip:*@10.0.0.77"] });
     const result = await (await refer()).accept({ follow: true });
@@ -132,4 +162,22 @@ describe("REFER outside of a call", () => {
       await end();
     });
   }
+
+  it("sent by us asks for no NOTIFY, because nobody would follow it", async () => {
+    const { clock, bob, peer, end } = await setUp();
+    const request = (headers: [string, string][]) =>
+      bob.userAgent.request({
+        method: "REFER",
+        to: "sip:peer@10.0.0.9",
+        headers: [["Refer-To", "<sip:carol@10.0.0.3>"], ...headers],
+      });
+    void request([]);
+    void request([["Refer-Sub", "true"]]);
+    await clock.advanceAsync(100);
+    assert.deepEqual(
+      peer.requests.map(({ headers }) => headers.getAll("refer-sub")),
+      [["false"], ["true"]],
+    );
+    await end();
+  });
 });
