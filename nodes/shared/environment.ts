@@ -26,6 +26,7 @@ export type UserAgentPort = Pick<
   | "removeAccount"
   | "invite"
   | "request"
+  | "subscribe"
   | "pendingRequest"
   | "counters"
   | "onIncomingCall"

@@ -105,6 +105,8 @@ export interface ActionNode<P extends Properties> {
   readonly busyText?: string;
   /** Overrides besides `msg.options` that this node reads and does not send on. */
   readonly reads?: readonly ("headers" | "sdp" | "control" | "credentials")[];
+  /** A new instance is there. */
+  attached?(live: LiveNode, config: NodeConfig): void;
   /** Ends the input by `leave`, `complete` or `fail`, now or later; what it throws becomes `done(error)`. */
   run(action: Action<P>): Promise<void> | void;
 }
@@ -119,6 +121,7 @@ export function registerActionNode<P extends Properties>(
   RED.nodes.registerType(type, function (this: Node, config: NodeConfig) {
     RED.nodes.createNode(this, config);
     const live = attachNode(RED, this, config, definition.shows ?? "none");
+    definition.attached?.(live, config);
     this.on("input", (msg, _send, done) => {
       void perform(live, config, definition, msg, done);
     });

@@ -34,6 +34,9 @@ import {
   type SipRequest,
   type SipResponse,
   type StackEvent,
+  type SubscribeOptions,
+  type Subscription,
+  type SubscriptionEvents,
   TypedEmitter,
   type UserAgentEvents,
   type UserAgentOptions,
@@ -297,6 +300,32 @@ export class FakePending implements PendingRequest {
   }
 }
 
+/** A subscription of ours; tests emit `notify` and `ended`. */
+export class FakeSubscription extends TypedEmitter<SubscriptionEvents> {
+  static #count = 0;
+  readonly id = `subscription-${++FakeSubscription.#count}`;
+  readonly log: string[] = [];
+  state = "active";
+  expires: number | undefined = 3600;
+
+  constructor(readonly options: SubscribeOptions) {
+    super();
+  }
+
+  get eventPackage(): string {
+    return this.options.eventPackage;
+  }
+  refresh(): void {
+    this.log.push("refresh");
+  }
+  unsubscribe(): Promise<void> {
+    this.log.push("unsubscribe");
+    this.state = "terminated";
+    this.emit("ended", { reason: "unsubscribed", statusCode: 0 });
+    return Promise.resolve();
+  }
+}
+
 export class FakeUserAgent extends TypedEmitter<UserAgentEvents> implements UserAgentPort {
   onIncomingCall: IncomingCallHandler | undefined;
   requestPolicy: RequestPolicy | undefined;
@@ -307,6 +336,7 @@ export class FakeUserAgent extends TypedEmitter<UserAgentEvents> implements User
   readonly accounts = new Map<string, FakeAccount>();
   readonly invites: { options: InviteOptions; session: FakeSession }[] = [];
   readonly requests: OutOfDialogRequestOptions[] = [];
+  readonly ownSubscriptions: FakeSubscription[] = [];
   readonly held = new Map<string, FakePending>();
   readonly log: string[] = [];
   /** Makes `start` fail. */
@@ -358,6 +388,11 @@ export class FakeUserAgent extends TypedEmitter<UserAgentEvents> implements User
   async request(options: OutOfDialogRequestOptions): Promise<ActionOutcome> {
     this.requests.push(options);
     return this.requestOutcome;
+  }
+  subscribe(options: SubscribeOptions): Subscription {
+    const subscription = new FakeSubscription(options);
+    this.ownSubscriptions.push(subscription);
+    return subscription as unknown as Subscription;
   }
   pendingRequest(handle: string): PendingRequest | undefined {
     return this.held.get(handle);

@@ -21,6 +21,7 @@ import sipRegister from "../../nodes/sip-register.js";
 import sipReject from "../../nodes/sip-reject.js";
 import sipRequest from "../../nodes/sip-request.js";
 import sipSession from "../../nodes/sip-session.js";
+import sipSubscribe from "../../nodes/sip-subscribe.js";
 import sipStack from "../../nodes/sip-stack.js";
 import { FakeUserAgent } from "./fake-user-agent.js";
 import { ManualClock } from "./manual-clock.js";
@@ -44,6 +45,7 @@ const MODULES: NodeModule[] = [
   sipBye,
   sipRefer,
   sipMessage,
+  sipSubscribe,
   sipRequest,
   sipDtmf,
   sipGather,
@@ -63,6 +65,7 @@ const OUTPUTS: Readonly<Record<string, number>> = {
   "sip-bye": 1,
   "sip-refer": 3,
   "sip-message": 2,
+  "sip-subscribe": 2,
   "sip-request": 3,
   "sip-dtmf": 2,
   "sip-gather": 4,
