@@ -118,7 +118,7 @@ export class Resolver {
     const lookup: Lookup = { plan, options, families, faults: [], loopbackDropped: false };
     const targets = await this.#targets(lookup);
     if (targets.length === 0) throw notFound(lookup);
-    return targets.slice(0, MOST_TARGETS);
+    return distinct(targets).slice(0, MOST_TARGETS);
   }
 
   async #targets(lookup: Lookup): Promise<FlowTarget[]> {
@@ -206,6 +206,17 @@ export class Resolver {
       return false;
     });
   }
+}
+
+/** Each server once, at its first place: records may lead to the same address by several names. */
+function distinct(targets: readonly FlowTarget[]): FlowTarget[] {
+  const seen = new Set<string>();
+  return targets.filter(({ protocol, address, port }) => {
+    const key = `${protocol} ${address} ${port}`;
+    if (seen.has(key)) return false;
+    seen.add(key);
+    return true;
+  });
 }
 
 function target(

@@ -1,0 +1,141 @@
+/**
+ * From server to server (RFC 3263 §4.3): in a dialog, after Retry-After, with connections that are refused; and what
+ * a peer may not make us look up. Failover of a first request stands in sending.test.ts.
+ */
+import assert from "node:assert/strict";
+import type { SipRequest } from "../../../lib/message/index.js";
+import type { DnsClient } from "../../../lib/transport/transport.js";
+import { endAll, Person } from "../../support/alice-and-bob.js";
+import { LoopNetwork } from "../../support/loop-network.js";
+import { ManualClock } from "../../support/manual-clock.js";
+import { ScriptedPeer } from "../../support/scripted-peer.js";
+
+async function setUp(protocol: "udp" | "tcp" = "udp") {
+  const clock = new ManualClock();
+  const network = new LoopNetwork(clock);
+  const nothing = () => Promise.reject(Object.assign(new Error("none"), { code: "ENODATA" }));
+  const dns: DnsClient = {
+    resolveNaptr: nothing,
+    resolveSrv: (name) =>
+      name === `_sip._${protocol}.home.test`
+        ? Promise.resolve(
+            ["10.0.0.5", "10.0.0.6"].map((address, i) => ({
+              name: address,
+              port: 5060,
+              priority: i,
+              weight: 0,
+            })),
+          )
+        : nothing(),
+    resolve4: (name) => (name === "trap.test" ? Promise.resolve(["127.0.0.1"]) : nothing()),
+    resolve6: nothing,
+  };
+  const protocols = [protocol];
+  const alice = new Person("alice", "10.0.0.1", network, clock, { protocols, dns });
+  const [first, second] = await Promise.all(
+    ["10.0.0.5", "10.0.0.6"].map((address) =>
+      new ScriptedPeer(network, { name: address, address, protocols }).start(),
+    ),
+  );
+  assert.ok(first && second);
+  await alice.userAgent.start();
+  return { clock, network, alice, first, second, end: () => endAll(clock, [alice]) };
+}
+
+/** Answers a call with its own offer. */
+function answerCall(peer: ScriptedPeer, headers: [string, string][]) {
+  return (request: SipRequest): void => {
+    if (request.method === "ACK") return;
+    if (request.method !== "INVITE") return peer.reply(request, 200);
+    peer.reply(request, 200, {
+      headers: [...headers, ["Content-Type", "application/sdp"]],
+      body: Buffer.from(request.text),
+    });
+  };
+}
+
+describe("failover", () => {
+  it("within a dialog goes to the next server of the route, once the first is silent", async () => {
+    const { clock, alice, first, second, end } = await setUp();
+    first.onRequest = answerCall(first, [
+      ["Record-Route", "<sip:home.test;transport=udp;lr>"],
+      ["Contact", "<sip:bob@10.0.0.99>"],
+    ]);
+    second.onRequest = first.onRequest;
+    const call = alice.userAgent.invite({ targets: ["sip:bob@home.test;transport=udp"] });
+    await clock.advanceAsync(200);
+    assert.equal(call.state, "established");
+    first.onRequest = () => undefined;
+    second.onRequest = (request) => second.reply(request, 200);
+    void call.end();
+    await clock.advanceAsync(33_000);
+    assert.equal(second.last("BYE").uri, "sip:bob@10.0.0.99");
+    assert.equal(call.state, "terminated");
+    await end();
+  });
+
+  it("leaves a server alone for as long as its Retry-After says", async () => {
+    const { clock, alice, first, second, end } = await setUp();
+    first.onRequest = (request) => first.reply(request, 503, { headers: [["Retry-After", "120"]] });
+    second.onRequest = (request) => second.reply(request, 200);
+    const ask = async () => {
+      void alice.userAgent.request({ method: "OPTIONS", to: "sip:home.test;transport=udp" });
+      await clock.advanceAsync(200);
+    };
+    await ask();
+    assert.deepEqual([first.requests.length, second.requests.length], [1, 1]);
+    await clock.advanceAsync(100_000);
+    await ask();
+    assert.deepEqual([first.requests.length, second.requests.length], [1, 2]);
+    await clock.advanceAsync(20_000);
+    await ask();
+    assert.deepEqual([first.requests.length, second.requests.length], [2, 3]);
+    await end();
+  });
+
+  it("of an INVITE over TCP is quick when a connection is refused", async () => {
+    const { clock, alice, first, second, end } = await setUp("tcp");
+    await first.endpoint.stop();
+    second.onRequest = answerCall(second, [["Contact", "<sip:bob@10.0.0.6;transport=tcp>"]]);
+    const call = alice.userAgent.invite({ targets: ["sip:bob@home.test;transport=tcp"] });
+    await clock.advanceAsync(200);
+    assert.equal(call.state, "established");
+    void call.end();
+    await clock.advanceAsync(200);
+    second.last("BYE");
+    await end();
+  });
+
+  it("ends after the last server, with what that one said", async () => {
+    const { clock, alice, first, second, end } = await setUp();
+    for (const peer of [first, second]) {
+      peer.onRequest = (request) => {
+        if (request.method !== "ACK") peer.reply(request, 503);
+      };
+    }
+    const asked = alice.userAgent.request({ method: "OPTIONS", to: "sip:home.test;transport=udp" });
+    await clock.advanceAsync(200);
+    assert.equal((await asked).statusCode, 503);
+    await end();
+  });
+
+  it("never leads to this machine because a peer's Contact has a name that does", async () => {
+    const { clock, network, alice, first, end } = await setUp();
+    first.onRequest = answerCall(first, [["Contact", "<sip:bob@trap.test:25>"]]);
+    const call = alice.userAgent.invite({ targets: ["sip:bob@10.0.0.5"] });
+    await clock.advanceAsync(200);
+    void call.end();
+    await clock.advanceAsync(40_000);
+    assert.equal(call.state, "terminated");
+    assert.equal(network.messages.filter(({ to }) => to.startsWith("127.")).length, 0);
+    await end();
+  });
+
+  it("has nowhere to go with a telephone number and no account", async () => {
+    const { alice, end } = await setUp();
+    assert.throws(() => alice.userAgent.invite({ targets: ["tel:+4930123456"] }), {
+      rule: "bad-target",
+    });
+    await end();
+  });
+});
