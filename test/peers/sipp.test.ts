@@ -19,7 +19,7 @@ const refusingPeer = "127.0.62.61:5070";
 
 /** Need what a later version brings. */
 const later = new Set(
-  "i08_update i09_prack i11_timer i12_timer_too_small i45_prack_wrong o14_prack o16_timer_422 o17_timer_refresh o22_subscribe".split(
+  "i08_update i09_prack i11_timer i45_prack_wrong o14_prack o17_timer_refresh out-timer-reinvite o22_subscribe".split(
     " ",
   ),
 );
@@ -36,7 +36,10 @@ interface Plan {
 
 function planOf(name: string): Plan {
   if (/^i02/.test(name) || name === "in-cancel") return { service: "silent" };
-  if (/^i40/.test(name)) return { service: "hang" };
+  if (/^i40|^in-race-(bye-bye|reinvite-mortal|refer-mortal)|^in-3665-record/.test(name)) return { service: "hang" };
+  if (/^in-race-bye-early/.test(name)) return { service: "silent" };
+  if (/^out-race-cancel/.test(name)) return { entry: "call-cancel" };
+  if (/^o17|^out-timer-(update|reinvite)|^out-race-(reinvite|bye)/.test(name)) return { entry: "call-wait" };
   if (/^o09/.test(name)) return { entry: "call-refused" };
   if (/^o0[67]/.test(name) || name === "out-auth") return { entry: "call-account" };
   if (/^o10/.test(name) || name === "out-cancel") return { entry: "call-cancel" };
