@@ -36,10 +36,12 @@ interface Plan {
 
 function planOf(name: string): Plan {
   if (/^i02/.test(name) || name === "in-cancel") return { service: "silent" };
-  if (/^i40|^in-race-(bye-bye|reinvite-mortal|refer-mortal)|^in-3665-record/.test(name)) return { service: "hang" };
+  if (/^i40|^in-race-(bye-bye|reinvite-mortal|refer-mortal)|^in-3665-record/.test(name))
+    return { service: "hang" };
   if (/^in-race-bye-early/.test(name)) return { service: "silent" };
   if (/^out-race-cancel/.test(name)) return { entry: "call-cancel" };
-  if (/^o17|^out-timer-(update|reinvite)|^out-race-(reinvite|bye)/.test(name)) return { entry: "call-wait" };
+  if (/^o17|^out-timer-(update|reinvite)|^out-race-(reinvite|bye)/.test(name))
+    return { entry: "call-wait" };
   if (/^o09/.test(name)) return { entry: "call-refused" };
   if (/^o0[67]/.test(name) || name === "out-auth") return { entry: "call-account" };
   if (/^o10/.test(name) || name === "out-cancel") return { entry: "call-cancel" };
