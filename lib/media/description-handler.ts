@@ -15,7 +15,13 @@ import type {
   MediaSession,
   MediaSessionContext,
 } from "../session/media-handler.js";
-import { holdStateOf, mediaDescriptions, originSessionId } from "./negotiated-media.js";
+import {
+  holdStateOf,
+  makeOffer,
+  mediaDescriptions,
+  originSessionId,
+  type OfferOptions,
+} from "./negotiated-media.js";
 
 export interface DescriptionMediaHandlerOptions {
   /** Connection address of all descriptions; default the local address of the signalling. */
@@ -68,12 +74,12 @@ export class DescriptionMediaSession implements MediaSession {
     this.#negotiator = negotiator;
   }
 
-  offer(options?: { readonly direction?: MediaDirection }): string {
-    return this.#negotiator.createOffer(options?.direction);
+  offer(options: OfferOptions = {}): string {
+    return makeOffer(this.#negotiator, options);
   }
 
-  answer(offer: string): string {
-    return this.#negotiator.answer(offer);
+  answer(offer: string, options: { readonly direction?: MediaDirection } = {}): string {
+    return this.#negotiator.answer(offer, options.direction);
   }
 
   acceptAnswer(answer: string, options?: { readonly early?: boolean }): void {

@@ -16,9 +16,11 @@ import type {
 import { EmbeddedAudio } from "./embedded-audio.js";
 import {
   holdStateOf,
+  makeOffer,
   mediaDescriptions,
   originSessionId,
   streamSettings,
+  type OfferOptions,
 } from "./negotiated-media.js";
 import type { FromWorker } from "./rtp/worker-protocol.js";
 import type { WorkerClient } from "./worker-client.js";
@@ -66,13 +68,16 @@ export class EmbeddedMediaSession implements MediaSession {
     });
   }
 
-  offer(options?: { readonly direction?: MediaDirection }): MaybePromise<string> {
-    return this.#whenOpen(() => this.#negotiator.createOffer(options?.direction));
+  offer(options: OfferOptions = {}): MaybePromise<string> {
+    return this.#whenOpen(() => makeOffer(this.#negotiator, options));
   }
 
-  answer(offer: string): MaybePromise<string> {
+  answer(
+    offer: string,
+    options: { readonly direction?: MediaDirection } = {},
+  ): MaybePromise<string> {
     return this.#whenOpen(() => {
-      const answer = this.#negotiator.answer(offer);
+      const answer = this.#negotiator.answer(offer, options.direction);
       this.#configure();
       return answer;
     });

@@ -2,8 +2,8 @@
 import { randomInteger } from "../foundation/index.js";
 import type { RandomSource } from "../foundation/index.js";
 import { mayReceive, maySend } from "../sdp/index.js";
-import type { NegotiatedStream } from "../sdp/index.js";
-import type { HoldState, MediaDescription } from "../session/media-handler.js";
+import type { NegotiatedStream, Negotiator } from "../sdp/index.js";
+import type { HoldState, MediaDescription, MediaDirection } from "../session/media-handler.js";
 import type { G711Law } from "./rtp/g711.js";
 import type { StreamSettings } from "./rtp/stream-settings.js";
 
@@ -33,6 +33,18 @@ export function holdStateOf(hold: {
 }): HoldState {
   if (hold.local) return hold.remote ? "both" : "local";
   return hold.remote ? "remote" : "none";
+}
+
+/** Of `MediaSession.offer`. */
+export interface OfferOptions {
+  readonly direction?: MediaDirection;
+  readonly repeat?: boolean;
+}
+
+export function makeOffer(negotiator: Negotiator, options: OfferOptions): string {
+  return options.repeat === true
+    ? negotiator.repeatOffer()
+    : negotiator.createOffer(options.direction);
 }
 
 /** A numeric session id for the origin line (RFC 8866 §5.2), unguessable enough not to meet another. */

@@ -44,6 +44,8 @@ interface LocalOffer {
   readonly media: readonly SdpMedia[];
   readonly text: string;
   readonly wanted: SdpDirection;
+  /** `wanted` without what the peer does not take. */
+  readonly offered: SdpDirection;
 }
 
 const NO_PAYLOAD_TYPES: ReadonlyMap<number, SdpCodec> = new Map();
@@ -117,24 +119,39 @@ export class Negotiator {
   createOffer(direction?: SdpDirection): string {
     this.#mustAllow("localOffer");
     const wanted = direction ?? this.#current.wanted;
-    const local = this.#local(wanted);
+    // Held by both sides: nobody is to send (RFC 3264 §8.4).
+    const offered = wanted === "sendonly" && this.#current.heldByPeer ? "inactive" : wanted;
+    const local = this.#local(offered);
     const media = this.#first
       ? this.#cache.firstOffer(local, () => createOffer(local))
       : createOffer(local, this.#current);
     const text = this.#compose(writeSdpBody(media, this.#address));
-    this.#machine.input("localOffer", { offer: { media, text, wanted } });
+    this.#machine.input("localOffer", { offer: { media, text, wanted, offered } });
     return text;
+  }
+
+  /** Our last description as an offer, unchanged to the letter: nothing is to change (RFC 3264 §8). */
+  repeatOffer(): string {
+    const { localMedia, localSdp, stream, wanted } = this.#current;
+    if (localSdp === undefined || stream === undefined) return this.createOffer();
+    this.#mustAllow("localOffer");
+    const offered = localMedia[stream.index]?.direction ?? wanted;
+    const offer: LocalOffer = { media: localMedia, text: localSdp, wanted, offered };
+    this.#machine.input("localOffer", { offer });
+    return localSdp;
   }
 
   /**
    * Our answer to the peer's offer.
+   * @param direction - What our side wants from now on; default: as before.
    * @throws MediaError, `statusHint` 488 when nothing fits, 400 when the text is no description; nothing changed.
    */
-  answer(offerText: string): string {
+  answer(offerText: string, direction?: SdpDirection): string {
     this.#mustAllow("remoteOffer");
+    const wanted = direction ?? this.#current.wanted;
     const known = this.#cache.read(offerText);
     const offer = readable(known.parsed);
-    const local = this.#local(this.#current.wanted);
+    const local = this.#local(wanted);
     // First descriptions depend only on the offer and our side, so equal ones are made once.
     const result = this.#first
       ? this.#cache.firstAnswer(known, local, () => answerOffer(offer, local))
@@ -149,7 +166,7 @@ export class Negotiator {
         payloadTypes: this.#payloadTypes(result.media, stream && offer.media[stream.index]),
         localSdp: text,
         remoteSdp: offerText,
-        wanted: this.#current.wanted,
+        wanted,
         heldByPeer: stream === undefined || !hears(offer.media[stream.index]),
       },
     });
@@ -166,11 +183,11 @@ export class Negotiator {
     const offer = this.#offer;
     if (offer === undefined) throw new InvalidStateError("there is no offer to be answered");
     const answer = readable(this.#cache.read(answerText).parsed);
-    const result = acceptAnswer(offer.media, answer, this.#local(offer.wanted));
+    const result = acceptAnswer(offer.media, answer, this.#local(offer.offered));
     if (!result.ok) throw new MediaError(result.reason, { rule: "incompatible-media" });
     const line = answer.media[result.stream.index];
     // Only an offer to hear us can be declined: an answer to "sendonly nothing" says nothing about hold.
-    const heldByPeer = maySend(offer.wanted) ? !hears(line) : this.#current.heldByPeer;
+    const heldByPeer = maySend(offer.offered) ? !hears(line) : this.#current.heldByPeer;
     this.#machine.input(input, {
       exchange: {
         localMedia: offer.media,

@@ -26,6 +26,7 @@ import type {
   InDialogRequestOptions,
   Participant,
   ProgressOptions,
+  ReInviteOptions,
   ReferOptions,
   RejectOptions,
   SendDigitsOptions,
@@ -112,6 +113,10 @@ export abstract class CallSession extends Session implements SessionOwner, Neigh
     return closed;
   }
 
+  async reinvite(options: ReInviteOptions): Promise<ActionOutcome> {
+    return this.core.run(() => this.inDialog.modifier.reinvite(options));
+  }
+
   async refer(options: ReferOptions): Promise<ActionOutcome> {
     return this.core.run(() => this.inDialog.refers.refer(options));
   }
@@ -148,6 +153,7 @@ export abstract class CallSession extends Session implements SessionOwner, Neigh
   forceClose(cause: Cause): void {
     this.core.enter(() => {
       this.abandonExchanges();
+      this.inDialog.abandon();
       this.core.close(cause, this.core.answered ? {} : { statusCode: 0 });
     });
   }

@@ -8,6 +8,7 @@ import type { AcceptedInvite } from "./accepted-invite.js";
 import { receiveBye } from "./bye.js";
 import { holdRequest } from "./held-request.js";
 import { receiveInfo } from "./info.js";
+import { Modifier } from "./modifier.js";
 import { ReferReceiver } from "./refer-receiver.js";
 import { ReferSender } from "./refer-sender.js";
 import { ReInviteReceiver } from "./re-invite.js";
@@ -34,12 +35,14 @@ export class InDialog implements DialogUser {
   #refers: ReferSender | undefined;
   #referrals: ReferReceiver | undefined;
   #reInvites: ReInviteReceiver | undefined;
+  #modifier: Modifier | undefined;
   /** The 2xx of ours that waits for its ACK; a second INVITE is refused until it came. */
   #unacknowledged: AcceptedInvite | undefined;
 
   constructor(core: SessionCore) {
     this.#core = core;
     this.sessionId = core.id;
+    core.sessionTimer.refreshByInvite = () => this.modifier.refreshByInvite();
   }
 
   /** Our REFERs. */
@@ -50,6 +53,19 @@ export class InDialog implements DialogUser {
   /** The peer's REFERs. */
   get referrals(): ReferReceiver {
     return (this.#referrals ??= new ReferReceiver(this.#core));
+  }
+
+  /** Our re-INVITEs and UPDATEs. */
+  get modifier(): Modifier {
+    return (this.#modifier ??= new Modifier(
+      this.#core,
+      () => this.#unacknowledged !== undefined || this.#reInvites?.isOpen === true,
+    ));
+  }
+
+  /** No callback may come any more. */
+  abandon(): void {
+    this.#modifier?.abandon();
   }
 
   expectAck(accepted: AcceptedInvite): void {
@@ -63,6 +79,7 @@ export class InDialog implements DialogUser {
     this.#core.enter(() => {
       this.#core.observeRequest(ack);
       accepted.acknowledge(ack);
+      this.#modifier?.proceed();
     });
   }
 
@@ -136,7 +153,8 @@ export class InDialog implements DialogUser {
   #receiveInvite(transaction: ServerTransaction, dialog: Dialog): void {
     const core = this.#core;
     const isUnconfirmed = this.#reInvites === undefined && this.#unacknowledged !== undefined;
-    if (!core.established || dialog !== core.dialog || isUnconfirmed) {
+    const isGlare = this.#modifier?.hasOpenInvite === true;
+    if (!core.established || dialog !== core.dialog || isUnconfirmed || isGlare) {
       core.reply(transaction, 491);
       return;
     }
@@ -145,7 +163,10 @@ export class InDialog implements DialogUser {
       core.reply(transaction, 422, { headers: tooShort });
       return;
     }
-    this.#reInvites ??= new ReInviteReceiver(core, (accepted) => this.expectAck(accepted));
+    this.#reInvites ??= new ReInviteReceiver(core, {
+      onAccepted: (accepted) => this.expectAck(accepted),
+      onIdle: () => this.#modifier?.proceed(),
+    });
     this.#reInvites.receive(transaction);
   }
 

@@ -1,6 +1,7 @@
 /** The state machines of this room, for docs/state-machines.md and for the tests that walk every cell. */
 import type { MachineDefinition } from "../foundation/index.js";
 import { incomingInviteMachine } from "./incoming-invite-state.js";
+import { modificationMachine } from "./modification-state.js";
 import { reInviteMachine } from "./re-invite.js";
 import { referMachine } from "./refer-sender.js";
 import { sessionMachine } from "./session-state.js";
@@ -14,6 +15,7 @@ export const sessionMachines: readonly MachineDefinition[] = [
   targetMachine,
   incomingInviteMachine,
   reInviteMachine,
+  modificationMachine,
   referMachine,
   sessionTimerMachine,
 ];

@@ -62,14 +62,21 @@ export interface MediaHandler {
  * offer→acceptAnswer, or answer. A refused exchange is rolled back.
  */
 export interface MediaSession {
-  /** Our offer (SDP text). A later offer keeps what is negotiated, with `direction` changed if given. */
-  offer(options?: { readonly direction?: MediaDirection }): MaybePromise<string>;
+  /**
+   * Our offer (SDP text). A later offer keeps what is negotiated, with `direction` changed if given: what our side
+   * wants from now on; where the peer holds, less may be offered. `repeat`: nothing is to change, so the last
+   * description is offered as it was, version included (RFC 3264 §8).
+   */
+  offer(options?: {
+    readonly direction?: MediaDirection;
+    readonly repeat?: boolean;
+  }): MaybePromise<string>;
   /**
    * The peer's offer → our answer. Rejects or throws MediaError with `statusHint` 488 when nothing fits; then
    * nothing has changed. Until `commit` a later `rollback` restores the previous state. With the rule `declined` the
-   * application is asked for the answer, where the protocol gives it the time.
+   * application is asked for the answer, where the protocol gives it the time. `direction` as in `offer`.
    */
-  answer(offer: string): MaybePromise<string>;
+  answer(offer: string, options?: { readonly direction?: MediaDirection }): MaybePromise<string>;
   /**
    * The peer's answer to our last offer. Called again with another answer when a forked branch answers: the last
    * call wins. Throws MediaError when the answer does not fit the offer (RFC 3264 §6).

@@ -30,6 +30,10 @@ export class Negotiation {
   #waiting = false;
   /** Our description of the exchange in progress came from the application. */
   #supplied = false;
+  #suppliedBefore = false;
+  /** Our description of the exchange in progress, and of the last complete one. */
+  #making: string | undefined;
+  #localSdp: string | undefined;
   #lastMedia = NO_MEDIA;
   #lastHold: HoldState = "none";
 
@@ -56,6 +60,11 @@ export class Negotiation {
     return this.#exchanges;
   }
 
+  /** Our description of the last complete exchange. */
+  get localSdp(): string | undefined {
+    return this.#localSdp;
+  }
+
   /** Can descriptions be made here? Else only the application's are there. */
   get hasHandler(): boolean {
     return this.#handler !== undefined;
@@ -78,16 +87,28 @@ export class Negotiation {
     return this.#describe(sdp, (session) => session.offer(direction ? { direction } : {}));
   }
 
+  /** Our last description once more, as a sign of life: nothing is to change (RFC 3264 §8). */
+  repeatOffer(): MaybePromise<string> {
+    const last = this.#localSdp;
+    if (this.#supplied || !this.hasHandler) return this.offer(last);
+    this.#move("localOffer");
+    return this.#describe(undefined, (session) => session.offer({ repeat: true }));
+  }
+
   /** An offer of the peer came; it is answered later. Where none is allowed now, `answer` tells so. */
   offered(): void {
     this.#waiting = this.#machine.input("remoteOffer", undefined);
   }
 
-  /** The peer's offer → our answer; the state stays `have-remote-offer` until `answered`. */
-  answer(offer: string, sdp?: string): MaybePromise<string> {
+  /**
+   * The peer's offer → our answer; the state stays `have-remote-offer` until `answered`.
+   *
+   * @param direction - What our side wants from now on; default: as before.
+   */
+  answer(offer: string, sdp?: string, direction?: MediaDirection): MaybePromise<string> {
     if (!this.#waiting) this.#move("remoteOffer");
     this.#waiting = false;
-    return this.#describe(sdp, (session) => session.answer(offer));
+    return this.#describe(sdp, (session) => session.answer(offer, direction ? { direction } : {}));
   }
 
   /** The application has answered the offer that waits; its answer is on its way. */
@@ -99,7 +120,7 @@ export class Negotiation {
   /** Our answer is on its way: the exchange is complete. */
   answered(options: { readonly startLater?: boolean } = {}): void {
     this.#move("localAnswer");
-    this.#exchanges++;
+    this.#complete();
     if (options.startLater !== true) this.startMedia();
   }
 
@@ -123,7 +144,7 @@ export class Negotiation {
     const done = (): void => {
       if (this.#machine.state === "closed") return;
       this.#move("remoteAnswer");
-      this.#exchanges++;
+      this.#complete();
       if (session === this.#session) session?.start();
     };
     if (session === undefined) return done();
@@ -137,7 +158,9 @@ export class Negotiation {
       this.#exchanges === 0 ? "rollbackToInitial" : "rollbackToStable",
       undefined,
     );
-    if (moved && !this.#supplied) this.#session?.rollback();
+    if (!moved) return;
+    if (!this.#supplied) this.#session?.rollback();
+    this.#supplied = this.#suppliedBefore;
   }
 
   /** Closes the media exactly once; what is in flight is ignored afterwards. */
@@ -159,13 +182,20 @@ export class Negotiation {
     sdp: string | undefined,
     make: (session: MediaSession) => MaybePromise<string>,
   ): MaybePromise<string> {
+    this.#making = sdp;
     this.#supplied = sdp !== undefined;
     if (sdp !== undefined) return sdp;
     if (this.#handler === undefined) {
       throw new MediaError("There is no media handler and no SDP was given", { rule: "no-sdp" });
     }
     this.#session ??= this.#handler.createSession(this.#context());
-    return make(this.#session);
+    return mapMaybe(make(this.#session), (text) => (this.#making = text));
+  }
+
+  #complete(): void {
+    this.#exchanges++;
+    this.#localSdp = this.#making;
+    this.#suppliedBefore = this.#supplied;
   }
 
   #move(input: SignalingInput): void {

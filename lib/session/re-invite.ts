@@ -52,20 +52,32 @@ interface Input {
   readonly ack?: SipRequest;
 }
 
+export interface ReInviteReceiverUser {
+  /** The 2xx went out; its ACK is to be expected. */
+  onAccepted(accepted: AcceptedInvite): void;
+  /** It was refused: nothing is open any more. */
+  onIdle(): void;
+}
+
 export class ReInviteReceiver {
   readonly #core: SessionCore;
-  readonly #expectAck: (accepted: AcceptedInvite) => void;
+  readonly #user: ReInviteReceiverUser;
   readonly #machine: StateMachine<ReInviteState, ReInviteInput, ReInviteAction, Input>;
   /** Our 2xx carried an offer: the ACK must carry the answer. */
   #offered = false;
   #holdBefore: HoldState = "none";
 
-  constructor(core: SessionCore, expectAck: (accepted: AcceptedInvite) => void) {
+  constructor(core: SessionCore, user: ReInviteReceiverUser) {
     this.#core = core;
-    this.#expectAck = expectAck;
+    this.#user = user;
     this.#machine = new StateMachine(reInviteMachine, (action, input) =>
       this.#perform(action, input),
     );
+  }
+
+  /** Is a re-INVITE undecided, or its ACK missing? */
+  get isOpen(): boolean {
+    return this.#machine.state !== "idle";
   }
 
   receive(transaction: ServerTransaction): void {
@@ -117,6 +129,7 @@ export class ReInviteReceiver {
     const outcome = answerHeld(this.#core, transaction, options.statusCode ?? 488, options);
     this.#core.negotiation.rollback();
     this.#machine.input("refused", {});
+    this.#user.onIdle();
     return outcome;
   }
 
@@ -182,7 +195,7 @@ export class ReInviteReceiver {
       onAck: (ack) => this.#machine.input("ack", { ack }),
       onTimeout: () => this.#machine.input("timeout", {}),
     });
-    this.#expectAck(accepted);
+    this.#user.onAccepted(accepted);
     if (!this.#offered) {
       core.negotiation.answered();
       this.#report({ remoteSdp: sdpOf(request), localSdp: sdp });
@@ -200,6 +213,7 @@ export class ReInviteReceiver {
       headers: statusCode === 488 ? warningHeader(transaction.flow, 305) : [],
     });
     this.#machine.input("refused", {});
+    this.#user.onIdle();
     return { ok: false, cause: "incompatible-media", statusCode, message: response };
   }
 
@@ -213,7 +227,12 @@ export class ReInviteReceiver {
     }
     whenSettled(
       () => core.negotiation.acceptAnswer(answer),
-      () => core.enter(() => core.closed || this.#report({ remoteSdp: answer })),
+      () =>
+        core.enter(() => {
+          if (core.closed) return;
+          this.#report({ remoteSdp: answer });
+          this.#user.onIdle();
+        }),
       () => core.enter(() => core.owner.endFor("bad-media")),
     );
   }

@@ -226,6 +226,18 @@ export interface EndOptions {
   readonly cause?: Cause | undefined;
 }
 
+/** `refresh` is an UPDATE without body where the peer takes it; the others are re-INVITEs. */
+export type ReInviteAction = "hold" | "resume" | "renegotiate" | "refresh";
+
+export interface ReInviteOptions {
+  readonly action: ReInviteAction;
+  /** The peer makes the offer, in its 2xx; ours is the answer, in the ACK. Default false. */
+  readonly delayedOffer?: boolean | undefined;
+  /** Our own description in place of the media handler's: the offer, or the answer to a delayed one. */
+  readonly sdp?: string | undefined;
+  readonly headers?: HeaderList | undefined;
+}
+
 export interface ReferOptions {
   /** Refer-To URI or name-addr: blind, or with `target` where its peer is called instead of at its Contact. */
   readonly to?: string | undefined;

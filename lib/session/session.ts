@@ -7,6 +7,7 @@ import type {
   EndOptions,
   InDialogRequestOptions,
   ProgressOptions,
+  ReInviteOptions,
   ReferOptions,
   RejectOptions,
   SendDigitsOptions,
@@ -50,6 +51,12 @@ export abstract class Session extends TypedEmitter<SessionEvents> implements Ses
   abstract reject(options?: RejectOptions): Promise<ActionOutcome>;
   /** CANCEL, BYE or a rejection, whichever the state demands; resolves after the session has closed. */
   abstract end(options?: EndOptions): Promise<void>;
+  /**
+   * Changes the established call: hold, resume, new codecs, or only a sign of life. One change after the other; glare is
+   * waited out. `{ok: false}`: the peer refused and the call is as it was, or it ended meanwhile (`no-session`).
+   * Rejects with InvalidStateError before the call is up, InvalidArgumentError rule `no-sdp` when nobody has an SDP.
+   */
+  abstract reinvite(options: ReInviteOptions): Promise<ActionOutcome>;
   /** Transfer, blind (`to`) or attended (`target`). `ok` = transferred; a failing sipfrag, no 2xx or the timeout = not ok, the call stays. */
   abstract refer(options: ReferOptions): Promise<ActionOutcome>;
   abstract request(options: InDialogRequestOptions): Promise<ActionOutcome>;

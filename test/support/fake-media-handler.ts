@@ -85,7 +85,12 @@ export class FakeMediaSession implements MediaSession {
   closes = 0;
   starts = 0;
   #offers = 0;
-  #before: { media: readonly MediaDescription[]; hold: HoldState } = { media: [], hold: "none" };
+  #wanted: MediaDirection = "sendrecv";
+  #before: { media: readonly MediaDescription[]; hold: HoldState; wanted: MediaDirection } = {
+    media: [],
+    hold: "none",
+    wanted: "sendrecv",
+  };
 
   constructor(
     readonly handler: FakeMediaHandler,
@@ -94,20 +99,28 @@ export class FakeMediaSession implements MediaSession {
     this.audio = handler.withAudio ? new FakeAudio() : undefined;
   }
 
-  offer(options?: { readonly direction?: MediaDirection }): MaybePromise<string> {
-    this.log.push("offer");
+  offer(
+    options: { readonly direction?: MediaDirection; readonly repeat?: boolean } = {},
+  ): MaybePromise<string> {
+    this.log.push(options.repeat === true ? "offer again" : "offer");
     return this.handler.later(() => {
       this.#keep();
-      this.localSdp = `v=0 offer ${++this.#offers} ${options?.direction ?? "sendrecv"}`;
+      if (options.repeat === true) return this.localSdp ?? "";
+      this.#wanted = options.direction ?? this.#wanted;
+      this.localSdp = `v=0 offer ${++this.#offers} ${this.#wanted}`;
       return this.localSdp;
     });
   }
 
-  answer(offer: string): MaybePromise<string> {
+  answer(
+    offer: string,
+    options: { readonly direction?: MediaDirection } = {},
+  ): MaybePromise<string> {
     this.log.push(`answer(${offer})`);
     if (this.handler.answerFailure) throw this.handler.answerFailure;
     return this.handler.later(() => {
       this.#keep();
+      this.#wanted = options.direction ?? this.#wanted;
       this.#take(offer);
       this.localSdp = `v=0 answer to ${offer}`;
       return this.localSdp;
@@ -123,6 +136,7 @@ export class FakeMediaSession implements MediaSession {
     this.log.push("rollback");
     this.media = this.#before.media;
     this.hold = this.#before.hold;
+    this.#wanted = this.#before.wanted;
   }
 
   start(): void {
@@ -137,14 +151,16 @@ export class FakeMediaSession implements MediaSession {
   }
 
   #keep(): void {
-    this.#before = { media: this.media, hold: this.hold };
+    this.#before = { media: this.media, hold: this.hold, wanted: this.#wanted };
   }
 
   #take(sdp: string): void {
     if (sdp.includes("broken")) throw new MediaError("No SDP", { statusHint: 400 });
     if (sdp.includes("bad")) throw new MediaError("Nothing in common");
     this.remoteSdp = sdp;
-    this.hold = sdp.includes("sendonly") || sdp.includes("inactive") ? "remote" : "none";
+    const held = sdp.includes("sendonly") || sdp.includes("inactive");
+    if (this.#wanted === "sendrecv") this.hold = held ? "remote" : "none";
+    else this.hold = held ? "both" : "local";
     this.media = [{ ...STREAM, dtmf: sdp.includes("no-events") ? "none" : "rfc4733" }];
   }
 }

@@ -20,6 +20,7 @@ import {
   type Playback,
   type PlayOptions,
   type ProgressOptions,
+  type ReInviteOptions,
   type ReferOptions,
   type RegistrationStatus,
   type RejectOptions,
@@ -242,6 +243,9 @@ export class FakeSession extends Session {
     if (this.outcomes.end instanceof Error) throw this.outcomes.end;
     await this.outcomes.end;
     this.close(options.cause ?? (this.answered ? "local-bye" : "cancelled"), options.statusCode);
+  }
+  reinvite(options: ReInviteOptions): Promise<ActionOutcome> {
+    return this.#act("reinvite", options, () => ({ ok: true, statusCode: 200, reason: "OK" }));
   }
   refer(options: ReferOptions): Promise<ActionOutcome> {
     return this.#act("refer", options, () => ({ ok: true, statusCode: 200 }));
