@@ -26,6 +26,14 @@ const later = new Set(
 /** i20 asks for 415 in its second half; a flow that listens takes any type (documented). o21 has its own test. */
 const elsewhere = new Set(["i20_message", "o21_register"]);
 
+/** Scenarios that transfer our flow → whom it calls then. */
+const transferredTo = new Map([
+  ["i28_refer_in", join(foreign, "out/o01_basic.xml")],
+  ["in-refer-quiet", join(own, "out/out-basic.xml")],
+  ["in-refer-attended", join(own, "pairs/pair-replaces.xml")],
+  ["in-refer-refused", join(own, "out/out-busy.xml")],
+]);
+
 interface Plan {
   readonly service?: string;
   readonly transport?: "u1" | "t1";
@@ -99,7 +107,8 @@ describe("SIPp through a flow", function () {
       runs.push({
         title: `takes ${name} over ${transport === "u1" ? "UDP" : "TCP"}`,
         run: async () => {
-          if (name === "i28_refer_in") return referIn(file);
+          const second = transferredTo.get(name);
+          if (second !== undefined) return referIn(file, second);
           const sipp = new Sipp({
             scenario: file,
             target: `127.0.0.1:${port}`,
@@ -157,9 +166,9 @@ describe("SIPp through a flow", function () {
   }
 
   /** Our flow is transferred to a second SIPp. */
-  async function referIn(file: string): Promise<void> {
+  async function referIn(file: string, secondFile: string): Promise<void> {
     const target = local();
-    const second = new Sipp({ scenario: join(foreign, "out/o01_basic.xml"), local: target });
+    const second = new Sipp({ scenario: secondFile, local: target });
     const first = new Sipp({
       scenario: file,
       target: `127.0.0.1:${port}`,
@@ -170,6 +179,22 @@ describe("SIPp through a flow", function () {
     assert.equal(problem, "");
     assert.equal((await second.result()).problem, "");
   }
+
+  /** Our flow has two calls and transfers the one to the other. */
+  runs.push({
+    title: "places pair-transferee and out-basic, and joins them",
+    run: async () => {
+      const [one, two] = [local(), local()];
+      const target = new Sipp({ scenario: join(own, "out/out-basic.xml"), local: two });
+      const transferee = new Sipp({ scenario: join(own, "pairs/pair-transferee.xml"), local: one });
+      await new Promise((done) => setTimeout(done, 400));
+      await nodeRed.inject("call-join", { to: `sip:x@${one}`, second: `sip:x@${two}` });
+      assert.equal((await transferee.result()).problem, "");
+      assert.equal((await target.result()).problem, "");
+      const [joined] = await nodeRed.waitFor("join/1");
+      assert.equal((joined?.msg as { topic: string }).topic, "transferred");
+    },
+  });
 
   // Scenarios spend most of their time waiting: those that share nothing run side by side, each reported on its own.
   const alone = /call-account|o0[69]|o07|out-auth/;

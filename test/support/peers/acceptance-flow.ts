@@ -154,6 +154,24 @@ export function acceptanceFlow(options: AcceptanceFlowOptions): {
     flow.captures("refer-out", 3),
   );
   invite("call-refer", [delay(0.5, [refer])]);
+  // Two calls, then the one is transferred to the other.
+  const join = flow.node(
+    "sip-refer",
+    {
+      session: "sip.peer",
+      sessionType: "msg",
+      target: "sip.session",
+      targetType: "msg",
+      timeout: 20,
+    },
+    flow.captures("join", 3),
+  );
+  const consult = flow.node(
+    "sip-invite",
+    { stack, to: "second", toType: "msg" },
+    flow.captures("consult", 4, { 1: [join] }),
+  );
+  invite("call-join", [consult]);
   const digits = flow.node(
     "sip-dtmf",
     { digits: "5", digitsType: "str", method: "info-relay" },
