@@ -48,6 +48,8 @@ export interface BranchOwner {
   /** From without tag. */
   readonly from: NameAddr;
   readonly headers: HeaderList;
+  /** From hides us: the account's own server learns in another header who calls. */
+  readonly isAnonymous: boolean;
   readonly redirects: number;
   /** Body of every INVITE of the attempt, made once. */
   body(flow: Flow): MaybePromise<BodyFields>;
@@ -239,6 +241,7 @@ export class OutgoingBranch {
       nextHop: address,
       account,
       inDialog: false,
+      preferredIdentity: this.#owner.isAnonymous ? account?.identity.toString() : undefined,
       build: (flow) => {
         if (this.#core.flow === undefined) this.#core.useFlow(flow);
         return mapMaybe(this.#owner.body(flow), (body) =>

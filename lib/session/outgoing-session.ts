@@ -17,7 +17,7 @@ import type { MaybePromise } from "./media-handler.js";
 import { causeOfFailure, noSdpError } from "./outcomes.js";
 import { OutgoingBranch, type BranchNews, type BranchOwner } from "./outgoing-branch.js";
 import type { OutgoingSessionOptions, OutgoingTarget } from "./outgoing-options.js";
-import { participantOf } from "./participant.js";
+import { participantOf, showParty } from "./participant.js";
 import { COMPLETED_ELSEWHERE, reasonHeaders } from "./reason.js";
 import { redirectionsOf } from "./redirect.js";
 import type { EventFields } from "./session-core.js";
@@ -63,10 +63,10 @@ export class OutgoingSession extends CallSession {
     this.#options = options;
     if (options.sessionExpires !== undefined) core.sessionTimer.want(options.sessionExpires);
     if (options.data !== undefined) this.data = options.data;
-    const headers = mergeHeaders(services.commonHeaders("request", "INVITE"), [
-      ...attemptHeaders(options),
-      ...options.headers,
-    ]);
+    const headers = mergeHeaders(
+      services.commonHeaders("request", "INVITE"),
+      mergeHeaders(attemptHeaders(options), options.headers),
+    );
     this.#branches = options.targets.map(
       (target) => new OutgoingBranch(this.#branchOwner(from, headers, target), target),
     );
@@ -107,6 +107,7 @@ export class OutgoingSession extends CallSession {
       inDialog: this.inDialog,
       from: this.#options.anonymous ? from : (target.account?.identity ?? from),
       headers,
+      isAnonymous: this.#options.anonymous,
       redirects: this.#options.redirects,
       body: (flow) => this.#inviteBody(flow),
       onProgress: (branch, news) => this.#onProgress(branch, news),
@@ -158,6 +159,9 @@ export class OutgoingSession extends CallSession {
     const remoteSdp = sdpOf(response);
     if (core.flow === undefined) core.useFlow(flow);
     core.input("provisional");
+    const only = this.#branches.length === 1;
+    // With several targets nobody is the call's other side yet.
+    if (only) core.identify(response);
     const report = (hasMedia: boolean): void => {
       if (core.closed) return;
       const fields: EventFields = {
@@ -171,7 +175,10 @@ export class OutgoingSession extends CallSession {
         callId: branch.callId,
         localTag: branch.localTag,
         remoteTag: response.to.tag,
-        remote: participantOf(branch.target.address, response.contacts[0]),
+        remote: only
+          ? showParty(core.remote, response.contacts[0])
+          : (core.services.identityOf?.(response) ??
+            participantOf(branch.target.address, response.contacts[0])),
         ...(this.#heard === undefined || this.#heard === fork ? {} : { media: undefined }),
       });
       if (hasMedia) core.emit("media", { remoteSdp, localSdp: this.#localSdp });
@@ -217,7 +224,7 @@ export class OutgoingSession extends CallSession {
       if (other !== branch) other.cancel("answered-elsewhere", COMPLETED_ELSEWHERE);
     }
     core.account = branch.target.account;
-    core.remote = branch.target.address;
+    if (this.#branches.length > 1) core.remote = branch.target.address;
     const stored = core.adopt(fork.dialog, branch.user, news.flow);
     core.learn(news.response);
     const remoteSdp = sdpOf(news.response) ?? fork.earlySdp;

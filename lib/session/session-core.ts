@@ -7,7 +7,7 @@ import type { Clock, Logger } from "../foundation/index.js";
 import type { Dialog, DialogUser } from "../dialog/index.js";
 import {
   createResponse,
-  type NameAddr,
+  NameAddr,
   type SipMessage,
   type SipRequest,
   type SipResponse,
@@ -19,7 +19,7 @@ import { mergeHeaders } from "./header-lines.js";
 import { packageName, packagesOf } from "./info-package.js";
 import type { MediaSessionContext } from "./media-handler.js";
 import { Negotiation } from "./negotiation.js";
-import { showParty } from "./participant.js";
+import { participantOf, showParty } from "./participant.js";
 import type { AccountHandle, SessionServices } from "./session-services.js";
 import { RouteWatch } from "./route-watch.js";
 import { SessionTimer } from "./session-timer.js";
@@ -74,6 +74,8 @@ export class SessionCore {
   local: NameAddr | Participant;
   remote: NameAddr | Participant;
   #remoteContact: NameAddr | undefined;
+  /** From of the peer's last request that may change it. */
+  #lastFrom: NameAddr | undefined;
   dialog: Dialog | undefined;
   readonly #route: RouteWatch;
   /** Allow lines of the peer. */
@@ -309,6 +311,34 @@ export class SessionCore {
     this.#infoPackages = packagesOf(message) ?? this.#infoPackages;
     this.#remoteContact = message.contacts[0] ?? this.#remoteContact;
     if (message.headers.has("allow")) this.#allow = message.headers.getAll("allow");
+    this.identify(message);
+  }
+
+  /**
+   * Learns who the peer is now: as a trusted source asserts, else as its From says when it changes in a dialog
+   * (RFC 3325 §9.1, RFC 4916). `participant` is reported when that is somebody else than before.
+   */
+  identify(message: SipMessage): void {
+    const identity = this.services.identityOf?.(message) ?? this.#changedFrom(message);
+    if (identity === undefined) return;
+    const before = showParty(this.remote, undefined);
+    this.remote = identity;
+    const isSame =
+      before.uri === identity.uri && (before.displayName ?? "") === (identity.displayName ?? "");
+    if (!isSame) this.emit("participant", { message });
+  }
+
+  /** The From of a request in the dialog, when it is not the one known so far and nothing better is known. */
+  #changedFrom(message: SipMessage): Participant | undefined {
+    if (message.kind !== "request" || this.dialog === undefined) return undefined;
+    const { remote } = this;
+    if (!(remote instanceof NameAddr) && remote.identity !== "from") return undefined;
+    const from = this.#lastFrom ?? this.dialog.remote;
+    this.#lastFrom = message.from;
+    const isSame =
+      from.uri.toString() === message.from.uri.toString() &&
+      (from.displayName ?? "") === (message.from.displayName ?? "");
+    return isSame ? undefined : participantOf(message.from, undefined, "from");
   }
 
   /** May an INFO of this package be sent? A peer that says nothing is asked (RFC 6086 §4.2.1 is stricter). */

@@ -8,7 +8,7 @@ import type { SipError } from "../foundation/errors.js";
 import type { Logger } from "../foundation/logger.js";
 import type { RandomSource } from "../foundation/random.js";
 import type { DialogStore } from "../dialog/index.js";
-import type { NameAddr, SipRequest, SipResponse, Uri } from "../message/index.js";
+import type { NameAddr, SipMessage, SipRequest, SipResponse, Uri } from "../message/index.js";
 import type { TimerOptions } from "../transaction/index.js";
 import type { Flow } from "../transport/transport.js";
 import type { MaybePromise, MediaHandler } from "./media-handler.js";
@@ -17,6 +17,7 @@ import type { NeighbourCall } from "./replacement.js";
 import type {
   AcceptRequestOptions,
   ActionOutcome,
+  Participant,
   PendingRequest,
   RejectOptions,
   SessionHandle,
@@ -49,6 +50,8 @@ export interface OutgoingRequestOptions {
   onSent?(request: SipRequest, flow: Flow): void;
   /** 100–699, except challenges that were answered and failures that were failed over. */
   onResponse(response: SipResponse, request: SipRequest, flow: Flow): void;
+  /** P-Preferred-Identity of a request whose From hides us: only for the account's own server (RFC 3325 §9.2). */
+  readonly preferredIdentity?: string | undefined;
   /** No response: TransactionTimeoutError, TransportError (E_TRANSPORT, E_DNS), or what `build` threw. Final. */
   onFailure(error: SipError): void;
 }
@@ -117,6 +120,8 @@ export interface SessionServices {
   sendAck(ack: SipRequest, nextHop: Uri, preferredFlow: Flow | undefined): () => void;
   /** Applies contract §4.6 "Pending requests". @returns undefined when nobody holds it; `fallback` ran then. */
   hold(options: HoldOptions): PendingRequest | undefined;
+  /** Who a message says that its sender is, if its source may say so; absent = nobody may. */
+  identityOf?(message: SipMessage): Participant | undefined;
   /** Does the `dial` filter let us call this URI? */
   mayDial(uri: Uri): boolean;
   /** A target as people write it → URI and header parameters; throws InvalidArgumentError with a helpful text. */

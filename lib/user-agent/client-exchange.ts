@@ -241,6 +241,12 @@ export class ClientExchange implements OutgoingRequest {
     this.#request = request;
     this.#sent = false;
     this.#wantsContact = request.headers.get("contact") === this.#environment.contactPlaceholder;
+    const { preferredIdentity } = this.#options;
+    if (preferredIdentity !== undefined && this.#destination?.isOwnServer === true) {
+      if (!request.headers.has("p-preferred-identity")) {
+        request.headers.add("P-Preferred-Identity", preferredIdentity);
+      }
+    }
     applyRoutes(request, this.#destination?.routes ?? []);
     this.#checkSize(request);
   }

@@ -148,6 +148,7 @@ export class UserAgentParts {
       client: () => this.client,
       account: (id) => book.get(id),
       defaultIdentity: () => directIdentity.address,
+      isTrusted: (address) => gate.isTrusted(address),
       observes: () => host.observes(),
       placeReferred: (call) => this.calls.placeReferred(call),
       findCall: (handle) => this.sessions.get(handle),

@@ -1,7 +1,7 @@
 /** The user agent as its sessions see it. */
 import type { Clock, Logger, RandomSource } from "../foundation/index.js";
 import type { DialogStore } from "../dialog/index.js";
-import type { NameAddr, SipRequest, Uri } from "../message/index.js";
+import type { NameAddr, SipMessage, SipRequest, Uri } from "../message/index.js";
 import type {
   AccountHandle,
   HoldOptions,
@@ -9,6 +9,7 @@ import type {
   NeighbourCall,
   OutgoingRequest,
   OutgoingRequestOptions,
+  Participant,
   PendingRequest,
   ReferredCall,
   SessionServices,
@@ -22,6 +23,7 @@ import type { DialFilter } from "./dial-filter.js";
 import type { ManagedAccount } from "./managed-account.js";
 import type { ReferredCallOptions } from "./outgoing-calls.js";
 import type { PendingRequests } from "./pending-requests.js";
+import { assertedIdentity } from "./remote-identity.js";
 import { parseTarget } from "./target.js";
 import { CONTACT_PLACEHOLDER, type UserAgentClient } from "./user-agent-client.js";
 
@@ -40,6 +42,7 @@ export interface ServicesOptions {
   client(): UserAgentClient;
   account(id: string): ManagedAccount | undefined;
   defaultIdentity(): NameAddr;
+  isTrusted(address: string): boolean;
   observes(): boolean;
   placeReferred(options: ReferredCallOptions): ReferredCall;
   findCall(handle: string): NeighbourCall | undefined;
@@ -103,6 +106,13 @@ export class UserAgentServices implements SessionServices {
 
   hold(options: HoldOptions): PendingRequest | undefined {
     return this.#options.pending.hold(options);
+  }
+
+  identityOf(message: SipMessage): Participant | undefined {
+    const address = message.source?.address;
+    return address !== undefined && this.#options.isTrusted(address)
+      ? assertedIdentity(message)
+      : undefined;
   }
 
   mayDial(uri: Uri): boolean {
