@@ -3,7 +3,12 @@
  * moves to the other within 32 s over UDP and 5 s over TCP, and each server sees only answers to its own challenges.
  */
 import assert from "node:assert/strict";
-import { UserAgent, type StackEvent, type UserAgentOptions } from "../../lib/index.js";
+import {
+  type AccountOptions,
+  UserAgent,
+  type StackEvent,
+  type UserAgentOptions,
+} from "../../lib/index.js";
 import { DnsServer, type DnsRecord } from "../support/dns-server.js";
 import { pause } from "../support/node-red.js";
 import { Kamailio } from "../support/peers/kamailio.js";
@@ -148,6 +153,77 @@ describe("two registrars behind SRV records", function () {
     assert.equal(await registered(1, 50_000), FIRST);
   });
 });
+
+describe("Kamailio and GRUU (RFC 5627)", function () {
+  this.timeout(60_000);
+  let kamailio: Kamailio;
+  const agents: UserAgent[] = [];
+
+  before(async function () {
+    needs(this, "kamailio", "openssl");
+    kamailio = new Kamailio({ address: "127.0.63.3" });
+    await kamailio.start();
+  });
+
+  after(async () => {
+    for (const agent of agents) await agent.stop();
+    await kamailio?.dispose();
+  });
+
+  async function registered(user: string, more: Partial<AccountOptions>): Promise<UserAgent> {
+    const agent = new UserAgent({
+      transports: [{ protocol: "udp", address: "127.0.0.1", port: await freePort() }],
+    });
+    agents.push(agent);
+    await agent.start();
+    const account = agent.addAccount({
+      id: user,
+      uri: `sip:${user}@sip.test`,
+      registrar: "sip:127.0.63.3:5060;transport=udp",
+      outboundProxy: "sip:127.0.63.3:5060;transport=udp",
+      password: `${user}pw`,
+      register: false,
+      ...more,
+    });
+    assert.equal((await account.register()).ok, true);
+    return agent;
+  }
+
+  it("calls the GRUU of one instance, whose requests of the dialog go there too", async () => {
+    const instanceId = "urn:uuid:11111111-2222-8333-8444-555555555555";
+    const callee = await registered("bob", { outbound: true, instanceId });
+    const caller = await registered("alice", { outbound: true });
+    const called: string[] = [];
+    callee.onIncomingCall = (session, invite) => {
+      called.push(invite.headers.get("contact") ?? "");
+      void session.accept({ sdp: SDP });
+      return true;
+    };
+    const session = caller.invite({
+      targets: [`sip:bob@sip.test;gr=${instanceId}`],
+      account: "alice",
+      sdp: SDP,
+    });
+    const reaches = async (state: string): Promise<void> => {
+      for (let i = 0; i < 100 && session.state !== state; i++) await pause(50);
+      assert.equal(session.state, state);
+    };
+    await reaches("established");
+    assert.match(called[0] ?? "", /<sip:alice@sip\.test;gr=urn:uuid:/);
+    // The BYE of the called one finds the caller by its GRUU.
+    const [answered] = callee.sessions.values();
+    await answered?.end();
+    await reaches("terminated");
+  });
+});
+
+const SDP = `v=0
+o=- 1 1 IN IP4 127.0.0.1
+s=-
+c=IN IP4 127.0.0.1
+t=0 0
+m=audio 40000 RTP/AVP 0
+`.replace(/\n/g, "\r\n");
 
 function naptr(order: number, service: string, replacement: string): DnsRecord {
   return { type: "NAPTR", order, preference: 1, flags: "s", service, replacement };

@@ -158,7 +158,7 @@ request_route {
 	if (is_method("CANCEL")) { if (t_check_trans()) t_relay(); exit; }
 	if (!is_method("ACK")) { if (t_precheck_trans()) { t_check_trans(); exit; } t_check_trans(); }
 	if (has_totag()) {
-		if (loose_route()) { route(RELAY); exit; }
+		if (loose_route()) { if (uri == myself && is_gruu()) lookup("location"); route(RELAY); exit; }
 		if (is_method("ACK")) { if (t_check_trans()) t_relay(); exit; }
 		if (uri != myself) { route(RELAY); exit; }
 		sl_send_reply("404", "Not here");
