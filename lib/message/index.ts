@@ -21,6 +21,7 @@ export * from "./parse-error.js";
 export * from "./parser.js";
 export * from "./reason-header.js";
 export * from "./refer-headers.js";
+export { isReservedHeader } from "./reserved-headers.js";
 export { serializeMessage, serializeText } from "./serializer.js";
 export * from "./session-expires.js";
 export * from "./sipfrag.js";

@@ -16,6 +16,7 @@ import { NO_REQUEST, NO_SESSION, PACKAGE_NOT_TAKEN } from "./outcomes.js";
 import { reasonHeaders } from "./reason.js";
 import type { NeighbourCall } from "./replacement.js";
 import { checkedRequestMethod } from "./request-methods.js";
+import { SessionCookies } from "./session-cookies.js";
 import { SessionCore, type EventFields, type SessionOwner } from "./session-core.js";
 import type { AccountHandle, SessionServices } from "./session-services.js";
 import type {
@@ -186,6 +187,16 @@ export abstract class CallSession extends Session implements SessionOwner, Neigh
     if (result === "unknown") return;
     this.core.transfers--;
     if (result === "done" && hangUp && this.isLive) this.endFor("transferred");
+  }
+
+  /** Destroyed after the session's last event. */
+  protected override makeCookies(): SessionCookies {
+    const { clock, logger } = this.core;
+    const cookies = new SessionCookies((error) =>
+      logger.error(`session ${this.id}: a cookie was not destroyed: ${errorText(error)}`),
+    );
+    this.core.onClose(() => clock.defer(() => cookies.destroy()));
+    return cookies;
   }
 
   // For the core.

@@ -42,6 +42,7 @@ export function sendInDialog(
   return services.send({
     nextHop: dialog.nextHop,
     account: core.account,
+    session: core.owner,
     preferredFlow: core.flow,
     inDialog: true,
     build: () =>

@@ -7,6 +7,7 @@ export * from "./outgoing-session.js";
 export { participantOf } from "./participant.js";
 export { checkedRequestMethod } from "./request-methods.js";
 export * from "./replacement.js";
+export * from "./session-cookies.js";
 export * from "./session-services.js";
 export type { SessionTimerSettings } from "./session-timer.js";
 export * from "./session-types.js";

@@ -240,6 +240,7 @@ export class OutgoingBranch {
     this.#outgoing = services.send({
       nextHop: address,
       account,
+      session: this.#core.owner,
       inDialog: false,
       preferredIdentity: this.#owner.isAnonymous ? account?.identity.toString() : undefined,
       build: (flow) => {

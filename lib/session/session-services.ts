@@ -31,6 +31,8 @@ export interface AccountHandle {
 }
 
 export interface OutgoingRequestOptions {
+  /** Of which call it is, for whoever watches messages. */
+  readonly session?: SessionHandle | undefined;
   /** Request-URI host or first route: what is resolved. An account's outbound proxy overrides it (out of dialog). */
   readonly nextHop: Uri;
   readonly account: AccountHandle | undefined;

@@ -1,6 +1,7 @@
 /** One call: the object that flows act on through its handle. */
 import { TypedEmitter } from "../foundation/typed-emitter.js";
 import type { AudioControl, MediaSession } from "./media-handler.js";
+import { SessionCookies } from "./session-cookies.js";
 import type {
   AcceptOptions,
   ActionOutcome,
@@ -37,6 +38,17 @@ export abstract class Session extends TypedEmitter<SessionEvents> implements Ses
   abstract readonly mediaSession: MediaSession | undefined;
   /** The application's own JSON data (`msg.sip.data`), destroyed with the session. */
   data: Record<string, unknown> = {};
+
+  #cookies: SessionCookies | undefined;
+
+  /** Live objects that belong to the session and are destroyed with it; not for flows. */
+  get cookies(): SessionCookies {
+    return (this.#cookies ??= this.makeCookies());
+  }
+
+  protected makeCookies(): SessionCookies {
+    return new SessionCookies();
+  }
 
   get audio(): AudioControl | undefined {
     return this.mediaSession?.audio;

@@ -6,17 +6,28 @@ import type { SipRequest, SipResponse } from "../message/index.js";
 import type { Flow } from "../transport/transport.js";
 import type { InviteServerTransaction } from "./invite-server.js";
 import type { NonInviteServerTransaction } from "./non-invite-server.js";
-import type { ServerTransaction, ServerTransactionUser } from "./transaction-user.js";
+import type {
+  ServerTransaction,
+  ServerTransactionUser,
+  TransactionLayerUser,
+} from "./transaction-user.js";
 
 export class ServerTransactionHandle implements ServerTransaction {
   readonly #machine: InviteServerTransaction | NonInviteServerTransaction;
 
+  readonly #layerUser: TransactionLayerUser | undefined;
+  /** The response that was sent last; the same object again is a repetition. */
+  #sent: SipResponse | undefined;
+
+  /** @param layerUser - sees each response before it is sent. */
   constructor(
     machine: InviteServerTransaction | NonInviteServerTransaction,
     readonly request: SipRequest,
     readonly flow: Flow,
+    layerUser?: TransactionLayerUser,
   ) {
     this.#machine = machine;
+    this.#layerUser = layerUser;
   }
 
   get state(): string {
@@ -40,6 +51,10 @@ export class ServerTransactionHandle implements ServerTransaction {
   }
 
   respond(response: SipResponse): void {
+    if (response !== this.#sent) {
+      this.#sent = response;
+      this.#layerUser?.beforeResponse?.(response, this.request);
+    }
     this.#machine.respond(response, this.request);
   }
 

@@ -179,6 +179,7 @@ export class TransactionLayer {
   ): ClientTransaction {
     const cancel = createCancel(invite.request);
     for (const [name, value] of headers) cancel.headers.add(name, value);
+    this.#options.user.beforeCancel?.(cancel);
     return this.#startClient(cancel.topVia.branch ?? "", cancel, invite.flow, user);
   }
 
@@ -279,7 +280,7 @@ export class TransactionLayer {
     }
     const machine = this.#startServer({ key, mergeKey: merge }, request, flow);
     if (!machine) return;
-    const handle = new ServerTransactionHandle(machine, request, flow);
+    const handle = new ServerTransactionHandle(machine, request, flow, this.#options.user);
     try {
       this.#options.user.onRequest(handle);
     } catch (error) {
@@ -301,6 +302,7 @@ export class TransactionLayer {
     if (!machine) return;
     const toTag = target.localTag;
     machine.respond(createResponse(cancel, { statusCode: 200, toTag }), cancel);
+    callUser(this.#options.logger, () => this.#options.user.onCancel?.(cancel));
     target.cancel(cancel);
   }
 

@@ -77,4 +77,9 @@ export interface TransactionLayerUser {
   onAck(ack: SipRequest, flow: Flow): void;
   /** A 2xx to an INVITE that came after its transaction had gone, or from another fork. */
   onStrayResponse(response: SipResponse, flow: Flow): void;
+  /** A CANCEL that means one of our transactions, once; before it has its effect. */
+  onCancel?(cancel: SipRequest): void;
+  /** A response is about to be sent for the first time, a CANCEL of ours likewise: headers may still be changed. */
+  beforeResponse?(response: SipResponse, request: SipRequest): void;
+  beforeCancel?(cancel: SipRequest): void;
 }

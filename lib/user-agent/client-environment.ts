@@ -54,6 +54,10 @@ export interface ClientEnvironment {
    * `decided` is called later, with true when there are credentials now.
    */
   askForCredentials(question: Question, decided: (given: boolean) => void): boolean;
+  /** Shows what is sent to the supplements; they change a copy. @returns the request to send. */
+  beforeSending(request: SipRequest, options: ExchangeOptions): SipRequest;
+  /** Shows a response, once, to the supplements. */
+  onReceived(response: SipResponse, request: SipRequest, options: ExchangeOptions): void;
   /** The exchange has ended. */
   ended(exchange: object): void;
 }

@@ -32,6 +32,9 @@ import type { Authorization } from "./account-credentials.js";
  */
 const MOST_CREDENTIAL_TRIES = 2;
 
+/** Responses that are remembered to know repetitions. */
+const MOST_SHOWN = 64;
+
 /** A request of the user agent's own may be built anew for each flow, REGISTER for its Contact. */
 export interface ExchangeOptions extends OutgoingRequestOptions {
   readonly isRegister?: boolean;
@@ -62,6 +65,10 @@ export class ClientExchange implements OutgoingRequest {
   #transaction: ClientTransaction | undefined;
   /** The transaction has ended. */
   #terminated = false;
+  /** The request without what supplements did to it; the next transmission begins with it. */
+  #plain: SipRequest | undefined;
+  /** Finals of an INVITE and reliable 1xx that supplements have seen. */
+  readonly #shown: string[] = [];
   /** A request was sent: the next transmission needs a copy. */
   #sent = false;
   /** The request has a Contact that belongs to its flow. */
@@ -275,13 +282,15 @@ export class ClientExchange implements OutgoingRequest {
     const flow = this.#flow as Flow;
     let request = this.#request as SipRequest;
     if (this.#sent) {
-      request = copyRequest(request);
-      this.#request = request;
+      request = copyRequest(this.#plain ?? request);
     }
     this.#sent = true;
     if (this.#wantsContact) {
       request.headers.set("Contact", this.#environment.contact(flow, this.#options.account));
     }
+    this.#plain = request;
+    request = this.#environment.beforeSending(request, this.#options);
+    this.#request = request;
     this.#authorize(request);
     this.#terminated = false;
     let current: ClientTransaction | undefined;
@@ -363,6 +372,7 @@ export class ClientExchange implements OutgoingRequest {
 
   #onResponse(response: SipResponse, request: SipRequest): void {
     const { statusCode } = response;
+    if (this.#isNew(response)) this.#environment.onReceived(response, request, this.#options);
     if (statusCode < 200) {
       if (statusCode > 100) this.#rang = true;
       this.#environment.health.succeeded(this.#target);
@@ -388,6 +398,19 @@ export class ClientExchange implements OutgoingRequest {
       this.#environment.health.succeeded(this.#target);
     }
     this.#input("final", response);
+  }
+
+  /** False for a repeated 2xx (RFC 6026) or reliable 1xx (RFC 3262), which transactions pass on. */
+  #isNew(response: SipResponse): boolean {
+    const { statusCode, headers } = response;
+    const sequence = headers.get("rseq");
+    if (response.cseq.method !== "INVITE" || (statusCode < 200 && sequence === undefined)) {
+      return true;
+    }
+    const key = `${statusCode} ${sequence ?? ""} ${response.to.tag ?? ""}`;
+    if (this.#shown.includes(key)) return false;
+    if (this.#shown.length < MOST_SHOWN) this.#shown.push(key);
+    return true;
   }
 
   /** @returns undefined when the response is final. */
@@ -419,9 +442,10 @@ export class ClientExchange implements OutgoingRequest {
     this.#challengesAnswered++;
     this.#authorization = answer;
     const sequence = this.#options.nextSequence?.() ?? request.cseq.sequence + 1;
-    const next = copyRequest(request);
+    const next = copyRequest(this.#plain ?? request);
     next.headers.set("CSeq", `${sequence} ${request.method}`);
     this.#request = next;
+    this.#plain = undefined;
     this.#sent = false;
     return "retry";
   }

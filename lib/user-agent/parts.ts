@@ -29,6 +29,7 @@ import { UserAgentServices } from "./services.js";
 import { SessionTable } from "./session-table.js";
 import { StandaloneRefers } from "./standalone-refer.js";
 import { StandaloneRequests } from "./standalone-request.js";
+import { Supplements } from "./supplements.js";
 import { UserAgentClient } from "./user-agent-client.js";
 import { UserAgentServer } from "./user-agent-server.js";
 
@@ -56,6 +57,7 @@ export class UserAgentParts {
   readonly dialogs = new DialogStore();
   readonly sessions: SessionTable;
   readonly pending: PendingRequests;
+  readonly supplements: Supplements;
   readonly book: AccountBook;
   readonly server: UserAgentServer;
   readonly client: UserAgentClient;
@@ -95,6 +97,9 @@ export class UserAgentParts {
         onRequest: (transaction) => this.server.onRequest(transaction),
         onAck: (ack) => this.server.onAck(ack),
         onStrayResponse: (response, flow) => this.server.onStrayResponse(response, flow),
+        onCancel: (cancel) => this.server.onCancel(cancel),
+        beforeResponse: (response, request) => this.server.beforeResponse(response, request),
+        beforeCancel: (cancel) => this.server.beforeCancel(cancel),
       },
     });
     this.pending = new PendingRequests({
@@ -103,6 +108,15 @@ export class UserAgentParts {
       logger,
       policy: () => host.requestPolicy(),
     });
+    const supplements = (this.supplements = new Supplements({
+      clock,
+      logger,
+      pending: this.pending,
+      lookup: {
+        session: (message, outgoing) => this.#sessionOf(message, outgoing),
+        accountId: (request) => accountOf(request, book.all)?.id,
+      },
+    }));
     const destinations = new Destinations({
       resolver: new Resolver({
         dns: options.dns ?? new NodeDnsClient({ servers: options.dnsServers }),
@@ -168,6 +182,8 @@ export class UserAgentParts {
       transport: this.transport,
       destinations,
       credentials: new AccountCredentials(random, (id) => book.get(id), given),
+      supplements,
+      session: (id) => this.sessions.all.get(id),
       contact: (flow, account) => services.contact(flow, account),
       askForCredentials: (question, decided) => questions.ask(question, decided),
     });
@@ -175,6 +191,7 @@ export class UserAgentParts {
       settings.maxSessions,
       () => host.hearsSessions(),
       (session, event) => host.reportSession(session, event),
+      () => supplements,
     );
     const findAccount = (request: SipRequest) => accountOf(request, book.all);
     this.refers = new StandaloneRefers({
@@ -223,6 +240,7 @@ export class UserAgentParts {
       gate,
       capabilities,
       dialogs: this.dialogs,
+      supplements,
       maxRequestsPerSecond: settings.maxRequestsPerSecond,
       transactions: () => this.transactions,
       isDraining: () => !host.isRunning(),
@@ -250,6 +268,16 @@ export class UserAgentParts {
       account: (id) => book.get(id),
       onResponse: (response, accountId) => reportResponse(host, response, accountId),
     });
+  }
+
+  /** The session in whose dialog a message is. */
+  #sessionOf(message: SipRequest | SipResponse, outgoing: boolean): Session | undefined {
+    const localIsFrom = outgoing === (message.kind === "request");
+    const [local, remote] = localIsFrom ? [message.from, message.to] : [message.to, message.from];
+    if (local.tag === undefined) return undefined;
+    const stored = this.dialogs.lookup(message.callId, local.tag, remote.tag ?? "");
+    const id = stored?.user.sessionId;
+    return id === undefined ? undefined : this.sessions.all.get(id);
   }
 }
 

@@ -1,10 +1,12 @@
 /** The live sessions by handle, with the limit on their number and the funnel of their events. */
 import type { CallSession, Session, SessionEvent } from "../session/index.js";
+import type { Supplements } from "./supplements.js";
 
 export class SessionTable {
   readonly #sessions = new Map<string, CallSession>();
   readonly #most: number;
   readonly #isHeard: () => boolean;
+  readonly #supplements: () => Supplements;
   readonly #report: (session: Session, event: SessionEvent) => void;
   #placed = 0;
 
@@ -16,10 +18,12 @@ export class SessionTable {
     most: number,
     isHeard: () => boolean,
     report: (session: Session, event: SessionEvent) => void,
+    supplements: () => Supplements,
   ) {
     this.#most = most;
     this.#isHeard = isHeard;
     this.#report = report;
+    this.#supplements = supplements;
   }
 
   get all(): ReadonlyMap<string, Session> {
@@ -38,7 +42,17 @@ export class SessionTable {
   add(session: CallSession): void {
     this.#placed++;
     this.#sessions.set(session.id, session);
+    const supplements = this.#supplements();
+    if (!supplements.isEmpty) {
+      supplements.expectSession(session);
+      session.on("event", () => supplements.sessionBegin(session));
+    }
     if (this.#isHeard()) session.on("event", (event) => this.#report(session, event));
+    if (!supplements.isEmpty) {
+      session.on("event", ({ name }) => {
+        if (name === "ended" || name === "failed") supplements.sessionEnd(session);
+      });
+    }
   }
 
   remove(session: CallSession): void {

@@ -1,13 +1,20 @@
 /** The sending half of the user agent (RFC 3261 §8.1): starts exchanges, sends the ACKs of 2xx, knows what is under way. */
 import type { Clock, Logger, SipError } from "../foundation/index.js";
-import { serializeMessage, type SipRequest, type Uri } from "../message/index.js";
-import type { AccountHandle, OutgoingRequest, OutgoingRequestOptions } from "../session/index.js";
+import { serializeMessage, type SipRequest, type SipResponse, type Uri } from "../message/index.js";
+import type {
+  AccountHandle,
+  OutgoingRequest,
+  OutgoingRequestOptions,
+  Session,
+} from "../session/index.js";
 import type { TimerOptions, TransactionLayer } from "../transaction/index.js";
 import type { Flow, FlowCallback, FlowTarget, TransportLayer } from "../transport/transport.js";
 import type { ClientEnvironment, CredentialStore, Destination } from "./client-environment.js";
 import { ClientExchange, type ExchangeOptions } from "./client-exchange.js";
 import type { Question } from "./credential-questions.js";
 import type { Destinations } from "./destinations.js";
+import { copyRequest } from "./routing.js";
+import type { Supplements } from "./supplements.js";
 import { TargetHealth } from "./target-health.js";
 
 /** Stands in a Contact header until the flow is known; no peer ever sees it. */
@@ -21,8 +28,10 @@ export interface UserAgentClientOptions {
   readonly transport: Pick<TransportLayer, "connect">;
   readonly destinations: Destinations;
   readonly credentials: CredentialStore;
+  readonly supplements: Supplements;
   contact(flow: Flow, account: AccountHandle | undefined): string;
   askForCredentials(question: Question, decided: (given: boolean) => void): boolean;
+  session(id: string): Session | undefined;
 }
 
 export class UserAgentClient implements ClientEnvironment {
@@ -65,6 +74,8 @@ export class UserAgentClient implements ClientEnvironment {
    * again.
    */
   sendAck(ack: SipRequest, nextHop: Uri, preferredFlow: Flow | undefined): () => void {
+    const { supplements } = this.#options;
+    if (!supplements.isEmpty) supplements.outgoingRequest(ack, undefined, undefined);
     let bytes: Buffer | undefined;
     let flow: Flow | undefined;
     const transmit = (): void => {
@@ -125,6 +136,25 @@ export class UserAgentClient implements ClientEnvironment {
 
   askForCredentials(question: Question, decided: (given: boolean) => void): boolean {
     return this.#options.askForCredentials(question, decided);
+  }
+
+  beforeSending(request: SipRequest, options: ExchangeOptions): SipRequest {
+    const { supplements } = this.#options;
+    if (supplements.isEmpty) return request;
+    const copy = copyRequest(request);
+    supplements.outgoingRequest(copy, options.account?.id, this.#sessionOf(options));
+    return copy;
+  }
+
+  onReceived(response: SipResponse, request: SipRequest, options: ExchangeOptions): void {
+    const { supplements } = this.#options;
+    if (supplements.isEmpty) return;
+    const accountId = options.account?.id;
+    supplements.incomingResponse(response, request, accountId, this.#sessionOf(options));
+  }
+
+  #sessionOf({ session }: ExchangeOptions): Session | undefined {
+    return session === undefined ? undefined : this.#options.session(session.id);
   }
 
   ended(exchange: ClientExchange): void {

@@ -3,10 +3,12 @@
  * transaction layer; new requests are limited, inspected, and handed to their dialog or to whoever takes calls and
  * requests outside of dialogs.
  */
-import type { Clock, Logger } from "../foundation/index.js";
-import type { DialogStore } from "../dialog/index.js";
+import { errorText, type Clock, type Logger } from "../foundation/index.js";
+import type { DialogStore, StoredDialog } from "../dialog/index.js";
 import {
   createResponse,
+  isReservedHeader,
+  isToken,
   type ParseError,
   type SipMessage,
   type SipRequest,
@@ -23,6 +25,8 @@ import type { AccessGate } from "./access-gate.js";
 import type { Capabilities } from "./capabilities.js";
 import { RateLimit } from "./rate-limit.js";
 import { inspectRequest } from "./request-inspection.js";
+import type { SupplementRejection } from "./supplement.js";
+import type { Supplements } from "./supplements.js";
 
 /** Answers to malformed requests that one source gets per second. */
 const MALFORMED_PER_SECOND = 5;
@@ -40,6 +44,7 @@ export interface UserAgentServerOptions {
   readonly gate: AccessGate;
   readonly capabilities: Capabilities;
   readonly dialogs: DialogStore;
+  readonly supplements: Supplements;
   /** New requests per second and source; 0 = unlimited. */
   readonly maxRequestsPerSecond: number;
   transactions(): TransactionLayer;
@@ -142,6 +147,26 @@ export class UserAgentServer implements TransactionLayerUser {
       this.respond(transaction, 481);
       return;
     }
+    const { supplements } = options;
+    if (supplements.isEmpty) {
+      this.#onNewRequest(transaction);
+    } else {
+      supplements.incomingRequest(
+        transaction,
+        () => this.#onNewRequest(transaction),
+        (rejection) => this.#reject(transaction, rejection),
+      );
+    }
+  }
+
+  #onNewRequest(transaction: ServerTransaction): void {
+    const options = this.#options;
+    const { request } = transaction;
+    // It may have waited until now.
+    if (options.isDraining()) {
+      this.respond(transaction, 503, [["Retry-After", DRAINING_RETRY_AFTER]]);
+      return;
+    }
     const refusal = inspectRequest(request, options.capabilities.supports);
     if (refusal !== undefined) {
       this.respond(transaction, refusal.statusCode, refusal.headers);
@@ -164,13 +189,44 @@ export class UserAgentServer implements TransactionLayerUser {
       else this.respond(transaction, 481);
     } else if (!stored.dialog.acceptRequest(request)) {
       this.respond(transaction, 500, [["Retry-After", "1"]]);
+    } else if (this.#options.supplements.isEmpty) {
+      this.#onAcceptedRequest(transaction, stored);
     } else {
-      const refusal = inspectRequest(request, this.#options.capabilities.supports);
-      if (refusal !== undefined) {
-        this.respond(transaction, refusal.statusCode, refusal.headers);
-      } else {
-        stored.user.onDialogRequest(transaction, stored.dialog);
-      }
+      this.#options.supplements.incomingRequest(
+        transaction,
+        () => {
+          // It may have waited, and the dialog be over.
+          const now = this.#options.dialogs.find(request);
+          if (now === undefined) this.respond(transaction, 481);
+          else this.#onAcceptedRequest(transaction, now);
+        },
+        (rejection) => this.#reject(transaction, rejection),
+      );
+    }
+  }
+
+  #onAcceptedRequest(transaction: ServerTransaction, stored: StoredDialog): void {
+    const refusal = inspectRequest(transaction.request, this.#options.capabilities.supports);
+    if (refusal !== undefined) {
+      this.respond(transaction, refusal.statusCode, refusal.headers);
+    } else {
+      stored.user.onDialogRequest(transaction, stored.dialog);
+    }
+  }
+
+  /** A supplement has refused it; values that cannot be become 403. */
+  #reject(transaction: ServerTransaction, rejection: SupplementRejection): void {
+    if (transaction.answered) return;
+    const { statusCode, reason, headers = [] } = rejection;
+    const isRejection = Number.isInteger(statusCode) && statusCode >= 300 && statusCode <= 699;
+    if (!isRejection)
+      this.#options.logger.warn(`A supplement refused with ${statusCode}: 403 sent`);
+    const allowed = headers.filter(([name]) => isToken(name) && !isReservedHeader(name));
+    try {
+      this.respond(transaction, isRejection ? statusCode : 403, allowed, reason);
+    } catch (error) {
+      this.#options.logger.error(`A supplement's refusal cannot be sent: ${errorText(error)}`);
+      this.respond(transaction, 403);
     }
   }
 
@@ -189,8 +245,25 @@ export class UserAgentServer implements TransactionLayerUser {
   }
 
   onAck(ack: SipRequest): void {
+    const { supplements } = this.#options;
+    if (!supplements.isEmpty) supplements.watchRequest(ack);
     const stored = this.#options.dialogs.find(ack);
     if (stored !== undefined) stored.user.onDialogAck(ack, stored.dialog);
+  }
+
+  onCancel(cancel: SipRequest): void {
+    const { supplements } = this.#options;
+    if (!supplements.isEmpty) supplements.watchRequest(cancel);
+  }
+
+  beforeResponse(response: SipResponse, request: SipRequest): void {
+    const { supplements } = this.#options;
+    if (!supplements.isEmpty) supplements.outgoingResponse(response, request);
+  }
+
+  beforeCancel(cancel: SipRequest): void {
+    const { supplements } = this.#options;
+    if (!supplements.isEmpty) supplements.outgoingRequest(cancel, undefined, undefined);
   }
 
   onStrayResponse(response: SipResponse, flow: Flow): void {
@@ -199,13 +272,19 @@ export class UserAgentServer implements TransactionLayerUser {
   }
 
   /** A final response of the stack itself. */
-  respond(transaction: ServerTransaction, statusCode: number, headers: HeaderList = []): void {
+  respond(
+    transaction: ServerTransaction,
+    statusCode: number,
+    headers: HeaderList = [],
+    reason?: string,
+  ): void {
     const { request } = transaction;
     const own = this.#options.capabilities.headers("response", request.method, statusCode);
     const names = headers.map(([name]) => name.toLowerCase());
     transaction.respond(
       createResponse(request, {
         statusCode,
+        reason,
         toTag: transaction.localTag,
         headers: [...own.filter(([name]) => !names.includes(name.toLowerCase())), ...headers],
       }),

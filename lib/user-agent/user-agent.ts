@@ -32,6 +32,7 @@ import type {
   UserAgentOptions,
 } from "./options.js";
 import { UserAgentParts, type PartsHost } from "./parts.js";
+import type { Supplement } from "./supplement.js";
 import {
   userAgentMachine,
   type UserAgentAction,
@@ -134,6 +135,7 @@ export class UserAgent extends TypedEmitter<UserAgentEvents> {
 
   /** Everybody is told at once; whoever does not answer in time is left behind. */
   #drain(graceMs: number): Promise<void> {
+    this.#parts.supplements.close();
     this.#parts.pending.close();
     const ends = this.#parts.sessions.list().map((session) => session.end({ cause: "shutdown" }));
     const subscriptions = [this.#parts.subscriptions.endAll()];
@@ -203,6 +205,15 @@ export class UserAgent extends TypedEmitter<UserAgentEvents> {
   /** Our subscriptions by handle. */
   get subscriptions(): ReadonlyMap<string, Subscription> {
     return this.#parts.subscriptions.all;
+  }
+
+  /**
+   * Adds hooks that see every message (see `Supplement`), after those that are there.
+   *
+   * @returns removes them; idempotent. What they hold passes when its time is over.
+   */
+  addSupplement(supplement: Supplement): () => void {
+    return this.#parts.supplements.add(supplement);
   }
 
   /** A request that waits for the application's answer. */

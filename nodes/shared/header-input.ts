@@ -1,31 +1,7 @@
 /** Header lines that a flow wants to send: from the node's `headers` and from `msg.headers` (contract §4.2). */
-import type { HeaderList } from "../../lib/index.js";
+import { type HeaderList, isReservedHeader } from "../../lib/index.js";
 import { misuse } from "./errors.js";
 import { isRecord } from "./sip-fields.js";
-
-/** Headers that the stack writes itself, with their compact forms. */
-const RESERVED: ReadonlySet<string> = new Set([
-  "via",
-  "v",
-  "from",
-  "f",
-  "to",
-  "t",
-  "call-id",
-  "i",
-  "cseq",
-  "max-forwards",
-  "contact",
-  "m",
-  "route",
-  "record-route",
-  "content-length",
-  "l",
-  "rseq",
-  "rack",
-  "authorization",
-  "proxy-authorization",
-]);
 
 /** RFC 3261 §25.1 `token`. */
 const TOKEN = /^[A-Za-z0-9\-.!%*_+`'~]+$/;
@@ -36,7 +12,7 @@ export function checkedHeader(name: string, value: unknown): readonly [string, s
   if (!TOKEN.test(name)) {
     throw misuse("bad-header", `"${printableName(name)}" is no header name`);
   }
-  if (RESERVED.has(name.toLowerCase())) {
+  if (isReservedHeader(name)) {
     throw misuse("bad-header", `${name} is written by the stack and cannot be set by a flow`);
   }
   if (typeof value !== "string" && typeof value !== "number") {

@@ -93,6 +93,8 @@ class Bench {
         this.decided = decided;
         return this.asks;
       },
+      beforeSending: (request) => request,
+      onReceived: () => undefined,
       ended: () => this.ended++,
     };
     this.exchange = new ClientExchange(environment, {
