@@ -4,7 +4,7 @@
  */
 import { errorText, type Logger, type Session, type SipRequest } from "../../lib/index.js";
 import { type AccountEntry, AccountBook, type AccountSettings } from "./account-book.js";
-import { type Call, callOf, callsOfStack, forgetCall } from "./call.js";
+import { type Call, callOf, callsOfStack, findCall, forgetCall } from "./call.js";
 import { deploys } from "./deploys.js";
 import { type Delivery, dispatcher } from "./dispatcher.js";
 import { environment, type UserAgentPort } from "./environment.js";
@@ -197,9 +197,17 @@ export class Engine {
     return takeIncoming(call, {
       stackId: this.stackId,
       unhandledStatus: this.settings.unhandledStatus,
-      called: this.#userAgent?.calledUser(invite) ?? "",
+      called: this.#calledUser(call.session, invite),
       logger: this.logger,
     });
+  }
+
+  /** Who takes the place of a call goes where that call went: such an INVITE is sent to our Contact (RFC 3891). */
+  #calledUser(session: Session, invite: SipRequest): string {
+    const { replaces } = session.snapshot();
+    const old = replaces === undefined ? undefined : findCall(replaces)?.session;
+    if (old?.direction === "incoming") return old.snapshot().local.user;
+    return this.#userAgent?.calledUser(invite) ?? "";
   }
 
   /** The `sip-event` nodes may be others now. */

@@ -12,6 +12,7 @@ import { NodeRed, projectRoot } from "../support/node-red.js";
 const RUNS: readonly (readonly [string, string, readonly string[]])[] = [
   ["calls/Early media", "call", ["inviting", "progress", "answered", "ended"]],
   ["transfer/Redirect a call", "call", ["inviting", "redirecting", "answered", "ended"]],
+  ["transfer/Attended transfer", "call both", ["refer-progress", "transferred"]],
   [
     "advanced/Every state of a call",
     "call",

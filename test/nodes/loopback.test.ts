@@ -82,6 +82,30 @@ describe("loopback with the real library", function () {
     return { caller: bench.only("out:1").sip.session, callee: bench.only("ans:1").sip.session };
   };
 
+  it("gives a call with Replaces to the node of the old one, which ends as replaced", async () => {
+    await start();
+    const { caller, callee } = await talk();
+    const { callId, localTag, remoteTag } = bench.only("out:1").sip;
+    // Sent to the Contact of the old call, whose user no node asks for.
+    dial("contact", { options: { replaces: { callId, toTag: remoteTag, fromTag: localTag } } });
+    await until(seen("in:1", 2));
+    const fresh = bench.of("in:1")[1];
+    assert.equal(fresh.sip.replaces, callee);
+    bench.send("ans", fresh);
+    await until(seen("in:2"));
+    assert.equal(bench.only("in:2").payload, "replaced");
+    assert.equal(bench.only("in:2").sip.replacedBy, fresh.sip.session);
+    await until(seen("out:4"));
+    assert.equal(bench.only("out:4").payload, "remote-bye");
+    assert.equal(bench.only("out:4").sip.session, caller);
+    dial("door1", { options: { replaces: caller } });
+    await until(seen("out:3"));
+    assert.equal(bench.only("out:3").sip.cause, "no-session");
+    dial("door1", { options: { replaces: { callId } } });
+    await until(seen("caught"));
+    assert.equal(bench.only("caught").error.code, "bad-option");
+  });
+
   it("calls, answers, plays, sends digits, sends a text, hangs up", async () => {
     await start();
     const { caller, callee } = await talk();
