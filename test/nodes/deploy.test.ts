@@ -298,6 +298,16 @@ describe("deploy", () => {
     });
   });
 
+  it("hands an account's Contact parameters and keep-alive to the library", async () => {
+    const extras = { keepAlive: "20", contactParams: "q=0.5", contactUriParams: "ob" };
+    await bench.load([stack(), account({ ...extras, learnPublicAddress: false })]);
+    const { options } = bench.userAgent.accounts.get("account") ?? {};
+    assert.equal(options?.keepAlive, 20);
+    assert.equal(options.contactParams, "q=0.5");
+    assert.equal(options.contactUriParams, "ob");
+    assert.equal(options.learnPublicAddress, false);
+  });
+
   it("uses the account's stack and expands environment variables in every text", async () => {
     process.env["SIP_TEST_USER"] = "carol";
     try {

@@ -275,6 +275,39 @@ describe("TCP (RFC 3261 §18)", () => {
       assert.equal(flow.isOpen, false);
     });
 
+    it("pings as often as the shortest interval that somebody asks for (Flow-Timer)", async () => {
+      const clock = new ManualClock();
+      const alice = await bench.layer([TCP], { clock, tuning: { pongTimeoutMs: 1e9 } });
+      let pings = 0;
+      const server = createServer((socket) => {
+        socket.on("data", () => {
+          pings++;
+          socket.write("\r\n");
+        });
+      });
+      const flow = await alice.connect(await serve(server));
+      const releases = [flow.retain?.(), flow.retain?.({ intervalMs: 10_000 })];
+      for (let i = 0; i < 30; i++) {
+        clock.advance(2_000);
+        await new Promise((resolve) => setTimeout(resolve, 2));
+      }
+      await until(() => pings >= 4, "four pings in a minute");
+      assert.ok(pings <= 8, String(pings));
+      for (const release of releases) release?.();
+    });
+
+    it("gives up a peer that promised to answer keep-alives and never does (RFC 5626 §4.4.1)", async () => {
+      const clock = new ManualClock();
+      const alice = await bench.layer([TCP], { clock });
+      const target = await serve(createServer((socket) => socket.resume()));
+      const flow = await alice.connect(target);
+      flow.retain?.({ pongExpected: true });
+      clock.advance(95_000);
+      assert.equal(flow.isOpen, true);
+      clock.advance(40_000);
+      assert.equal(flow.isOpen, false);
+    });
+
     it("gives up a peer that stops to answer keep-alives", async () => {
       const clock = new ManualClock();
       const alice = await bench.layer([TCP], { clock });

@@ -3,8 +3,11 @@
  * a peer may not make us look up. Failover of a first request stands in sending.test.ts.
  */
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect } from "node:net";
 import type { SipRequest } from "../../../lib/message/index.js";
 import type { DnsClient } from "../../../lib/transport/transport.js";
+import { UserAgent } from "../../../lib/user-agent/index.js";
 import { endAll, Person } from "../../support/alice-and-bob.js";
 import { LoopNetwork } from "../../support/loop-network.js";
 import { ManualClock } from "../../support/manual-clock.js";
@@ -137,5 +140,22 @@ describe("failover", () => {
       rule: "bad-target",
     });
     await end();
+  });
+});
+
+describe("transportTuning", () => {
+  it("reaches the sockets: connections per address", async () => {
+    const userAgent = new UserAgent({
+      transports: [{ protocol: "tcp", address: "127.0.0.1", port: 0 }],
+      transportTuning: { maxConnectionsPerAddress: 1 },
+    });
+    await userAgent.start();
+    const port = userAgent.bound[0]?.port ?? 0;
+    const sockets = [connect(port, "127.0.0.1"), connect(port, "127.0.0.1")];
+    // The second throws the first out, which has never said anything.
+    await Promise.race(sockets.map((socket) => once(socket.resume(), "close")));
+    assert.ok(sockets.some((socket) => socket.destroyed));
+    for (const socket of sockets) socket.destroy();
+    await userAgent.stop();
   });
 });

@@ -122,6 +122,31 @@ describe("outbound (RFC 5626)", () => {
     await end();
   });
 
+  it("keeps the flow up as Flow-Timer says", async () => {
+    const { clock, alice, server, grant, account, end } = await setUp();
+    grant([
+      ["Require", "outbound"],
+      ["Flow-Timer", "30"],
+    ]);
+    const asked: unknown[] = [];
+    const flow = alice.endpoint.datagramFlow("10.0.0.5", 5060);
+    Object.assign(flow, {
+      retain: (keepAlive: unknown) => {
+        asked.push(keepAlive);
+        return () => asked.push("released");
+      },
+    });
+    account({ outbound: true });
+    await clock.advanceAsync(100);
+    assert.deepEqual(asked, [{ intervalMs: 28_000, pongExpected: true }]);
+    grant();
+    void alice.userAgent.accounts.get("a")?.register();
+    await clock.advanceAsync(100);
+    assert.equal(server.requests.length, 2);
+    assert.deepEqual(asked.slice(1), ["released", { intervalMs: undefined, pongExpected: false }]);
+    await end();
+  });
+
   it("tries again within seconds after 430 Flow Failed", async () => {
     const { clock, server, grant, account, end } = await setUp();
     server.onRequest = (request) => server.reply(request, 430);
