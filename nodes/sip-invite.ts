@@ -13,6 +13,7 @@ import {
   number,
   optionalNumber,
   optionalText,
+  rel100,
   seconds,
   typed,
 } from "./shared/properties.js";
@@ -31,7 +32,7 @@ const properties = {
   earlyMedia: flag(true),
   delayedOffer: flag(false),
   redirects: number(3),
-  rel100: optionalText,
+  rel100,
   sessionExpires: optionalNumber,
   replaces: typed(parseReplaces, { fallback: undefined }),
 };
@@ -46,7 +47,6 @@ export default function (RED: NodeAPI): void {
 }
 
 function run({ input, values, headers, sdp }: Action<typeof properties>): void {
-  refuseUnavailable(values);
   const { carried } = input;
   const cameWith = carried.session;
   input.peer = cameWith !== undefined && findCall(cameWith) ? cameWith : carried.peer;
@@ -63,6 +63,7 @@ function run({ input, values, headers, sdp }: Action<typeof properties>): void {
       delayedOffer: values.delayedOffer,
       redirects: values.redirects,
       sessionExpires: values.sessionExpires,
+      rel100: values.rel100,
       headers,
       replaces: values.replaces,
       sdp,
@@ -85,11 +86,4 @@ function parseReplaces(value: unknown): string | ReplacesOptions | undefined {
     }
   }
   throw misuse("bad-option", `"replaces" must be a session handle or {callId, toTag, fromTag}`);
-}
-
-/** What this version cannot do is refused where going without it would be another call than asked for. */
-function refuseUnavailable({ rel100 }: Action<typeof properties>["values"]): void {
-  if (rel100 === "required") {
-    throw misuse("bad-option", `"rel100" required comes with a later version`);
-  }
 }

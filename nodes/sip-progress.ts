@@ -1,14 +1,22 @@
 /** `sip-progress`: a provisional response to an incoming call (contract §4.5). Outputs: 1 sent, 2 ended. */
 import type { NodeAPI } from "node-red";
 import { registerActionNode } from "./shared/flow-node.js";
-import { flag, optionalText, session, statusCode } from "./shared/properties.js";
+import { flag, optionalText, rel100, session, statusCode } from "./shared/properties.js";
 import { callFor, isEnding, leaveAtEnd, leaveOver, outcomeIn } from "./shared/session-action.js";
+
+/** `supported` = where the caller can. */
+const RELIABLE: ReadonlyMap<string, boolean | undefined> = new Map([
+  ["none", false],
+  ["supported", undefined],
+  ["required", true],
+]);
 
 const properties = {
   session,
   statusCode: statusCode(101, 199, 180),
   reason: optionalText,
   earlyMedia: flag(false),
+  rel100,
 };
 
 export default function (RED: NodeAPI): void {
@@ -25,7 +33,8 @@ export default function (RED: NodeAPI): void {
       const unwatch = leaveAtEnd(input, call, 2);
       try {
         const { statusCode: code, reason, earlyMedia } = values;
-        const options = { statusCode: code, reason, earlyMedia, headers, sdp };
+        const rel100 = RELIABLE.get(values.rel100 ?? "supported");
+        const options = { statusCode: code, reason, earlyMedia, rel100, headers, sdp };
         const outcome = await call.session.progress(options);
         const sip = outcomeIn(call, outcome.ok ? "progress" : "ended", outcome);
         if (outcome.ok) {

@@ -13,6 +13,7 @@ import type {
   ActionOutcome,
   RejectOptions,
   SessionEventName,
+  SessionSnapshot,
 } from "./session-types.js";
 
 /** Milliseconds; the peer repeats its offer for 32 s. */
@@ -24,6 +25,8 @@ export interface FlowOffer {
   /** The event that carries the offer: `answered`, `progress`, `reinvite`, `offer`. */
   readonly eventName: SessionEventName;
   readonly fields: EventFields;
+  /** What the snapshot of the event says instead of the session's own. */
+  readonly change?: Partial<SessionSnapshot> | undefined;
   /** Called with the application's answer, once and only while the session lives. */
   accept(sdp: string, options: AcceptRequestOptions): ActionOutcome | Promise<ActionOutcome>;
   /** The application says no, or nothing in time (then without options). */
@@ -67,7 +70,7 @@ export function askForAnswer(core: SessionCore, offer: FlowOffer): void {
     if (isAnswered || pending === undefined) return;
     pending.reject().catch((error: unknown) => core.logger.error(errorText(error)));
   });
-  core.emit(offer.eventName, { ...offer.fields, pending });
+  core.emit(offer.eventName, { ...offer.fields, pending }, offer.change);
   if (isUnheld) refuseUnanswered();
 
   function forget(): void {

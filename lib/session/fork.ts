@@ -8,6 +8,7 @@ import type { Flow } from "../transport/transport.js";
 import { acknowledge, type SentAck } from "./ack.js";
 import { sdpOf, type BodyFields } from "./body.js";
 import { refusingBody } from "./flow-answer.js";
+import { PrackSender } from "./prack-sender.js";
 import type { AccountHandle, SessionServices } from "./session-services.js";
 
 export class Fork {
@@ -16,6 +17,12 @@ export class Fork {
   earlySdp: string | undefined;
   /** An offer of the peer was answered before its 2xx. */
   offerAnswered = false;
+  /** Our answer to it; undefined when that was a refusal. */
+  localAnswer: string | undefined;
+  /** A description came reliably: the exchange is complete with it, or with our answer in the PRACK. */
+  hasReliableSdp = false;
+  /** Its reliable provisional responses. */
+  readonly pracks: PrackSender;
   readonly #services: SessionServices;
   readonly #invite: SipRequest;
   #ack: SentAck | undefined;
@@ -24,6 +31,7 @@ export class Fork {
     this.#services = services;
     this.#invite = invite;
     this.dialog = Dialog.fromResponse(invite, response);
+    this.pracks = new PrackSender(this.dialog);
   }
 
   /** As sent. */

@@ -6,6 +6,7 @@ import type { SipError } from "../foundation/index.js";
 import type { SipRequest, SipResponse } from "../message/index.js";
 import { mergeHeaders } from "./header-lines.js";
 import { NO_SESSION, outcomeOfFailure, outcomeOfResponse } from "./outcomes.js";
+import { withRel100 } from "./rel100.js";
 import type { SessionCore } from "./session-core.js";
 import type { OutgoingRequest } from "./session-services.js";
 import type { ActionOutcome, HeaderList } from "./session-types.js";
@@ -49,7 +50,11 @@ export function sendInDialog(
       dialog.createRequest({
         method: fields.method,
         contact: fields.contact === true ? services.contactPlaceholder : undefined,
-        headers: mergeHeaders(services.commonHeaders("request", fields.method), fields.headers),
+        // Provisional responses to a re-INVITE tell nothing that would have to arrive for certain.
+        headers: mergeHeaders(
+          withRel100(services.commonHeaders("request", fields.method), "none"),
+          fields.headers,
+        ),
         contentType: fields.contentType,
         body: fields.body,
       }),

@@ -9,6 +9,7 @@ import { receiveBye } from "./bye.js";
 import { holdRequest } from "./held-request.js";
 import { receiveInfo } from "./info.js";
 import { Modifier } from "./modifier.js";
+import type { PrackReceiver } from "./prack-receiver.js";
 import { ReferReceiver } from "./refer-receiver.js";
 import { ReferSender } from "./refer-sender.js";
 import { ReInviteReceiver } from "./re-invite.js";
@@ -18,6 +19,7 @@ import type { SessionCore } from "./session-core.js";
 const OWN_EVENT: ReadonlySet<string> = new Set([
   "BYE",
   "INVITE",
+  "PRACK",
   "INFO",
   "OPTIONS",
   "NOTIFY",
@@ -38,6 +40,9 @@ export class InDialog implements DialogUser {
   #modifier: Modifier | undefined;
   /** The 2xx of ours that waits for its ACK; a second INVITE is refused until it came. */
   #unacknowledged: AcceptedInvite | undefined;
+
+  /** PRACKs for our reliable provisional responses; absent where we send none. */
+  pracks: PrackReceiver | undefined;
 
   constructor(core: SessionCore) {
     this.#core = core;
@@ -113,6 +118,10 @@ export class InDialog implements DialogUser {
     switch (method) {
       case "INVITE":
         this.#receiveInvite(transaction, dialog);
+        return;
+      case "PRACK":
+        if (this.pracks === undefined) core.reply(transaction, 481);
+        else this.pracks.receive(transaction);
         return;
       case "INFO":
         receiveInfo(core, transaction);

@@ -23,8 +23,11 @@ import { whenSettled } from "./maybe-promise.js";
 import type { MaybePromise } from "./media-handler.js";
 import { NO_REQUEST, NO_SESSION, noSdpError } from "./outcomes.js";
 import { participantOf } from "./participant.js";
+import { PrackReceiver } from "./prack-receiver.js";
 import { ProvisionalResponse } from "./provisional-response.js";
 import { redirectHeaders } from "./redirect.js";
+import { callerWants, requireRel100, type Rel100 } from "./rel100.js";
+import { ReliableProvisional } from "./reliable-provisional.js";
 import { refusalOf, refuseOffer, sendRejection, terminateInvite } from "./rejection.js";
 import type { NeighbourCall } from "./replacement.js";
 import type { AccountHandle, SessionServices } from "./session-services.js";
@@ -32,6 +35,7 @@ import type {
   AcceptOptions,
   ActionOutcome,
   EndOptions,
+  HeaderList,
   Participant,
   ProgressOptions,
   RejectOptions,
@@ -70,6 +74,12 @@ export class IncomingSession extends CallSession {
   #description: MaybePromise<string> | undefined;
   #localSdp: string | undefined;
   readonly #ringing: ProvisionalResponse;
+  /** What the caller says about reliable provisional responses. */
+  readonly #wants: Rel100;
+  #reliable: ReliableProvisional | undefined;
+  #pracks: PrackReceiver | undefined;
+  /** A reliable response carries our description: planned, or out. Then no other response may (RFC 6337 §2.2). */
+  #early: "none" | "planned" | "sent" = "none";
   #acceptOptions: AcceptOptions = {};
   #settleAccept: ((outcome: ActionOutcome) => void) | undefined;
   #rejectAccept: ((error: unknown) => void) | undefined;
@@ -92,6 +102,7 @@ export class IncomingSession extends CallSession {
     this.#offer = sdpOf(request);
     this.#replaces = options.replaces;
     this.core.replaces = options.replaces?.id;
+    this.#wants = services.rel100 === "none" ? "none" : callerWants(request);
     this.#machine = new StateMachine(incomingInviteMachine, (action, input) =>
       this.#perform(action, input),
     );
@@ -108,6 +119,10 @@ export class IncomingSession extends CallSession {
     const tooShort = core.sessionTimer.refusal(request);
     if (tooShort !== undefined) {
       core.reply(this.#transaction, 422, { headers: tooShort });
+      return false;
+    }
+    if (core.services.rel100 === "required" && this.#wants === "none") {
+      core.reply(this.#transaction, 421, { headers: requireRel100("required") });
       return false;
     }
     if (!core.adopt(Dialog.fromRequest(request, core.localTag), this.inDialog, flow)) {
@@ -143,9 +158,12 @@ export class IncomingSession extends CallSession {
       throw new InvalidArgumentError("A provisional response has a status code from 101 to 199");
     }
     if (!this.#isOpen) throw new InvalidStateError("The call is already answered");
+    const isReliable = this.#isReliable(options);
     const withSdp = options.earlyMedia === true || options.sdp !== undefined;
     // Without an offer there is nothing to answer, and ours may not travel unreliably (RFC 3262 §5).
-    if (!withSdp || this.#offer === undefined) return this.#sendProvisional(statusCode, options);
+    if (!withSdp || (this.#offer === undefined && !isReliable)) {
+      return this.#sendProvisional(statusCode, options);
+    }
     this.#requireSdp(options.sdp);
     return new Promise((resolve, reject) => {
       whenSettled(
@@ -237,7 +255,7 @@ export class IncomingSession extends CallSession {
           (sdp) =>
             this.core.enter(() => {
               this.#localSdp = this.#acceptOptions.sdp ?? sdp;
-              this.#machine.input("described", {});
+              this.#whenClear(() => this.#machine.input("described", {}));
             }),
           (error) => this.core.enter(() => this.#machine.input("undescribed", { error })),
         );
@@ -284,23 +302,96 @@ export class IncomingSession extends CallSession {
     if (!has && !this.core.negotiation.hasHandler) throw noSdpError();
   }
 
-  #sendProvisional(statusCode: number, options: ProgressOptions, sdp?: string): ActionOutcome {
+  /** @throws InvalidStateError when the flow insists on what the caller cannot do. */
+  #isReliable({ rel100 }: ProgressOptions): boolean {
+    if (this.#wants === "none" && rel100 === true) {
+      throw new InvalidStateError(
+        "The caller does not support reliable provisional responses (100rel); unreliable ones can be sent",
+        { rule: "no-100rel" },
+      );
+    }
+    return this.#wants === "required" || (this.#wants === "supported" && rel100 !== false);
+  }
+
+  /** Runs it when no exchange in provisional responses is under way (RFC 3262 §3). */
+  #whenClear(callback: () => void): void {
+    if (this.#pracks === undefined) callback();
+    else this.#pracks.whenClear(callback);
+  }
+
+  #sendProvisional(
+    statusCode: number,
+    options: ProgressOptions,
+    description?: string,
+  ): ActionOutcome | Promise<ActionOutcome> {
     if (this.core.closed) return NO_SESSION;
     if (!this.#isOpen) return NO_REQUEST;
-    const { core } = this;
-    const response = core.createReply(
-      this.#transaction.request,
-      statusCode,
-      this.#transaction.flow,
-      {
+    const sdp = this.#early === "none" ? description : undefined;
+    const build = (headers: HeaderList, body?: string): SipResponse =>
+      this.core.createReply(this.#transaction.request, statusCode, this.#transaction.flow, {
         reason: options.reason,
-        headers: options.headers,
+        headers: [...(options.headers ?? []), ...headers],
         contact: true,
-        ...bodyFields(sdp, {}, core.services.random),
-      },
-    );
+        ...bodyFields(body, {}, this.core.services.random),
+      });
+    if (this.#isReliable(options)) return this.#sendReliably(build, sdp);
+    const response = build([], sdp);
     this.#ringing.send(response);
-    if (sdp !== undefined) core.negotiation.session?.start();
+    if (sdp !== undefined) this.core.negotiation.session?.start();
+    this.#reportProgress(response, sdp);
+    return { ok: true, statusCode, reason: response.reason, message: response };
+  }
+
+  /** Resolves when its PRACK came (RFC 3262 §3). */
+  #sendReliably(
+    build: (headers: HeaderList, body?: string) => SipResponse,
+    sdp: string | undefined,
+  ): Promise<ActionOutcome> {
+    const { core } = this;
+    const sent = this.#reliableResponses().send({
+      build: (headers, repeated) => build(headers, repeated ? undefined : sdp),
+      hasSdp: sdp !== undefined,
+      onSent: (response) => {
+        this.#ringing.stop();
+        if (sdp !== undefined) {
+          this.#early = "sent";
+          this.#localSdp = sdp;
+          if (this.#offer !== undefined) core.negotiation.answered();
+        }
+        this.#reportProgress(response, sdp);
+      },
+    });
+    if (sdp !== undefined && this.#early === "none") this.#early = "planned";
+    return sent;
+  }
+
+  #reliableResponses(): ReliableProvisional {
+    if (this.#reliable !== undefined) return this.#reliable;
+    const { core } = this;
+    const reliable = new ReliableProvisional(core, this.#transaction, () => {
+      this.#machine.input("reject", { rejection: this.#rejection(504, {}), cause: "no-prack" });
+    });
+    const awaitsAnswer = (): boolean =>
+      this.#offer === undefined &&
+      this.#early === "sent" &&
+      core.negotiation.state === "have-local-offer";
+    this.#pracks = new PrackReceiver(core, reliable, {
+      get awaitsAnswer() {
+        return awaitsAnswer();
+      },
+      onAnswer: (remoteSdp) => core.emit("media", { remoteSdp, localSdp: this.#localSdp }),
+      onBadAnswer: () => {
+        this.#machine.input("reject", { rejection: this.#rejection(488, {}), cause: "bad-media" });
+      },
+    });
+    this.inDialog.pracks = this.#pracks;
+    this.#reliable = reliable;
+    return reliable;
+  }
+
+  #reportProgress(response: SipResponse, sdp: string | undefined): void {
+    const { core } = this;
+    const { statusCode } = response;
     core.input("provisional");
     core.emit("progress", {
       message: response,
@@ -308,8 +399,7 @@ export class IncomingSession extends CallSession {
       reason: response.reason,
       localSdp: sdp,
     });
-    if (sdp !== undefined) core.emit("media", { localSdp: sdp });
-    return { ok: true, statusCode, reason: response.reason, message: response };
+    if (sdp !== undefined && this.#offer !== undefined) core.emit("media", { localSdp: sdp });
   }
 
   #sendSuccess(): void {
@@ -317,12 +407,15 @@ export class IncomingSession extends CallSession {
     const { request, flow } = this.#transaction;
     const options = this.#acceptOptions;
     const timer = core.sessionTimer.grant(request);
+    // Once it went reliably, no other response may hold a description (RFC 6337 §2.2).
+    const isExchanged = this.#early === "sent";
+    const localSdp = isExchanged ? undefined : this.#localSdp;
     let response: SipResponse;
     try {
       response = core.createReply(request, 200, flow, {
         headers: mergeHeaders(timer.headers, options.headers),
         contact: true,
-        ...bodyFields(this.#localSdp, options, core.services.random),
+        ...bodyFields(localSdp, options, core.services.random),
       });
     } catch (error) {
       // A header of the application cannot be sent. The description is spent, so the call cannot go on.
@@ -332,6 +425,7 @@ export class IncomingSession extends CallSession {
       return;
     }
     this.#ringing.stop();
+    this.#reliable?.final();
     core.answeredPending(this.#transaction);
     // The transaction outlives the session by half a minute; it shall not keep it.
     this.#transaction.user = undefined;
@@ -345,10 +439,9 @@ export class IncomingSession extends CallSession {
     // The 2xx is out: the old call goes, and hears of it before this one tells of its answer (RFC 3891 §3).
     this.#replaces?.giveWay(this.id);
     // Sound waits for the ACK: a forged INVITE shall not make us send half a minute of it to whom it names.
-    if (this.#offer !== undefined) core.negotiation.answered({ startLater: true });
+    if (this.#offer !== undefined && !isExchanged) core.negotiation.answered({ startLater: true });
     core.input("success");
     timer.start();
-    const localSdp = this.#localSdp;
     core.emit("answered", {
       message: response,
       statusCode: 200,
@@ -372,7 +465,7 @@ export class IncomingSession extends CallSession {
   #confirm(ack: SipRequest | undefined): void {
     if (ack === undefined) return;
     const { core } = this;
-    if (this.#offer !== undefined) {
+    if (this.#offer !== undefined || this.#early === "sent") {
       core.negotiation.startMedia();
       this.#reportConfirmed(ack, undefined);
       return;

@@ -4,6 +4,7 @@ export * from "./incoming-session.js";
 export * from "./media-handler.js";
 export * from "./outgoing-options.js";
 export * from "./outgoing-session.js";
+export type { Rel100 } from "./rel100.js";
 export { participantOf } from "./participant.js";
 export { checkedRequestMethod } from "./request-methods.js";
 export * from "./replacement.js";

@@ -4,6 +4,7 @@ import { incomingInviteMachine } from "./incoming-invite-state.js";
 import { modificationMachine } from "./modification-state.js";
 import { reInviteMachine } from "./re-invite.js";
 import { referMachine } from "./refer-sender.js";
+import { reliableMachine } from "./reliable-provisional.js";
 import { sessionMachine } from "./session-state.js";
 import { sessionTimerMachine } from "./session-timer-state.js";
 import { signalingMachine } from "./signaling-state.js";
@@ -14,6 +15,7 @@ export const sessionMachines: readonly MachineDefinition[] = [
   signalingMachine,
   targetMachine,
   incomingInviteMachine,
+  reliableMachine,
   reInviteMachine,
   modificationMachine,
   referMachine,

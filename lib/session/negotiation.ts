@@ -151,6 +151,18 @@ export class Negotiation {
     return mapMaybe(session.acceptAnswer(answer), done);
   }
 
+  /**
+   * The answer of another fork, which has become the call, in place of the one that completed the exchange
+   * (RFC 3261 §13.2.2.4). Throws or rejects when it does not fit.
+   */
+  replaceAnswer(answer: string): MaybePromise<void> {
+    const session = this.#supplied ? undefined : this.#session;
+    if (session === undefined) return;
+    return mapMaybe(session.acceptAnswer(answer), () => {
+      if (session === this.#session) session.start();
+    });
+  }
+
   /** The exchange in progress was refused. Harmless when there is none. */
   rollback(): void {
     this.#waiting = false;

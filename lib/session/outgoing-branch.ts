@@ -15,6 +15,7 @@ import type { ServerTransaction } from "../transaction/index.js";
 import type { Flow } from "../transport/transport.js";
 import type { BodyFields } from "./body.js";
 import { causeOfStatus, type Cause } from "./cause.js";
+import { isForkEnd } from "./early-media.js";
 import { Fork } from "./fork.js";
 import { mergeHeaders } from "./header-lines.js";
 import { mapMaybe } from "./maybe-promise.js";
@@ -22,6 +23,7 @@ import type { MaybePromise } from "./media-handler.js";
 import { causeOfFailure } from "./outcomes.js";
 import type { OutgoingTarget } from "./outgoing-options.js";
 import { bareUri, isFollowable, leadsTo, redirectionsOf } from "./redirect.js";
+import { reliableNumber, type Rel100 } from "./rel100.js";
 import type { SessionCore } from "./session-core.js";
 import type { OutgoingRequest } from "./session-services.js";
 import type { HeaderList, RedirectContact, TargetStatus } from "./session-types.js";
@@ -51,6 +53,8 @@ export interface BranchOwner {
   /** From hides us: the account's own server learns in another header who calls. */
   readonly isAnonymous: boolean;
   readonly redirects: number;
+  /** `none`: provisional responses are taken as unreliable, whatever they say. */
+  readonly rel100: Rel100;
   /** Body of every INVITE of the attempt, made once. */
   body(flow: Flow): MaybePromise<BodyFields>;
   onProgress(branch: OutgoingBranch, news: BranchNews): void;
@@ -68,6 +72,8 @@ export interface BranchNews {
   readonly response: SipResponse;
   readonly flow: Flow;
   readonly fork: Fork | undefined;
+  /** It must be acknowledged with PRACK (RFC 3262). */
+  readonly isReliable: boolean;
 }
 
 interface Input {
@@ -380,7 +386,12 @@ export class OutgoingBranch {
   #progress({ response, request, flow }: Input): void {
     if (response === undefined || flow === undefined) return;
     const fork = response.to.tag === undefined ? undefined : this.#forkOf(response, request);
-    this.#owner.onProgress(this, { response, flow, fork });
+    const number = this.#owner.rel100 === "none" ? undefined : reliableNumber(response);
+    const isReliable = fork !== undefined && number !== undefined;
+    // Repeated, or one before it is missing: it will come again (RFC 3262 §4).
+    if (isReliable && !fork.pracks.take(number)) return;
+    if (fork !== undefined && isForkEnd(response)) this.#core.services.dialogs.remove(fork.dialog);
+    this.#owner.onProgress(this, { response, flow, fork, isReliable });
   }
 
   #answer({ response, request, flow }: Input): void {
@@ -391,7 +402,7 @@ export class OutgoingBranch {
     this.#winner = fork;
     this.#dropForks(fork);
     fork.dialog.confirm(response);
-    this.#owner.onAnswer(this, { response, flow, fork }, fork);
+    this.#owner.onAnswer(this, { response, flow, fork, isReliable: false }, fork);
   }
 
   /** A 2xx beside the one that counts: again (its ACK was lost), or of a fork that lost (§13.2.2.4). */

@@ -1,5 +1,6 @@
 /** What an attempt to call is made of. Types only. */
 import type { NameAddr, Replaces } from "../message/index.js";
+import type { Rel100 } from "./rel100.js";
 import type { AccountHandle } from "./session-services.js";
 import type { HeaderList } from "./session-types.js";
 
@@ -27,6 +28,8 @@ export interface OutgoingSessionOptions {
   readonly delayedOffer: boolean;
   /** How many 3xx responses are followed, per target. */
   readonly redirects: number;
+  /** Default the stack's. */
+  readonly rel100?: Rel100 | undefined;
   readonly headers: HeaderList;
   /** Session interval asked for, seconds; 0 = none. Default: the user agent's (RFC 4028). */
   readonly sessionExpires?: number | undefined;

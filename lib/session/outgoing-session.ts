@@ -9,6 +9,7 @@ import { bestResponse } from "./best-response.js";
 import { bodyFields, sdpOf, type BodyFields } from "./body.js";
 import { CallSession } from "./call-session.js";
 import type { Cause } from "./cause.js";
+import { EarlyMedia, type EarlyMediaOwner } from "./early-media.js";
 import { askForAnswer } from "./flow-answer.js";
 import type { Fork } from "./fork.js";
 import { mergeHeaders } from "./header-lines.js";
@@ -20,6 +21,7 @@ import type { OutgoingSessionOptions, OutgoingTarget } from "./outgoing-options.
 import { participantOf, showParty } from "./participant.js";
 import { COMPLETED_ELSEWHERE, reasonHeaders } from "./reason.js";
 import { redirectionsOf } from "./redirect.js";
+import { requireRel100, withRel100 } from "./rel100.js";
 import type { EventFields } from "./session-core.js";
 import type { SessionServices } from "./session-services.js";
 import type { EndOptions, HeaderList, RedirectContact } from "./session-types.js";
@@ -39,8 +41,7 @@ export class OutgoingSession extends CallSession {
   readonly #branches: readonly OutgoingBranch[];
   #body: MaybePromise<BodyFields> | undefined;
   #localSdp: string | undefined;
-  /** The fork whose early media is heard. */
-  #heard: Fork | undefined;
+  readonly #early: EarlyMedia;
   #winner: Winner | undefined;
   #endCause: Cause | undefined;
 
@@ -63,10 +64,13 @@ export class OutgoingSession extends CallSession {
     this.#options = options;
     if (options.sessionExpires !== undefined) core.sessionTimer.want(options.sessionExpires);
     if (options.data !== undefined) this.data = options.data;
-    const headers = mergeHeaders(
-      services.commonHeaders("request", "INVITE"),
-      mergeHeaders(attemptHeaders(options), options.headers),
-    );
+    const rel100 = options.rel100 ?? services.rel100;
+    const own = withRel100(services.commonHeaders("request", "INVITE"), rel100);
+    const headers = [
+      ...mergeHeaders(own, mergeHeaders(attemptHeaders(options), options.headers)),
+      ...requireRel100(rel100),
+    ];
+    this.#early = new EarlyMedia(core, this.#earlyOwner());
     this.#branches = options.targets.map(
       (target) => new OutgoingBranch(this.#branchOwner(from, headers, target), target),
     );
@@ -109,12 +113,29 @@ export class OutgoingSession extends CallSession {
       headers,
       isAnonymous: this.#options.anonymous,
       redirects: this.#options.redirects,
+      rel100: this.#options.rel100 ?? this.core.services.rel100,
       body: (flow) => this.#inviteBody(flow),
       onProgress: (branch, news) => this.#onProgress(branch, news),
       onRedirect: (branch, response, contacts) => this.#onRedirect(branch, response, contacts),
       onAnswer: (branch, news, fork) => this.#onAnswer({ branch, news, fork }),
       onExpire: () => this.#onExpire(),
       onFinished: () => this.#onFinished(),
+    };
+  }
+
+  #earlyOwner(): EarlyMediaOwner {
+    const localSdp = (): string | undefined => this.#localSdp;
+    const { earlyMedia, sdp } = this.#options;
+    return {
+      earlyMedia,
+      sdp,
+      get localSdp() {
+        return localSdp();
+      },
+      onImpossible: (branch) => {
+        branch.cancel("incompatible-media", reasonHeaders(488, undefined));
+        this.#onExpire();
+      },
     };
   }
 
@@ -153,8 +174,9 @@ export class OutgoingSession extends CallSession {
     return this.#body;
   }
 
-  #onProgress(branch: OutgoingBranch, { response, flow, fork }: BranchNews): void {
+  #onProgress(branch: OutgoingBranch, news: BranchNews): void {
     const { core } = this;
+    const { response, flow, fork } = news;
     const { statusCode, reason } = response;
     const remoteSdp = sdpOf(response);
     if (core.flow === undefined) core.useFlow(flow);
@@ -162,45 +184,18 @@ export class OutgoingSession extends CallSession {
     const only = this.#branches.length === 1;
     // With several targets nobody is the call's other side yet.
     if (only) core.identify(response);
-    const report = (hasMedia: boolean): void => {
-      if (core.closed) return;
-      const fields: EventFields = {
-        message: response,
-        statusCode,
-        reason,
-        remoteSdp,
-        target: branch.status().uri,
-      };
-      core.emit("progress", fields, {
-        callId: branch.callId,
-        localTag: branch.localTag,
-        remoteTag: response.to.tag,
-        remote: only
-          ? showParty(core.remote, response.contacts[0])
-          : (core.services.identityOf?.(response) ??
-            participantOf(branch.target.address, response.contacts[0])),
-        ...(this.#heard === undefined || this.#heard === fork ? {} : { media: undefined }),
-      });
-      if (hasMedia) core.emit("media", { remoteSdp, localSdp: this.#localSdp });
-    };
-    const isNews = remoteSdp !== undefined && remoteSdp !== fork?.earlySdp;
-    if (fork !== undefined && remoteSdp !== undefined) fork.earlySdp = remoteSdp;
-    const isHeard = this.#heard === undefined || this.#heard === fork;
-    const mayHear = this.#options.earlyMedia && this.#localSdp !== undefined;
-    if (!isNews || !isHeard || !mayHear || fork === undefined) {
-      report(false);
-      return;
-    }
-    this.#heard = fork;
-    whenSettled(
-      () => core.negotiation.preview(remoteSdp),
-      () => core.enter(() => report(true)),
-      (error) =>
-        core.enter(() => {
-          core.logger.info(`session ${core.id}: early media refused: ${errorText(error)}`);
-          report(false);
-        }),
-    );
+    const target = branch.status().uri;
+    const fields: EventFields = { message: response, statusCode, reason, remoteSdp, target };
+    this.#early.receive(branch, news, fields, () => ({
+      callId: branch.callId,
+      localTag: branch.localTag,
+      remoteTag: response.to.tag,
+      remote: only
+        ? showParty(core.remote, response.contacts[0])
+        : (core.services.identityOf?.(response) ??
+          participantOf(branch.target.address, response.contacts[0])),
+      ...(this.#early.isHeard(fork) ? {} : { media: undefined }),
+    }));
   }
 
   #onRedirect(branch: OutgoingBranch, response: SipResponse, contacts: RedirectContact[]): void {
@@ -227,8 +222,9 @@ export class OutgoingSession extends CallSession {
     if (this.#branches.length > 1) core.remote = branch.target.address;
     const stored = core.adopt(fork.dialog, branch.user, news.flow);
     core.learn(news.response);
-    const remoteSdp = sdpOf(news.response) ?? fork.earlySdp;
+    const remoteSdp = fork.hasReliableSdp ? fork.earlySdp : (sdpOf(news.response) ?? fork.earlySdp);
     if (!stored) this.#spoil(winner, "limit");
+    else if (fork.offerAnswered) this.#resume(winner);
     else if (this.#localSdp === undefined) this.#answerOffer(winner, remoteSdp);
     else this.#takeAnswer(winner, remoteSdp);
   }
@@ -242,8 +238,24 @@ export class OutgoingSession extends CallSession {
       return;
     }
     whenSettled(
-      () => core.negotiation.acceptAnswer(remoteSdp),
+      () => this.#early.complete(winner.fork, remoteSdp),
       () => core.enter(() => this.#establish(winner, remoteSdp, this.#localSdp)),
+      (error) => core.enter(() => this.#spoil(winner, mediaCause(error), error)),
+    );
+  }
+
+  /** Its offer came in a provisional response and was answered in the PRACK (RFC 3262 §5). */
+  #resume(winner: Winner): void {
+    const { core } = this;
+    const { fork, news } = winner;
+    fork.acknowledge(news.flow);
+    whenSettled(
+      () => this.#early.resume(fork),
+      (localSdp) =>
+        core.enter(() => {
+          if (localSdp === undefined) this.#spoil(winner, "incompatible-media");
+          else this.#establish(winner, fork.earlySdp ?? "", localSdp);
+        }),
       (error) => core.enter(() => this.#spoil(winner, mediaCause(error), error)),
     );
   }

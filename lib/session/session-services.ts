@@ -11,6 +11,7 @@ import type { DialogStore } from "../dialog/index.js";
 import type { NameAddr, SipMessage, SipRequest, SipResponse, Uri } from "../message/index.js";
 import type { TimerOptions } from "../transaction/index.js";
 import type { Flow } from "../transport/transport.js";
+import type { Rel100 } from "./rel100.js";
 import type { MaybePromise, MediaHandler } from "./media-handler.js";
 import type { SessionTimerSettings } from "./session-timer.js";
 import type { NeighbourCall } from "./replacement.js";
@@ -106,6 +107,8 @@ export interface SessionServices {
   readonly infoPackages: readonly string[];
   /** Absent = session timers (RFC 4028) are not used. */
   readonly sessionTimer?: SessionTimerSettings | undefined;
+  /** Reliable provisional responses (RFC 3262), unless a call says otherwise. */
+  readonly rel100: Rel100;
   /** True when somebody listens to the events `request` and `response`; absent = false. */
   readonly observesMessages?: boolean | undefined;
   /** Header lines for requests and responses: User-Agent/Server, Allow, Supported, Accept. */

@@ -196,6 +196,8 @@ export interface ProgressOptions {
   readonly headers?: HeaderList | undefined;
   /** SDP into the 1xx and media opened. */
   readonly earlyMedia?: boolean | undefined;
+  /** Reliably, until PRACK came (RFC 3262). Default: where the caller supports it. The caller's Require wins. */
+  readonly rel100?: boolean | undefined;
   readonly sdp?: string | undefined;
 }
 

@@ -7,6 +7,7 @@ export const ALLOWED_METHODS: readonly string[] = [
   "ACK",
   "CANCEL",
   "BYE",
+  "PRACK",
   "OPTIONS",
   "INFO",
   "MESSAGE",
@@ -16,6 +17,8 @@ export const ALLOWED_METHODS: readonly string[] = [
 
 /** Extensions that a peer may use and require (RFC 3261 §20.37). */
 export const SUPPORTED_OPTIONS: readonly string[] = [
+  "100rel",
+  "199",
   "norefersub",
   "path",
   "replaces",

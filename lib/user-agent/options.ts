@@ -3,7 +3,7 @@ import type { Clock } from "../foundation/clock.js";
 import type { Logger } from "../foundation/logger.js";
 import type { RandomSource } from "../foundation/random.js";
 import type { MessageLimits, SipResponse } from "../message/index.js";
-import type { HeaderList, MediaHandler, ReplacesOptions } from "../session/index.js";
+import type { HeaderList, MediaHandler, Rel100, ReplacesOptions } from "../session/index.js";
 import type { TimerOptions } from "../transaction/index.js";
 import type { TransportTuning } from "../transport/index.js";
 import type {
@@ -29,6 +29,8 @@ export interface UserAgentOptions {
   readonly deny?: readonly string[] | undefined;
   readonly trusted?: readonly string[] | undefined;
   readonly dial?: readonly string[] | undefined;
+  /** Reliable provisional responses (RFC 3262), unless a call says otherwise. Default supported. */
+  readonly rel100?: Rel100 | undefined;
   /** Sent in Recv-Info. */
   readonly infoPackages?: readonly string[] | undefined;
   /** 0 = unlimited. */
@@ -119,6 +121,8 @@ export interface InviteOptions {
   readonly delayedOffer?: boolean | undefined;
   /** 3xx to follow, default 3, 0 = report. */
   readonly redirects?: number | undefined;
+  /** Default the stack's. */
+  readonly rel100?: Rel100 | undefined;
   readonly headers?: HeaderList | undefined;
   /** Session interval to ask for, seconds; 0 = none. Default: the stack's (RFC 4028). */
   readonly sessionExpires?: number | undefined;

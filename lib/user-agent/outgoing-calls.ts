@@ -15,6 +15,7 @@ import {
 } from "../session/index.js";
 import type { ManagedAccount } from "./managed-account.js";
 import type { InviteOptions, InviteTarget } from "./options.js";
+import { reliability } from "./resolved-options.js";
 import type { SessionTable } from "./session-table.js";
 import { parseTarget } from "./target.js";
 
@@ -105,6 +106,7 @@ export class OutgoingCalls {
         earlyMedia: options.earlyMedia ?? true,
         delayedOffer: options.delayedOffer ?? false,
         redirects: options.redirects ?? DEFAULT_REDIRECTS,
+        rel100: options.rel100 === undefined ? undefined : reliability(options.rel100),
         headers: options.headers ?? [],
         sessionExpires: options.sessionExpires,
         replaces: options.replaces,

@@ -71,11 +71,10 @@ export class UserAgentParts {
     const { clock, random, logger } = environment;
     const settings = resolveOptions(options);
     const { timers, limits } = settings;
-    const capabilities = new Capabilities(
-      settings.userAgent,
-      settings.infoPackages,
-      settings.sessionTimer.sessionExpires === 0 ? ["timer"] : [],
-    );
+    const capabilities = new Capabilities(settings.userAgent, settings.infoPackages, [
+      ...(settings.sessionTimer.sessionExpires === 0 ? ["timer"] : []),
+      ...(settings.rel100 === "none" ? ["100rel"] : []),
+    ]);
     this.transport =
       options.transportLayer ??
       new SocketTransportLayer({
@@ -156,6 +155,7 @@ export class UserAgentParts {
       dialogs: this.dialogs,
       infoPackages: settings.infoPackages,
       sessionTimer: settings.sessionTimer,
+      rel100: settings.rel100,
       capabilities,
       pending: this.pending,
       dialFilter,

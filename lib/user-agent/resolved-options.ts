@@ -9,7 +9,7 @@ import {
   type MessageLimits,
   type Parameters,
 } from "../message/index.js";
-import type { SessionTimerSettings } from "../session/index.js";
+import type { Rel100, SessionTimerSettings } from "../session/index.js";
 import { DEFAULT_TIMERS, type TimerOptions } from "../transaction/index.js";
 import type { TransportOptions, TransportProtocol } from "../transport/transport.js";
 import type { ContactExtras } from "./contact.js";
@@ -39,6 +39,7 @@ export interface ResolvedOptions {
   readonly infoPackages: readonly string[];
   /** RFC 4028; seconds. */
   readonly sessionTimer: SessionTimerSettings;
+  readonly rel100: Rel100;
 }
 
 /** @throws InvalidArgumentError naming the option and its cure. */
@@ -66,6 +67,7 @@ export function resolveOptions(options: UserAgentOptions): ResolvedOptions {
       sessionExpires: seconds(options.sessionExpires, DEFAULT_SESSION_EXPIRES, "sessionExpires"),
       minSE: seconds(options.minSE, DEFAULT_MIN_SE, "minSE"),
     },
+    rel100: reliability(options.rel100),
   };
 }
 
@@ -87,6 +89,15 @@ function resolveTransports(
     }
   }
   return transports;
+}
+
+/** @throws InvalidArgumentError `bad-option`. */
+export function reliability(value: string | undefined): Rel100 {
+  if (value === undefined) return "supported";
+  if (value === "none" || value === "supported" || value === "required") return value;
+  throw new InvalidArgumentError("rel100 must be none, supported or required.", {
+    rule: "bad-option",
+  });
 }
 
 function count(value: number | undefined, name: string): number {

@@ -12,6 +12,7 @@ import type {
   Participant,
   PendingRequest,
   ReferredCall,
+  Rel100,
   SessionServices,
   SessionTimerSettings,
 } from "../session/index.js";
@@ -36,6 +37,7 @@ export interface ServicesOptions {
   readonly dialogs: DialogStore;
   readonly infoPackages: readonly string[];
   readonly sessionTimer: SessionTimerSettings;
+  readonly rel100: Rel100;
   readonly capabilities: Capabilities;
   readonly pending: PendingRequests;
   readonly dialFilter: DialFilter;
@@ -57,6 +59,7 @@ export class UserAgentServices implements SessionServices {
   readonly dialogs: DialogStore;
   readonly infoPackages: readonly string[];
   readonly sessionTimer: SessionTimerSettings;
+  readonly rel100: Rel100;
   readonly contactPlaceholder = CONTACT_PLACEHOLDER;
   readonly #options: ServicesOptions;
 
@@ -70,6 +73,7 @@ export class UserAgentServices implements SessionServices {
     this.dialogs = options.dialogs;
     this.infoPackages = options.infoPackages;
     this.sessionTimer = options.sessionTimer;
+    this.rel100 = options.rel100;
   }
 
   get defaultIdentity(): NameAddr {

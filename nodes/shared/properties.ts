@@ -132,6 +132,16 @@ export function choice<T extends string>(allowed: readonly T[], fallback: T): Pr
   };
 }
 
+/** Reliable provisional responses (RFC 3262); absent or empty = as the stack, or where the caller supports it. */
+export const rel100: Property<"none" | "supported" | "required" | undefined> = {
+  fallback: undefined,
+  parse: (value, name) => {
+    if (value === "") return undefined;
+    if (value === "none" || value === "supported" || value === "required") return value;
+    throw wrong(name, "none, supported or required");
+  },
+};
+
 /** Strings, as an array or comma-separated. */
 export const list: Property<readonly string[]> = {
   fallback: [],

@@ -6,6 +6,7 @@ import {
   isIPv4,
   isIPv6,
   type Logger,
+  type Rel100,
   type MediaHandler,
   type TlsMaterial,
   type TransportOptions,
@@ -99,6 +100,12 @@ class SettingsReader {
     const wrong = entries?.find((entry) => !/^[A-Za-z0-9\-.!%*_+`'~]+$/.test(entry));
     if (wrong !== undefined) throw misuse("bad-stack", `${name}: "${wrong}" is no name`);
     return entries;
+  }
+
+  rel100(): Rel100 {
+    const value = this.text("rel100") ?? "supported";
+    if (value === "none" || value === "supported" || value === "required") return value;
+    throw misuse("bad-stack", "rel100 must be none, supported or required");
   }
 
   transports(): TransportOptions[] {
@@ -259,6 +266,7 @@ export function readStackSettings(RED: NodeAPI, node: Node, config: NodeConfig):
         trusted: reader.list("trusted"),
         dial: reader.list("dial"),
         infoPackages: reader.tokens("infoPackages"),
+        rel100: reader.rel100(),
         maxSessions: reader.number("maxSessions", 0),
         maxRequestsPerSecond: reader.number("maxRequestsPerSecond", 0),
         unhandledStatus: reader.number("unhandledStatus", 480, 699),
@@ -274,9 +282,8 @@ export function readStackSettings(RED: NodeAPI, node: Node, config: NodeConfig):
 
 /** What this version cannot do is refused where going without it would break a promise. */
 function refuseUnavailable(reader: SettingsReader): void {
-  for (const name of ["srtp", "rel100"]) {
-    if (reader.text(name) !== "required") continue;
-    throw misuse("bad-stack", `${name} "required" comes with a later version`);
+  if (reader.text("srtp") === "required") {
+    throw misuse("bad-stack", `srtp "required" comes with a later version`);
   }
 }
 

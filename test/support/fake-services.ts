@@ -27,6 +27,7 @@ import type {
   OutgoingRequestOptions,
   PendingRequest,
   ReferredCall,
+  Rel100,
   RejectOptions,
   SessionEvent,
   SessionServices,
@@ -222,6 +223,7 @@ export class FakeServices implements SessionServices {
   };
   sessionTimer: SessionTimerSettings | undefined;
   infoPackages: readonly string[] = ["conference"];
+  rel100: Rel100 = "supported";
   observesMessages = false;
   /** Event names that somebody listens to, and holds. */
   readonly held = new Set<string>();

@@ -18,7 +18,9 @@ describe("calls between two user agents", () => {
       "INVITE alice → bob",
       "180 bob → alice",
       "200 bob → alice",
+      "PRACK alice → bob",
       "ACK alice → bob",
+      "200 bob → alice",
       "BYE alice → bob",
       "200 bob → alice",
     ]);

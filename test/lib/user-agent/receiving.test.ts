@@ -250,10 +250,13 @@ describe("inspection", () => {
     ],
     [
       "several required extensions",
-      { method: "OPTIONS", headers: ["Require: nothingSupportsThis", "Require: norThis, 100rel"] },
+      {
+        method: "OPTIONS",
+        headers: ["Require: nothingSupportsThis", "Require: norThis, 100rel, nor-that"],
+      },
       420,
       "unsupported",
-      /nothingsupportsthis, northis, 100rel/i,
+      /nothingsupportsthis, northis, nor-that/i,
     ],
     [
       "a body that is unknown",
@@ -322,7 +325,7 @@ describe("inspection", () => {
       "allow",
       /^(?!.*MESSAGE)/,
     ],
-    ["OPTIONS", { method: "OPTIONS" }, 200, "allow", /INVITE, ACK, CANCEL, BYE, OPTIONS/],
+    ["OPTIONS", { method: "OPTIONS" }, 200, "allow", /INVITE, ACK, CANCEL, BYE, PRACK, OPTIONS/],
     ["OPTIONS with Max-Forwards 0", { method: "OPTIONS" }, 200, "accept", /application\/sdp/],
     ["a call that nobody takes", invite(), 480],
     ["INVITE without Contact", { method: "INVITE" }, 400],
