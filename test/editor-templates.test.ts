@@ -202,7 +202,11 @@ describe("editor templates", () => {
           {},
         );
         // Whom to call and which address is ours must be said by the flow's author.
-        if (["sip-invite.to", "sip-refer.to", "sip-account.uri"].includes(`${type}.${property}`))
+        if (
+          ["sip-invite.to", "sip-refer.to", "sip-subscribe.to", "sip-account.uri"].includes(
+            `${type}.${property}`,
+          )
+        )
           assert.equal(typeof own, "string");
         else assert.equal(own, true, `${type}.${property}: ${String(own)}`);
         if (Array.isArray(value)) continue;

@@ -145,6 +145,11 @@ export abstract class CallSession extends Session implements SessionOwner, Neigh
     return this.#digits.send(options);
   }
 
+  /** Is this the subscription of a REFER that was accepted here without `follow`, and not over? */
+  hasReferral(subscription: string): boolean {
+    return this.inDialog.referrals.has(subscription);
+  }
+
   /** How the call of a REFER goes that was accepted without `follow`. @returns false when that is over. */
   notifyReferrer(subscription: string, statusCode: number, reason?: string): boolean {
     return this.core.run(() => this.inDialog.referrals.notify(subscription, statusCode, reason));

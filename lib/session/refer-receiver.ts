@@ -63,6 +63,10 @@ export class ReferReceiver {
     });
   }
 
+  has(subscription: string): boolean {
+    return this.#subscriptions.has(subscription);
+  }
+
   /** The application reports how its call goes. @returns false when the subscription is over. */
   notify(subscription: string, statusCode: number, reason?: string): boolean {
     const notifier = this.#subscriptions.get(subscription);

@@ -13,6 +13,7 @@ export const ALLOWED_METHODS: readonly string[] = [
   "MESSAGE",
   "NOTIFY",
   "REFER",
+  "SUBSCRIBE",
 ];
 
 /** Extensions that a peer may use and require (RFC 3261 §20.37). */

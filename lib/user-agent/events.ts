@@ -28,6 +28,14 @@ export interface SubscriptionFacts {
   readonly direction: "incoming" | "outgoing";
 }
 
+/** How a subscription of a peer stands. */
+export interface SubscriberFacts {
+  readonly eventPackage: string;
+  readonly subscriptionState: string;
+  /** Seconds left. */
+  readonly expires: number;
+}
+
 /** Something that belongs to no session: registrations, connections, requests out of dialogs. */
 export interface StackEvent {
   readonly name: StackEventName;

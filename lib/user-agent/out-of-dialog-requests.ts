@@ -18,6 +18,7 @@ import type { Flow } from "../transport/transport.js";
 import { allowWithout, EVENT_PACKAGES, type Capabilities } from "./capabilities.js";
 import type { StackEvent, StackEventName } from "./events.js";
 import type { ManagedAccount } from "./managed-account.js";
+import type { PeerSubscriptions } from "./peer-subscriptions.js";
 import type { PendingRequests } from "./pending-requests.js";
 import { referTargetOf, type StandaloneRefers } from "./standalone-refer.js";
 
@@ -34,8 +35,6 @@ interface MethodRule {
   readonly accepted: number;
   /** Status of a plain `reject`. */
   readonly rejected: number;
-  /** True = the application cannot accept it, because nothing could follow. */
-  readonly refusesAccept?: boolean;
 }
 
 const BAD_EVENT: DefaultAnswer = {
@@ -91,15 +90,18 @@ const RULES: ReadonlyMap<string, MethodRule> = new Map<string, MethodRule>([
       fallback: () => BAD_EVENT,
       accepted: 200,
       rejected: 403,
-      refusesAccept: true,
     },
   ],
 ]);
+
+/** Answers that begin a dialog, or tell about us, name a Contact. */
+const WITH_CONTACT: ReadonlySet<string> = new Set(["OPTIONS", "REFER", "SUBSCRIBE"]);
 
 export interface OutOfDialogOptions {
   readonly capabilities: Capabilities;
   readonly pending: PendingRequests;
   readonly refers: StandaloneRefers;
+  readonly subscriptions: PeerSubscriptions;
   account(request: SipRequest): ManagedAccount | undefined;
   contact(flow: Flow, account: ManagedAccount | undefined): string;
   /** True when somebody listens to `request` and `response`. */
@@ -124,6 +126,11 @@ export class OutOfDialogRequests {
     // RFC 3515 §2.4.2: exactly one Refer-To; repeated ones were refused by the parser.
     if (request.method === "REFER" && referTargetOf(request) === undefined) {
       this.#answer(transaction, { statusCode: 400 }, account, "Missing or Malformed Refer-To");
+      return;
+    }
+    // RFC 6665 §4.2.1.1: without a package there is nothing that a flow could take.
+    if (request.method === "SUBSCRIBE" && !request.headers.has("event")) {
+      this.#answer(transaction, BAD_EVENT, account);
       return;
     }
     this.#hold(transaction, rule, account);
@@ -167,13 +174,12 @@ export class OutOfDialogRequests {
     account: ManagedAccount | undefined,
     options: AcceptRequestOptions,
   ): Promise<ActionOutcome> {
-    if (rule.refusesAccept === true) {
-      this.#answer(transaction, rule.fallback(true, transaction.request.method), account);
-      return Promise.resolve({ ok: false, cause: "rejected", statusCode: 489 });
-    }
     const statusCode = options.statusCode ?? rule.accepted;
     if (statusCode < 200 || statusCode > 299)
       return Promise.reject(badStatus(statusCode, 200, 299));
+    if (transaction.request.method === "SUBSCRIBE") {
+      return Promise.resolve(this.#acceptSubscribe(transaction, account, options, statusCode));
+    }
     const refer = referTargetOf(transaction.request);
     if (transaction.request.method === "REFER" && refer !== undefined) {
       return this.#acceptRefer(transaction, refer, account, { ...options, statusCode });
@@ -181,6 +187,30 @@ export class OutOfDialogRequests {
     return Promise.resolve(
       this.#answer(transaction, { statusCode }, account, options.reason, options),
     );
+  }
+
+  #acceptSubscribe(
+    transaction: ServerTransaction,
+    account: ManagedAccount | undefined,
+    options: AcceptRequestOptions,
+    statusCode: number,
+  ): ActionOutcome {
+    const { subscriptions } = this.#options;
+    const { expires: longest } = options;
+    const answer = subscriptions.answer(transaction, longest);
+    if (answer.granted === undefined) {
+      const refusal = this.#answer(transaction, answer, account);
+      const cause = answer.statusCode === 503 ? "limit" : "rejected";
+      return refusal.ok ? { ok: false, cause, statusCode: answer.statusCode } : refusal;
+    }
+    const answered = this.#answer(transaction, { ...answer, statusCode }, account, options.reason, {
+      ...options,
+      headers: options.headers?.filter(([name]) => name.toLowerCase() !== "expires"),
+    });
+    if (!answered.ok) return answered;
+    const handle = subscriptions.accepted(transaction, account, answer.granted, longest);
+    if (handle === undefined) return { ok: false, cause: "limit", statusCode };
+    return { ...answered, subscription: handle };
   }
 
   #acceptRefer(
@@ -234,7 +264,7 @@ export class OutOfDialogRequests {
     const extra = [...(answer.headers ?? []), ...(fields.headers ?? [])];
     const replaced = extra.map(([name]) => name.toLowerCase());
     const own = this.#options.capabilities.headers("response", request.method, statusCode);
-    const wantsContact = request.method === "OPTIONS" || request.method === "REFER";
+    const wantsContact = WITH_CONTACT.has(request.method);
     const response = createResponse(request, {
       statusCode,
       reason,

@@ -20,6 +20,7 @@ import { IncomingCalls } from "./incoming-calls.js";
 import { DirectIdentity, familiesOf } from "./local-names.js";
 import type { UserAgentOptions } from "./options.js";
 import { OutgoingCalls } from "./outgoing-calls.js";
+import { PeerSubscriptions } from "./peer-subscriptions.js";
 import { OwnSubscriptions } from "./own-subscriptions.js";
 import { OutOfDialogRequests } from "./out-of-dialog-requests.js";
 import { PendingRequests } from "./pending-requests.js";
@@ -65,6 +66,7 @@ export class UserAgentParts {
   readonly requests: StandaloneRequests;
   readonly refers: StandaloneRefers;
   readonly subscriptions: OwnSubscriptions;
+  readonly subscribers: PeerSubscriptions;
 
   /** @throws InvalidArgumentError for an option that cannot be, naming it. */
   constructor(options: UserAgentOptions, environment: PartsEnvironment, host: PartsHost) {
@@ -204,10 +206,15 @@ export class UserAgentParts {
       contact: (flow, account) => services.contact(flow, account),
       place: (call) => this.calls.placeReferred(call),
     });
+    this.subscribers = new PeerSubscriptions({
+      services,
+      report: (event) => host.report(event),
+    });
     const requests = new OutOfDialogRequests({
       capabilities,
       pending: this.pending,
       refers: this.refers,
+      subscriptions: this.subscribers,
       account: findAccount,
       contact: (flow, account) => services.contact(flow, account),
       observes: () => host.observes(),

@@ -101,6 +101,10 @@ export class StandaloneRefers {
     return this.#follow(transaction.request, target, account, subscription);
   }
 
+  has(handle: string): boolean {
+    return this.#subscriptions.has(handle);
+  }
+
   /** How the application's own call goes. @returns false when the subscription is over. */
   notify(handle: string, statusCode: number, reason?: string): boolean {
     const subscription = this.#subscriptions.get(handle);

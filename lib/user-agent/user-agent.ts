@@ -13,7 +13,7 @@ import {
 } from "../foundation/index.js";
 import type { SipRequest } from "../message/index.js";
 import type { ActionOutcome, MediaHandler, PendingRequest, Session } from "../session/index.js";
-import type { Subscription } from "../subscription/index.js";
+import type { NotifyOptions, Subscription } from "../subscription/index.js";
 import type { BoundTransport, ConnectionState } from "../transport/transport.js";
 import { calledUser } from "./account-matching.js";
 import type {
@@ -21,6 +21,7 @@ import type {
   RegistrationStatus,
   RequestPolicy,
   StackEvent,
+  SubscriberFacts,
   UserAgentEvents,
 } from "./events.js";
 import { LostConnections } from "./lost-connections.js";
@@ -31,6 +32,7 @@ import type {
   SubscribeOptions,
   UserAgentOptions,
 } from "./options.js";
+import { referStatus } from "./refer-status.js";
 import { UserAgentParts, type PartsHost } from "./parts.js";
 import type { Supplement } from "./supplement.js";
 import {
@@ -138,7 +140,7 @@ export class UserAgent extends TypedEmitter<UserAgentEvents> {
     this.#parts.supplements.close();
     this.#parts.pending.close();
     const ends = this.#parts.sessions.list().map((session) => session.end({ cause: "shutdown" }));
-    const subscriptions = [this.#parts.subscriptions.endAll()];
+    const subscriptions = [this.#parts.subscriptions.endAll(), this.#parts.subscribers.endAll()];
     const work = Promise.allSettled([...ends, ...subscriptions, this.#parts.book.unregisterAll()]);
     return new Promise((resolve) => {
       const timer = this.#clock.setTimer(graceMs, resolve);
@@ -202,6 +204,36 @@ export class UserAgent extends TypedEmitter<UserAgentEvents> {
     return this.#parts.subscriptions.subscribe(options);
   }
 
+  /**
+   * Tells the subscriber of a subscription that the application has taken (by `accept` of a SUBSCRIBE or REFER). The
+   * outcome is the subscriber's answer; `no-request` when the subscription is over. For a REFER the body is the
+   * `message/sipfrag` (or its status code), and the outcome says that it is on its way.
+   */
+  async notify(subscription: string, options: NotifyOptions = {}): Promise<ActionOutcome> {
+    const ours = this.#parts.subscribers.notify(subscription, options);
+    return ours ?? this.#notifyReferrer(subscription, options);
+  }
+
+  #notifyReferrer(handle: string, { body = "", state }: NotifyOptions): ActionOutcome {
+    const { refers, sessions } = this.#parts;
+    const session = sessions.list().find((one) => one.hasReferral(handle));
+    if (session === undefined && !refers.has(handle)) {
+      return { ok: false, cause: "no-request", statusCode: 0 };
+    }
+    const { statusCode, reason } = referStatus(body, state?.state === "terminated");
+    if (session === undefined) refers.notify(handle, statusCode, reason);
+    else session.notifyReferrer(handle, statusCode, reason);
+    return { ok: true, statusCode: 200, reason: "OK" };
+  }
+
+  /** Facts of a subscription that a peer has with us; undefined when it is over. */
+  subscriberFacts(subscription: string): SubscriberFacts | undefined {
+    const notifier = this.#parts.subscribers.get(subscription);
+    if (notifier === undefined) return undefined;
+    const { eventPackage, subscriptionState, expires } = notifier;
+    return { eventPackage, subscriptionState, expires };
+  }
+
   /** Our subscriptions by handle. */
   get subscriptions(): ReadonlyMap<string, Subscription> {
     return this.#parts.subscriptions.all;
@@ -251,6 +283,7 @@ export class UserAgent extends TypedEmitter<UserAgentEvents> {
       outgoingRequests: this.#parts.client.size,
       referrals: this.#parts.refers.size,
       subscriptions: this.#parts.subscriptions.all.size,
+      subscribers: this.#parts.subscribers.size,
     };
   }
 
@@ -291,6 +324,7 @@ export class UserAgent extends TypedEmitter<UserAgentEvents> {
     this.#parts.requests.close();
     this.#parts.refers.close();
     this.#parts.subscriptions.close();
+    this.#parts.subscribers.close();
     this.#parts.client.close();
     this.#parts.pending.close();
     this.#parts.transactions.close();

@@ -27,6 +27,8 @@ export type UserAgentPort = Pick<
   | "invite"
   | "request"
   | "subscribe"
+  | "notify"
+  | "subscriberFacts"
   | "pendingRequest"
   | "counters"
   | "onIncomingCall"

@@ -14,6 +14,7 @@ import {
   InvalidStateError,
   type IncomingCallHandler,
   type MediaSession,
+  type NotifyOptions,
   type OutOfDialogRequestOptions,
   parseText,
   type PendingRequest,
@@ -36,6 +37,7 @@ import {
   type SipResponse,
   type StackEvent,
   type SubscribeOptions,
+  type SubscriberFacts,
   type Subscription,
   type SubscriptionEvents,
   TypedEmitter,
@@ -397,6 +399,15 @@ export class FakeUserAgent extends TypedEmitter<UserAgentEvents> implements User
     const subscription = new FakeSubscription(options);
     this.ownSubscriptions.push(subscription);
     return subscription as unknown as Subscription;
+  }
+  readonly notifies: { subscription: string; options: NotifyOptions }[] = [];
+  notifyOutcome: ActionOutcome = { ok: true, statusCode: 200, reason: "OK" };
+  async notify(subscription: string, options: NotifyOptions = {}): Promise<ActionOutcome> {
+    this.notifies.push({ subscription, options });
+    return this.notifyOutcome;
+  }
+  subscriberFacts(): SubscriberFacts | undefined {
+    return { eventPackage: "presence", subscriptionState: "active", expires: 60 };
   }
   pendingRequest(handle: string): PendingRequest | undefined {
     return this.held.get(handle);

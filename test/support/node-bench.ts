@@ -21,6 +21,7 @@ import sipRegister from "../../nodes/sip-register.js";
 import sipReject from "../../nodes/sip-reject.js";
 import sipRequest from "../../nodes/sip-request.js";
 import sipSession from "../../nodes/sip-session.js";
+import sipNotify from "../../nodes/sip-notify.js";
 import sipSubscribe from "../../nodes/sip-subscribe.js";
 import sipStack from "../../nodes/sip-stack.js";
 import { FakeUserAgent } from "./fake-user-agent.js";
@@ -46,6 +47,7 @@ const MODULES: NodeModule[] = [
   sipRefer,
   sipMessage,
   sipSubscribe,
+  sipNotify,
   sipRequest,
   sipDtmf,
   sipGather,
@@ -66,6 +68,7 @@ const OUTPUTS: Readonly<Record<string, number>> = {
   "sip-refer": 3,
   "sip-message": 2,
   "sip-subscribe": 2,
+  "sip-notify": 2,
   "sip-request": 3,
   "sip-dtmf": 2,
   "sip-gather": 4,
