@@ -3,12 +3,18 @@ import type { Flow } from "../transport/transport.js";
 
 export class RouteWatch {
   readonly #report: (route: "up" | "down", reason: string | undefined) => void;
+  readonly #recovery: ((recovered: (flow: Flow) => void) => (() => void) | undefined) | undefined;
   #flow: Flow | undefined;
   #unwatch: (() => void) | undefined;
   #route: "up" | "down" = "up";
 
-  constructor(report: (route: "up" | "down", reason: string | undefined) => void) {
+  /** @param recovery - calls back with a new connection of the account, until its own return value is called. */
+  constructor(
+    report: (route: "up" | "down", reason: string | undefined) => void,
+    recovery?: (recovered: (flow: Flow) => void) => (() => void) | undefined,
+  ) {
     this.#report = report;
+    this.#recovery = recovery;
   }
 
   get flow(): Flow | undefined {
@@ -30,6 +36,11 @@ export class RouteWatch {
     const letGo = flow.retain?.();
     const forget = flow.onClosed((reason) => {
       this.#route = "down";
+      this.#unwatch?.();
+      // The registration opens the way again (RFC 5626 §4.3): the session need not wait for its next message.
+      this.#unwatch = this.#recovery?.((recovered) => {
+        if (leadsToSame(recovered, flow)) this.follow(recovered);
+      });
       this.#report("down", reason);
     });
     this.#unwatch = () => {
@@ -42,4 +53,10 @@ export class RouteWatch {
     this.#unwatch?.();
     this.#unwatch = undefined;
   }
+}
+
+function leadsToSame(one: Flow, other: Flow): boolean {
+  return (
+    one.reliable && one.protocol === other.protocol && one.remoteAddress === other.remoteAddress
+  );
 }

@@ -121,8 +121,9 @@ export class SessionCore {
     this.clock = services.clock;
     this.logger = services.logger;
     this.#timers = new TimerGroup(services.clock);
-    this.#route = new RouteWatch((route, reason) =>
-      this.enter(() => this.emit("route", { route, reason })),
+    this.#route = new RouteWatch(
+      (route, reason) => this.enter(() => this.emit("route", { route, reason })),
+      (recovered) => services.onFlowRecovered?.(this.account, recovered),
     );
     this.local = parties.local;
     this.remote = parties.remote;

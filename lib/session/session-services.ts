@@ -121,6 +121,11 @@ export interface SessionServices {
   /** Contact value for responses and requests over this flow, e.g. `<sip:alice@192.0.2.1:5060;transport=tcp>`. */
   contact(flow: Flow, account: AccountHandle | undefined): string;
   send(options: OutgoingRequestOptions): OutgoingRequest;
+  /** Calls back each time the account has registered over a connection. @returns ends that. */
+  onFlowRecovered?(
+    account: AccountHandle | undefined,
+    listener: (flow: Flow) => void,
+  ): (() => void) | undefined;
   /** ACK for a 2xx: resolved like any request, no transaction. @returns a function that sends it again. */
   sendAck(ack: SipRequest, nextHop: Uri, preferredFlow: Flow | undefined): () => void;
   /** Applies contract §4.6 "Pending requests". @returns undefined when nobody holds it; `fallback` ran then. */

@@ -215,6 +215,7 @@ export class AccountBook {
     return {
       onRegistered: ({ expires, statusCode, reason, response }) => {
         this.#watch(account);
+        account.flowRegistered();
         this.#options.report({
           name: "registered",
           accountId,

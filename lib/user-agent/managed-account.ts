@@ -52,6 +52,8 @@ export class ManagedAccount implements Account, AccountHandle, RoutedAccount {
   readonly #line: string;
   readonly #instance: string | undefined;
   readonly #registration: Registration;
+  /** Sessions whose connection is gone. */
+  readonly #flowListeners = new Set<(flow: Flow) => void>();
 
   /** Private, so that nothing that prints an account shows its password. */
   readonly #settings: ResolvedAccount;
@@ -116,6 +118,19 @@ export class ManagedAccount implements Account, AccountHandle, RoutedAccount {
   /** The flow of the present registration. */
   get flow(): Flow | undefined {
     return this.#registration.flow;
+  }
+
+  /** Calls back with the flow of each successful registration. @returns ends that. */
+  onFlow(listener: (flow: Flow) => void): () => void {
+    this.#flowListeners.add(listener);
+    return () => this.#flowListeners.delete(listener);
+  }
+
+  /** The registrar holds the binding over the present flow. */
+  flowRegistered(): void {
+    const { flow } = this.#registration;
+    if (flow === undefined) return;
+    for (const listener of [...this.#flowListeners]) listener(flow);
   }
 
   /** The server behind this flow is silent: registers anew, elsewhere if it can. */

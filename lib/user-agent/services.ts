@@ -104,6 +104,13 @@ export class UserAgentServices implements SessionServices {
     return this.#options.client().send(options);
   }
 
+  onFlowRecovered(
+    account: AccountHandle | undefined,
+    listener: (flow: Flow) => void,
+  ): (() => void) | undefined {
+    return this.#managed(account)?.onFlow(listener);
+  }
+
   sendAck(ack: SipRequest, nextHop: Uri, preferredFlow: Flow | undefined): () => void {
     return this.#options.client().sendAck(ack, nextHop, preferredFlow);
   }

@@ -180,6 +180,11 @@ describe("outbound (RFC 5626)", () => {
     assert.equal(call.state, "established");
     network.closeConnections();
     await clock.advanceAsync(5_000);
+    const routes = alice.events.filter(([, { name }]) => name === "route");
+    assert.deepEqual(
+      routes.map(([, { route }]) => route),
+      ["down", "up"],
+    );
     void call.end();
     await clock.advanceAsync(100);
     server.last("BYE");
