@@ -461,8 +461,32 @@ describe("calls", () => {
       assert.equal(msg.payload, 183);
       assert.deepEqual(session.calls.at(-1), {
         name: "progress",
-        options: { statusCode: 183, reason: "Wait", headers: [], earlyMedia: true, sdp: undefined },
+        options: {
+          statusCode: 183,
+          reason: "Wait",
+          headers: [],
+          earlyMedia: true,
+          rel100: undefined,
+          sdp: undefined,
+        },
       });
+    });
+
+    it("sip-progress passes on how reliable it shall be, and refuse other words", async () => {
+      await load(incoming({ ring: false }), act("progress"));
+      const session = await ring();
+      for (const [rel100, passed] of [
+        ["required", true],
+        ["none", false],
+        ["supported", undefined],
+      ] as const) {
+        await bench.input("act", { sip: { session: session.id }, options: { rel100 } });
+        const options = session.calls.at(-1)?.options as { rel100?: boolean };
+        assert.equal(options.rel100, passed);
+      }
+      const count = session.calls.length;
+      await bench.input("act", { sip: { session: session.id }, options: { rel100: "maybe" } });
+      assert.equal(session.calls.length, count);
     });
 
     it("sip-progress after the answer is an error", async () => {
