@@ -11,6 +11,7 @@ import {
   TransportError,
   type Timer,
 } from "../foundation/index.js";
+import { challengesOf } from "../auth/index.js";
 import type { SipRequest, SipResponse } from "../message/index.js";
 import type { HeaderList, OutgoingRequest, OutgoingRequestOptions } from "../session/index.js";
 import type { ClientTransaction } from "../transaction/index.js";
@@ -22,6 +23,7 @@ import {
   type ExchangeInput,
   type ExchangeState,
 } from "./client-exchange-state.js";
+import { agreeOnSecurity } from "./security-agreement.js";
 import type { AuthContext, ClientEnvironment, Destination } from "./client-environment.js";
 import { applyRoutes, copyRequest } from "./routing.js";
 import type { Authorization } from "./account-credentials.js";
@@ -80,6 +82,9 @@ export class ClientExchange implements OutgoingRequest {
   #authorization: Authorization | undefined;
   readonly #sentAuthorizations: Authorization[] = [];
   #challengesAnswered = 0;
+  /** Headers of RFC 3329, once a server has asked for them, and the 494 that did. */
+  #agreement: HeaderList | undefined;
+  #agreedBy: SipResponse | undefined;
   /** The response with the challenge that the application is asked about. */
   #asked: SipResponse | undefined;
   #patience: Timer | undefined;
@@ -288,6 +293,10 @@ export class ClientExchange implements OutgoingRequest {
     if (this.#wantsContact) {
       request.headers.set("Contact", this.#environment.contact(flow, this.#options.account));
     }
+    for (const [name, value] of this.#agreement ?? []) {
+      // Require may name other extensions already.
+      if (!request.headers.getAll(name).includes(value)) request.headers.add(name, value);
+    }
     this.#plain = request;
     request = this.#environment.beforeSending(request, this.#options);
     this.#request = request;
@@ -380,7 +389,12 @@ export class ClientExchange implements OutgoingRequest {
       return;
     }
     const mayRetry = this.state === "calling" || this.state === "proceeding";
-    if (mayRetry && (statusCode === 401 || statusCode === 407)) {
+    if (mayRetry && statusCode === 494 && this.#agree(response, request)) {
+      this.#input("retry");
+      return;
+    }
+    const isChallenge = statusCode === 401 || statusCode === 407 || this.#isAgreed(response);
+    if (mayRetry && isChallenge) {
       const next = this.#answerChallenge(response, request);
       if (next !== undefined) {
         this.#input(next);
@@ -413,6 +427,34 @@ export class ClientExchange implements OutgoingRequest {
     return true;
   }
 
+  /** @returns true when the request can go again at once, as no password is asked for. */
+  #agree(response: SipResponse, request: SipRequest): boolean {
+    // A server that is not content with what it asked for is not asked again.
+    if (this.#agreement !== undefined) return false;
+    const headers = agreeOnSecurity(response, this.#target.protocol);
+    if (headers === undefined) return false;
+    this.#agreement = headers;
+    this.#agreedBy = response;
+    if (challengesOf(response).length > 0) return false;
+    this.#repeat(request);
+    return true;
+  }
+
+  /** A 494 that was understood, with a challenge of its own. */
+  #isAgreed(response: SipResponse): boolean {
+    return this.#agreedBy === response;
+  }
+
+  /** The same request again, with the next number. */
+  #repeat(request: SipRequest): void {
+    const sequence = this.#options.nextSequence?.() ?? request.cseq.sequence + 1;
+    const next = copyRequest(this.#plain ?? request);
+    next.headers.set("CSeq", `${sequence} ${request.method}`);
+    this.#request = next;
+    this.#plain = undefined;
+    this.#sent = false;
+  }
+
   /** @returns undefined when the response is final. */
   #answerChallenge(
     response: SipResponse,
@@ -441,12 +483,7 @@ export class ClientExchange implements OutgoingRequest {
     }
     this.#challengesAnswered++;
     this.#authorization = answer;
-    const sequence = this.#options.nextSequence?.() ?? request.cseq.sequence + 1;
-    const next = copyRequest(this.#plain ?? request);
-    next.headers.set("CSeq", `${sequence} ${request.method}`);
-    this.#request = next;
-    this.#plain = undefined;
-    this.#sent = false;
+    this.#repeat(request);
     return "retry";
   }
 

@@ -128,7 +128,7 @@ describe("answers of a flow, with the real library", function () {
     socket.on("message", (bytes, from) => {
       const parsed = parseMessage(bytes);
       if (!parsed.ok || parsed.message.kind !== "request") return;
-      const request = parsed.message as SipRequest;
+      const request = parsed.message;
       requests.push(request);
       const isKnown = request.headers.has("proxy-authorization");
       const response = createResponse(request, {
