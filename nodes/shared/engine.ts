@@ -12,6 +12,7 @@ import { misuse } from "./errors.js";
 import { requestPolicy, wantsEveryMessage, watchSession, watchStack } from "./event-nodes.js";
 import { takeIncoming } from "./incoming-calls.js";
 import { liveNode } from "./live-nodes.js";
+import { hasSupplements, stackSupplement } from "./supplement-nodes.js";
 import type { StackSettings } from "./stack-settings.js";
 
 export type EngineState = "starting" | "running" | "failed" | "stopped";
@@ -33,6 +34,7 @@ export class Engine {
   /** Calls that came while flows were being replaced; they get their node when that is over. */
   readonly #unrouted = new Map<Call, SipRequest>();
   #connections: (() => void)[] = [];
+  #removeSupplement: (() => void) | undefined;
 
   constructor(
     readonly stackId: string,
@@ -91,6 +93,7 @@ export class Engine {
     }
     this.accounts.removeUnclaimed();
     this.#observe();
+    this.#supplement();
   }
 
   claimAccount(settings: AccountSettings): AccountEntry {
@@ -145,6 +148,7 @@ export class Engine {
       }),
     ];
     this.#userAgent = userAgent;
+    this.#supplement();
     this.accounts.attach(userAgent);
     return userAgent;
   }
@@ -171,6 +175,7 @@ export class Engine {
     this.#connections = [];
     this.accounts.detach();
     this.#userAgent = undefined;
+    this.#supplement();
   }
 
   #setState(state: EngineState): void {
@@ -208,6 +213,17 @@ export class Engine {
     const old = replaces === undefined ? undefined : findCall(replaces)?.session;
     if (old?.direction === "incoming") return old.snapshot().local.user;
     return this.#userAgent?.calledUser(invite) ?? "";
+  }
+
+  /** The supplement of this stack's nodes is there while there are such nodes. */
+  #supplement(): void {
+    const isWanted = this.#userAgent !== undefined && hasSupplements(this.stackId);
+    if (!isWanted) {
+      this.#removeSupplement?.();
+      this.#removeSupplement = undefined;
+    } else {
+      this.#removeSupplement ??= this.#userAgent?.addSupplement(stackSupplement(this.stackId));
+    }
   }
 
   /** The `sip-event` nodes may be others now. */

@@ -22,6 +22,7 @@ export type UserAgentPort = Pick<
   | "bound"
   | "sessions"
   | "accounts"
+  | "addSupplement"
   | "addAccount"
   | "removeAccount"
   | "invite"

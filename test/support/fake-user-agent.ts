@@ -40,6 +40,7 @@ import {
   type SubscriberFacts,
   type Subscription,
   type SubscriptionEvents,
+  type Supplement,
   TypedEmitter,
   type UserAgentEvents,
   type UserAgentOptions,
@@ -367,6 +368,11 @@ export class FakeUserAgent extends TypedEmitter<UserAgentEvents> implements User
     this.log.push("stop");
     this.running = false;
     for (const session of [...this.sessions.values()]) (session as FakeSession).close("shutdown");
+  }
+  readonly supplements: Supplement[] = [];
+  addSupplement(supplement: Supplement): () => void {
+    this.supplements.push(supplement);
+    return () => void this.supplements.splice(this.supplements.indexOf(supplement), 1);
   }
   addAccount(options: AccountOptions): Account {
     this.log.push(`add ${options.uri}`);

@@ -23,6 +23,7 @@ import sipRequest from "../../nodes/sip-request.js";
 import sipSession from "../../nodes/sip-session.js";
 import sipNotify from "../../nodes/sip-notify.js";
 import sipSubscribe from "../../nodes/sip-subscribe.js";
+import sipSupplement from "../../nodes/sip-supplement.js";
 import sipStack from "../../nodes/sip-stack.js";
 import { FakeUserAgent } from "./fake-user-agent.js";
 import { ManualClock } from "./manual-clock.js";
@@ -55,6 +56,7 @@ const MODULES: NodeModule[] = [
   sipRegister,
   sipSession,
   sipEvent,
+  sipSupplement,
 ];
 
 /** Outputs of each type. */
@@ -76,6 +78,7 @@ const OUTPUTS: Readonly<Record<string, number>> = {
   "sip-register": 2,
   "sip-session": 2,
   "sip-event": 1,
+  "sip-supplement": 6,
 };
 
 // Messages are whatever the nodes made of them; tests look into them freely.
