@@ -78,9 +78,15 @@ export class Modifier {
       headers: [],
       byInvite: true,
     };
-    this.#enqueue(plan).catch((error: unknown) =>
-      this.#core.logger.warn(`session ${this.#core.id}: refresh: ${errorText(error)}`),
-    );
+    const core = this.#core;
+    const failed = (error?: unknown): void =>
+      core.enter(() => {
+        if (error !== undefined)
+          core.logger.warn(`session ${core.id}: refresh: ${errorText(error)}`);
+        // Known already, unless it came to no request at all.
+        core.sessionTimer.failed();
+      });
+    this.#enqueue(plan).then((outcome) => outcome.ok || failed(), failed);
   }
 
   /** An exchange has ended: the next one may begin. */

@@ -333,6 +333,71 @@ describe("SessionTimer", () => {
       assert.equal(services.sent.length, 1);
       await hungUp(session);
     });
+
+    it("re-INVITEs with its last description when the flow does nothing for 5 s", async () => {
+      const call = established(services, "90;refresher=uac", ["Allow", "INVITE, BYE"]);
+      for (let round = 1; round <= 3; round++) {
+        seconds(49.9);
+        assert.equal(services.lastSent("INVITE").sent.cseq.sequence, round);
+        seconds(0.1);
+        await outcomeOf(Promise.resolve());
+        const reinvite = services.lastSent("INVITE");
+        assert.equal(reinvite.sent.cseq.sequence, round + 1);
+        assert.equal(reinvite.sent.text, call.invite.sent.text);
+        assert.equal(header(reinvite, "session-expires"), "90;refresher=uac");
+        reinvite.respond(200, { sdp: ANSWER, headers: [["Session-Expires", "90;refresher=uac"]] });
+        await outcomeOf(Promise.resolve());
+        assert.equal(services.acks.length, round + 1);
+      }
+      await hungUp(call.session);
+    });
+
+    it("takes a re-INVITE of the flow for the refresh, and sends no other", async () => {
+      const { session, witness } = established(services, "90;refresher=uac", ["Allow", "INVITE"]);
+      seconds(45);
+      assert.deepEqual(witness.plot, ["refresh-needed"]);
+      const done = session.reinvite({ action: "renegotiate" });
+      await outcomeOf(done);
+      const reinvite = services.lastSent("INVITE");
+      assert.equal(header(reinvite, "session-expires"), "90;refresher=uac");
+      seconds(8);
+      assert.equal(services.lastSent("INVITE"), reinvite);
+      reinvite.respond(200, { sdp: ANSWER, headers: [["Session-Expires", "90;refresher=uac"]] });
+      assert.equal((await done).ok, true);
+      seconds(40);
+      assert.equal(services.lastSent("INVITE"), reinvite);
+      assert.equal(session.state, "established");
+      await hungUp(session);
+    });
+
+    it("falls back to re-INVITE when UPDATE is unknown after all", async () => {
+      const { session } = established(services, "90;refresher=uac");
+      seconds(45);
+      services.lastSent("UPDATE").respond(501);
+      await outcomeOf(Promise.resolve());
+      const reinvite = services.lastSent("INVITE");
+      assert.equal(header(reinvite, "session-expires"), "90;refresher=uac");
+      reinvite.respond(200, { sdp: ANSWER, headers: [["Session-Expires", "90;refresher=uac"]] });
+      await outcomeOf(Promise.resolve());
+      seconds(59);
+      assert.equal(session.state, "established");
+      await hungUp(session);
+    });
+
+    it("keeps the timer when a hold of the flow is refused", async () => {
+      const { session } = established(services, "90;refresher=uac");
+      const held = session.reinvite({ action: "hold" });
+      await outcomeOf(held);
+      services.lastSent("INVITE").respond(488);
+      assert.equal((await held).ok, false);
+      seconds(31);
+      services
+        .lastSent("UPDATE")
+        .respond(200, { headers: [["Session-Expires", "90;refresher=uac"]] });
+      seconds(44);
+      assert.equal(session.state, "established");
+      await hungUp(session);
+    });
   });
 
   describe("with the peer as the refresher", () => {
