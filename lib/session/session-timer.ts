@@ -226,7 +226,7 @@ export class SessionTimer {
         return;
       case "schedule":
         this.#setDeadline();
-        this.#after(this.#interval * 500, () => this.#halfway());
+        this.#after(this.#refreshDelay, () => this.#halfway());
         return;
       case "watch":
         this.#setDeadline();
@@ -271,6 +271,12 @@ export class SessionTimer {
     const delayMs = seconds * 1000;
     this.#deadlineAt = this.#core.clock.now() + delayMs;
     this.#deadline = this.#core.after(delayMs, () => this.#input("deadline"));
+  }
+
+  /** Half the interval; the flow is asked that much earlier that the re-INVITE still goes out by then. */
+  get #refreshDelay(): number {
+    const half = this.#interval * 500;
+    return this.#mayUpdate ? half : half - Math.min(2 * FLOW_TIME, half / 5);
   }
 
   get #timeLeft(): number {

@@ -328,7 +328,7 @@ describe("SessionTimer", () => {
         "Allow",
         "INVITE, BYE",
       ]);
-      seconds(45);
+      seconds(37);
       assert.deepEqual(witness.plot, ["refresh-needed"]);
       assert.equal(services.sent.length, 1);
       await hungUp(session);
@@ -337,7 +337,7 @@ describe("SessionTimer", () => {
     it("re-INVITEs with its last description when the flow does nothing for 5 s", async () => {
       const call = established(services, "90;refresher=uac", ["Allow", "INVITE, BYE"]);
       for (let round = 1; round <= 3; round++) {
-        seconds(49.9);
+        seconds(40.9);
         assert.equal(services.lastSent("INVITE").sent.cseq.sequence, round);
         seconds(0.1);
         await outcomeOf(Promise.resolve());
@@ -354,7 +354,7 @@ describe("SessionTimer", () => {
 
     it("takes a re-INVITE of the flow for the refresh, and sends no other", async () => {
       const { session, witness } = established(services, "90;refresher=uac", ["Allow", "INVITE"]);
-      seconds(45);
+      seconds(36);
       assert.deepEqual(witness.plot, ["refresh-needed"]);
       const done = session.reinvite({ action: "renegotiate" });
       await outcomeOf(done);
@@ -364,7 +364,7 @@ describe("SessionTimer", () => {
       assert.equal(services.lastSent("INVITE"), reinvite);
       reinvite.respond(200, { sdp: ANSWER, headers: [["Session-Expires", "90;refresher=uac"]] });
       assert.equal((await done).ok, true);
-      seconds(40);
+      seconds(35);
       assert.equal(services.lastSent("INVITE"), reinvite);
       assert.equal(session.state, "established");
       await hungUp(session);
