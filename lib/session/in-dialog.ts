@@ -14,6 +14,7 @@ import { ReferReceiver } from "./refer-receiver.js";
 import { ReferSender } from "./refer-sender.js";
 import { ReInviteReceiver } from "./re-invite.js";
 import type { SessionCore } from "./session-core.js";
+import { UpdateReceiver } from "./update-receiver.js";
 
 /** The others are reported as `request` in any case, with the handle to answer them. */
 const OWN_EVENT: ReadonlySet<string> = new Set([
@@ -22,6 +23,7 @@ const OWN_EVENT: ReadonlySet<string> = new Set([
   "PRACK",
   "INFO",
   "OPTIONS",
+  "UPDATE",
   "NOTIFY",
   "REFER",
   "MESSAGE",
@@ -37,6 +39,7 @@ export class InDialog implements DialogUser {
   #refers: ReferSender | undefined;
   #referrals: ReferReceiver | undefined;
   #reInvites: ReInviteReceiver | undefined;
+  #updates: UpdateReceiver | undefined;
   #modifier: Modifier | undefined;
   /** The 2xx of ours that waits for its ACK; a second INVITE is refused until it came. */
   #unacknowledged: AcceptedInvite | undefined;
@@ -64,7 +67,10 @@ export class InDialog implements DialogUser {
   get modifier(): Modifier {
     return (this.#modifier ??= new Modifier(
       this.#core,
-      () => this.#unacknowledged !== undefined || this.#reInvites?.isOpen === true,
+      () =>
+        this.#unacknowledged !== undefined ||
+        this.#reInvites?.isOpen === true ||
+        this.#updates?.isOpen === true,
     ));
   }
 
@@ -123,6 +129,13 @@ export class InDialog implements DialogUser {
         if (this.pracks === undefined) core.reply(transaction, 481);
         else this.pracks.receive(transaction);
         return;
+      case "UPDATE":
+        this.#updates ??= new UpdateReceiver(core, {
+          hasOpenInvite: () => this.#modifier?.hasOpenInvite === true,
+          onIdle: () => this.#modifier?.proceed(),
+        });
+        this.#updates.receive(transaction, dialog);
+        return;
       case "INFO":
         receiveInfo(core, transaction);
         return;
@@ -158,13 +171,20 @@ export class InDialog implements DialogUser {
     }
   }
 
-  /** Only an established call can be changed, and not before the ACK of its first INVITE (RFC 3261 §14.2). */
+  /**
+   * Only an established call can be changed, and not before the ACK of its first INVITE (RFC 3261 §14.2); not while an
+   * INVITE of ours is open, nor while an UPDATE of either side has an offer out (RFC 6337 §2.3).
+   */
   #receiveInvite(transaction: ServerTransaction, dialog: Dialog): void {
     const core = this.#core;
     const isUnconfirmed = this.#reInvites === undefined && this.#unacknowledged !== undefined;
     const isGlare = this.#modifier?.hasOpenInvite === true;
     if (!core.established || dialog !== core.dialog || isUnconfirmed || isGlare) {
       core.reply(transaction, 491);
+      return;
+    }
+    if (this.#updates?.isOpen === true) {
+      core.reply(transaction, 500, { headers: [["Retry-After", "1"]] });
       return;
     }
     const tooShort = core.sessionTimer.refusal(transaction.request);

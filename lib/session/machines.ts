@@ -9,6 +9,7 @@ import { sessionMachine } from "./session-state.js";
 import { sessionTimerMachine } from "./session-timer-state.js";
 import { signalingMachine } from "./signaling-state.js";
 import { targetMachine } from "./target-state.js";
+import { updateMachine } from "./update-receiver.js";
 
 export const sessionMachines: readonly MachineDefinition[] = [
   sessionMachine,
@@ -18,6 +19,7 @@ export const sessionMachines: readonly MachineDefinition[] = [
   reliableMachine,
   reInviteMachine,
   modificationMachine,
+  updateMachine,
   referMachine,
   sessionTimerMachine,
 ];

@@ -14,6 +14,7 @@ export const ALLOWED_METHODS: readonly string[] = [
   "NOTIFY",
   "REFER",
   "SUBSCRIBE",
+  "UPDATE",
 ];
 
 /** Extensions that a peer may use and require (RFC 3261 §20.37). */

@@ -16,6 +16,7 @@ import sipInvite from "../../nodes/sip-invite.js";
 import sipMessage from "../../nodes/sip-message.js";
 import sipPlay from "../../nodes/sip-play.js";
 import sipProgress from "../../nodes/sip-progress.js";
+import sipReinvite from "../../nodes/sip-reinvite.js";
 import sipRefer from "../../nodes/sip-refer.js";
 import sipRegister from "../../nodes/sip-register.js";
 import sipReject from "../../nodes/sip-reject.js";
@@ -45,6 +46,7 @@ const MODULES: NodeModule[] = [
   sipAccept,
   sipReject,
   sipBye,
+  sipReinvite,
   sipRefer,
   sipMessage,
   sipSubscribe,
@@ -67,6 +69,7 @@ const OUTPUTS: Readonly<Record<string, number>> = {
   "sip-accept": 2,
   "sip-reject": 1,
   "sip-bye": 1,
+  "sip-reinvite": 2,
   "sip-refer": 3,
   "sip-message": 2,
   "sip-subscribe": 2,

@@ -151,6 +151,12 @@ const EXPECTED: Readonly<Record<string, readonly string[]>> = {
     "backingOff close done",
     "done success done",
   ],
+  "UPDATE received": [
+    "idle update deciding",
+    "deciding update deciding",
+    "deciding answered idle",
+    "deciding refused idle",
+  ],
   "REFER sent": [
     "sent accepted accepted",
     "sent acceptedFinally done",
