@@ -324,7 +324,7 @@ export class Modification {
     if (descriptions !== undefined && this.#core.established) {
       reportExchange(this.#core, this.#holdBefore, descriptions);
     }
-    this.#machine.input("agreed", { outcome: outcomeOfResponse(response) });
+    this.#machine.input("agreed", { outcome: { ...outcomeOfResponse(response), ...descriptions } });
   }
 
   #spoil(response: SipResponse, reason: string): void {

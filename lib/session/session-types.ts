@@ -173,6 +173,9 @@ export type ActionOutcome =
       readonly message?: SipRequest | SipResponse | undefined;
       readonly newSession?: SessionHandle | undefined;
       readonly subscription?: string | undefined;
+      /** Of the exchange that the action has completed. */
+      readonly remoteSdp?: string | undefined;
+      readonly localSdp?: string | undefined;
     }
   | {
       readonly ok: false;

@@ -186,6 +186,8 @@ export function outcomeFields(outcome: ActionOutcome): Partial<SipFields> {
       cause: outcome.ok ? undefined : outcome.cause,
       retryAfter: outcome.ok ? undefined : outcome.retryAfter,
       subscription: outcome.ok ? outcome.subscription : undefined,
+      remoteSdp: outcome.ok ? outcome.remoteSdp : undefined,
+      localSdp: outcome.ok ? outcome.localSdp : undefined,
     }),
   });
 }

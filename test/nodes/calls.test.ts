@@ -597,6 +597,47 @@ Content-Length: 0`);
       assert.equal(bench.only("caught").error.code, "no-target");
     });
 
+    it("sip-reinvite holds with the flow's SDP and tells the peer's", async () => {
+      await load(incoming(), act("reinvite", { action: "hold" }));
+      const session = await ring();
+      session.answer();
+      session.outcomes.reinvite = { ok: true, statusCode: 200, remoteSdp: "v=0 theirs" };
+      await bench.input("act", {
+        sdp: "v=0 mine",
+        headers: { "X-A": "1" },
+        sip: { session: session.id },
+      });
+      assert.deepEqual(session.calls.at(-1)?.options, {
+        action: "hold",
+        delayedOffer: false,
+        sdp: "v=0 mine",
+        headers: [["X-A", "1"]],
+      });
+      const msg = bench.only("act:1");
+      assert.deepEqual([msg.topic, msg.payload], ["reinvited", "hold"]);
+      assert.equal(msg.sip.remoteSdp, "v=0 theirs");
+      assert.equal(msg.sdp, undefined);
+      await bench.input("act", { options: { action: "jump" }, sip: { session: session.id } });
+      assert.equal(bench.only("caught").error.code, "bad-option");
+    });
+
+    it("sip-reinvite that is refused, or comes too late, leaves by output 2", async () => {
+      await load(incoming(), act("reinvite", { action: "resume" }));
+      const session = await ring();
+      session.answer();
+      session.outcomes.reinvite = { ok: false, cause: "incompatible-media", statusCode: 488 };
+      await bench.input("act", { sip: { session: session.id } });
+      assert.deepEqual(
+        [bench.only("act:2").topic, bench.only("act:2").payload],
+        ["reinvite-failed", 488],
+      );
+      assert.equal(bench.only("act:2").sip.state, "established");
+      session.close("remote-bye");
+      await bench.input("act", { sip: { session: session.id } });
+      assert.equal(bench.of("act:2")[1].payload, 0);
+      assert.equal(bench.of("act:2")[1].sip.cause, "no-session");
+    });
+
     it("sip-refer that fails leaves the call up", async () => {
       await load(incoming(), act("refer", { to: "sip:c@d" }));
       const session = await ring();
