@@ -53,6 +53,8 @@ function planOf(name: string): Plan {
   if (/^o19/.test(name))
     return { entry: "call-refer", message: { referTo: "sip:bob@127.0.62.99:5070" } };
   if (/^o23/.test(name)) return { entry: "message-send", message: { payload: "hello" } };
+  if (/^out-(hold|glare|reinvite-refused)/.test(name)) return { entry: "call-hold" };
+  if (/^out-renegotiate/.test(name)) return { entry: "call-renegotiate" };
   if (/^o28/.test(name)) return { entry: "call-delayed" };
   if (/^o31/.test(name)) return { entry: "call-dtmf" };
   return { entry: "call" };

@@ -178,6 +178,16 @@ export function acceptanceFlow(options: AcceptanceFlowOptions): {
     flow.captures("dtmf-out", 2, { 1: [delay(0.3, [bye])] }),
   );
   invite("call-dtmf", [delay(0.3, [digits])]);
+  // Held and resumed by us; a refusal changes nothing, and then the call is ended.
+  const reinvite = (action: string, next: string[], delayedOffer = false) =>
+    flow.node(
+      "sip-reinvite",
+      { action, delayedOffer },
+      flow.captures(`reinvite-${action}`, 2, { 1: next, 2: [delay(0.3, [bye])] }),
+    );
+  const hold = reinvite("hold", [delay(0.3, [reinvite("resume", [delay(0.3, [bye])])])]);
+  invite("call-hold", [delay(0.3, [hold])]);
+  invite("call-renegotiate", [delay(0.3, [reinvite("renegotiate", [delay(0.3, [bye])], true)])]);
   const message = flow.node(
     "sip-message",
     { stack, scope: "standalone", to: "to", toType: "msg" },
