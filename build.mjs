@@ -11,16 +11,17 @@ const at = (...parts) => join(root, ...parts);
 
 const next = `dist.next-${process.pid}`;
 const tsc = createRequire(import.meta.url).resolve("typescript/bin/tsc");
-const compiled = spawnSync(
-  process.execPath,
-  [tsc, "-p", at("tsconfig.json"), "--outDir", at(next)],
-  {
+// Comments stay in the declarations, where an editor shows them, and not in what Node-RED loads.
+const compile = (...options) =>
+  spawnSync(process.execPath, [tsc, "-p", at("tsconfig.json"), "--outDir", at(next), ...options], {
     stdio: "inherit",
-  },
-);
-if (compiled.status !== 0) {
+  }).status ?? 1;
+const status =
+  compile("--removeComments", "--declaration", "false") ||
+  compile("--declaration", "--emitDeclarationOnly");
+if (status !== 0) {
   rmSync(at(next), { recursive: true, force: true });
-  process.exit(compiled.status ?? 1);
+  process.exit(status);
 }
 
 mkdirSync(at(next, "nodes"), { recursive: true });

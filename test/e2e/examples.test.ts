@@ -20,6 +20,9 @@ const RUNS: readonly (readonly [string, string, readonly string[]])[] = [
     ["state", "inviting", "progress", "answered", "confirmed", "bye", "ended"],
   ],
   ["advanced/Credentials from the flow", "send", ["delivered"]],
+  ["messages/Requests of any method", "are you there?", ["response"]],
+  ["messages/Requests of any method", "publish", ["request", "response"]],
+  ["advanced/Watch and change messages", "send", ["request", "message", "delivered"]],
   ["advanced/SDP from the flow", "call", ["inviting", "answered", "ended"]],
 ];
 
@@ -59,7 +62,7 @@ describe("Examples do what their comments say", function () {
   });
 
   for (const [file, button, events] of RUNS) {
-    it(file, async () => {
+    it(`${file}: ${button}`, async () => {
       const { flow, nodes } = prepared(file);
       await nodeRed.deploy(flow);
       await nodeRed.clearCaptured();
