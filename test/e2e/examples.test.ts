@@ -22,7 +22,7 @@ const RUNS: readonly (readonly [string, string, readonly string[]])[] = [
   ["advanced/Credentials from the flow", "send", ["delivered"]],
   ["messages/Requests of any method", "are you there?", ["response"]],
   ["messages/Requests of any method", "publish", ["request", "response"]],
-  ["advanced/Watch and change messages", "send", ["request", "message", "delivered"]],
+  ["advanced/Watch and change messages", "send", ["outgoing-request", "message", "delivered"]],
   ["advanced/SDP from the flow", "call", ["inviting", "answered", "ended"]],
 ];
 
