@@ -16,6 +16,9 @@ export interface HeldRequest {
   readonly transaction: ServerTransaction;
   readonly eventName: SessionEventName;
   readonly fields?: EventFields;
+  /** As in HoldOptions. */
+  readonly atLeastMs?: number;
+  check?(options: AcceptRequestOptions): void;
   /** Default: 200 with what the application gives. */
   accept?(options: AcceptRequestOptions): Promise<ActionOutcome>;
   /** Default: 403, or what the application says. */
@@ -35,6 +38,8 @@ export function holdRequest(core: SessionCore, held: HeldRequest): void {
     eventName,
     session: core.owner,
     account: core.account,
+    atLeastMs: held.atLeastMs,
+    check: (options) => held.check?.(options),
     accept: (options) => core.run(() => (held.accept ?? acceptPlainly)(options)),
     reject: (options) => core.run(() => (held.reject ?? rejectPlainly)(options)),
     fallback: (listened) => {

@@ -9,6 +9,7 @@ import type { SipRequest } from "../message/index.js";
 import type { ServerTransaction } from "../transaction/index.js";
 import { AcceptedInvite } from "./accepted-invite.js";
 import { bodyFields, sdpOf } from "./body.js";
+import { FLOW_ANSWER_MS } from "./flow-answer.js";
 import { answerHeld, holdRequest } from "./held-request.js";
 import { mergeHeaders } from "./header-lines.js";
 import { whenSettled } from "./maybe-promise.js";
@@ -110,10 +111,16 @@ export class ReInviteReceiver {
   #decide(transaction: ServerTransaction): void {
     const remoteSdp = sdpOf(transaction.request);
     if (remoteSdp !== undefined) this.#core.negotiation.offered();
+    const needsSdp = !this.#core.negotiation.hasHandler;
     holdRequest(this.#core, {
       transaction,
       eventName: "reinvite",
       fields: { remoteSdp },
+      // Only the flow can answer: it has the time that contract §4.5 gives it.
+      atLeastMs: needsSdp ? FLOW_ANSWER_MS : 0,
+      check: ({ sdp }) => {
+        if (needsSdp && sdp === undefined) throw noSdpError();
+      },
       accept: (options) => this.#accept(transaction, options, true),
       reject: (options) => Promise.resolve(this.#reject(transaction, options)),
       fallback: () => {

@@ -212,7 +212,10 @@ export class FakeServices implements SessionServices {
   readonly sent: FakeRequest[] = [];
   readonly acks: SipRequest[] = [];
   readonly observed: SipResponse[] = [];
-  readonly pending: (PendingRequest & { expire(): void })[] = [];
+  readonly pending: (PendingRequest & {
+    readonly atLeastMs: number | undefined;
+    expire(): void;
+  })[] = [];
   readonly placed: PlacedCall[] = [];
   flow = new FakeFlow(this.clock);
   readonly logger = {
@@ -276,6 +279,7 @@ export class FakeServices implements SessionServices {
       handle: `pending${this.pending.length}`,
       request: options.request,
       method: options.request.method,
+      atLeastMs: options.atLeastMs,
       get pending() {
         return state === "pending";
       },

@@ -180,6 +180,8 @@ describe("re-INVITE of the peer", () => {
     const reInvite = services.request(dialog, "INVITE", { sdp: "v=0" });
     const { pending } = witness.last("reinvite");
     await assert.rejects(pending?.accept() ?? Promise.resolve(), InvalidArgumentError);
+    assert.equal(reInvite.status, undefined, "it goes on waiting for an answer with SDP");
+    assert.equal(services.pending.at(-1)?.atLeastMs, 5_000);
     services.pending.at(-1)?.expire();
     assert.equal(reInvite.status, 488);
     await hungUp(call);
