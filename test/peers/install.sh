@@ -4,7 +4,7 @@
 set -u
 declare -A package=(
   [sipp]=sip-tester [kamailio]=kamailio [baresip]=baresip-core [tshark]=tshark
-  [chromium]=chromium [openssl]=openssl
+  [chromium]=chromium [openssl]=openssl [linphonec]=linphone-cli
 )
 declare -A file=(
   [/usr/lib/x86_64-linux-gnu/kamailio/modules/tls.so]=kamailio-tls-modules

@@ -1,0 +1,132 @@
+/** A linphonec telephone (Debian linphone-cli) without sound card on a loopback address, driven by lines on its stdin. */
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pause } from "../node-red.js";
+import { PeerProcess } from "./process.js";
+
+export interface LinphoneOptions {
+  readonly name: string;
+  /** Its loopback address and port of SIP over UDP. */
+  readonly address: string;
+  readonly port: number;
+  readonly registrar: {
+    readonly address: string;
+    readonly domain: string;
+    readonly password: string;
+  };
+  readonly rtpPort: number;
+  /** Calls without a description: the offer is the peer's, in its 200. Default false. */
+  readonly delayedOffer?: boolean;
+}
+
+export class Linphone {
+  readonly folder: string;
+  #process: PeerProcess | undefined;
+
+  constructor(readonly options: LinphoneOptions) {
+    this.folder = mkdtempSync(join(tmpdir(), `linphone-${options.name}-`));
+    for (const folder of [".local/share/linphone", ".config/linphone"])
+      mkdirSync(join(this.folder, folder), { recursive: true });
+    writeFileSync(join(this.folder, "rc"), settings(options));
+  }
+
+  get log(): string {
+    return this.#process?.log ?? "";
+  }
+
+  /** Its own trace with its states and every SIP message. */
+  get trace(): string {
+    const file = join(this.folder, "trace");
+    return existsSync(file) ? readFileSync(file, "utf8") : "";
+  }
+
+  /** Resolves when it is registered. It uses files in place of a sound card. */
+  async start(): Promise<void> {
+    const rc = join(this.folder, "rc");
+    this.#process = PeerProcess.start(
+      // Lines come as they are printed, not when a buffer is full.
+      "stdbuf",
+      ["-oL", "linphonec", "-c", rc, "-d", "5", "-l", join(this.folder, "trace")],
+      { cwd: this.folder, env: { HOME: this.folder } },
+    );
+    await this.until(/\[LinphoneRegistrationProgress\] to \[LinphoneRegistrationOk\]/, 0, 15_000);
+    await this.command("soundcard use files");
+  }
+
+  /** A line as a person types it: call, answer, pause, resume, transfer, calls … @returns what it printed so far. */
+  async command(line: string): Promise<string> {
+    const before = this.log.length;
+    this.#process?.process.stdin?.write(`${line}\n`);
+    await pause(400);
+    return this.log.slice(before);
+  }
+
+  /** Its ids of the calls, in the order of its list. */
+  async calls(): Promise<string[]> {
+    const list = await this.command("calls");
+    return [...list.matchAll(/^\s*(\d+)\s*\|/gm)].map((row) => row[1] ?? "");
+  }
+
+  /** Waits for text in its trace behind `from`, a length of `trace`: on its screen, many things that happen are not told. */
+  async until(pattern: RegExp, from = 0, timeoutMs = 10_000): Promise<void> {
+    const end = Date.now() + timeoutMs;
+    while (!pattern.test(this.trace.slice(from))) {
+      if (Date.now() > end)
+        throw new Error(`linphonec: ${String(pattern)} not seen: ${this.trace.slice(-1500)}`);
+      await pause(50);
+    }
+  }
+
+  async stop(): Promise<void> {
+    await this.#process?.stop();
+  }
+
+  async dispose(): Promise<void> {
+    await this.stop();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+function settings(options: LinphoneOptions): string {
+  const { name, address, port, registrar, rtpPort, delayedOffer = false } = options;
+  return `[sip]
+sdp_200_ack=${delayedOffer ? 1 : 0}
+use_ipv6=0
+bind_address=${address}
+sip_port=${port}
+sip_tcp_port=0
+sip_tls_port=0
+guess_hostname=0
+contact=sip:${name}@${address}:${port}
+default_proxy=0
+use_info=1
+use_rfc2833=0
+ipv6_migration_done=1
+verify_server_certs=0
+[net]
+nat_policy_ref=
+mtu=1300
+[rtp]
+audio_rtp_port=${rtpPort}
+[sound]
+playback_dev_id=
+use_files=1
+[video]
+capture=0
+display=0
+enabled=0
+[auth_info_0]
+username=${name}
+passwd=${registrar.password}
+realm=${registrar.domain}
+[proxy_0]
+reg_proxy=<sip:${registrar.address}:5060;transport=udp>
+reg_route=<sip:${registrar.address}:5060;transport=udp;lr>
+reg_identity=sip:${name}@${registrar.domain}
+reg_expires=60
+reg_sendregister=1
+[misc]
+enable_basic_to_client_group_chat_room_migration=0
+`;
+}
