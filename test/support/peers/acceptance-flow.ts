@@ -98,6 +98,16 @@ export function acceptanceFlow(options: AcceptanceFlowOptions): {
     [flow.capture("busy/2")],
   ]);
 
+  // A 183 with a description, then at once the answer.
+  const early = flow.node("sip-progress", { statusCode: 183, earlyMedia: true }, [
+    [flow.capture("early/progress"), accept],
+    [flow.capture("early/gone")],
+  ]);
+  flow.node("sip-incoming", { stack, match: "early", ring: false }, [
+    [early],
+    [flow.capture("early/2")],
+  ]);
+
   // What comes besides calls.
   flow.node("sip-event", { stack, events: ["dtmf"] }, [[flow.capture("dtmf")]]);
   flow.node("sip-event", { stack, events: ["message"], answerWithin: 0 }, [
@@ -194,6 +204,12 @@ export function acceptanceFlow(options: AcceptanceFlowOptions): {
     flow.captures("message-out", 2),
   );
   flow.entry("message-send", [message]);
+  const subscribe = flow.node(
+    "sip-subscribe",
+    { stack, to: "to", toType: "msg", resubscribe: false },
+    flow.captures("subscribe", 2),
+  );
+  flow.entry("subscribe", [subscribe]);
 
   return {
     flows: flow.build(),
