@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import type { FlowNode } from "../support/flow-builder.js";
 import { NodeRed, projectRoot } from "../support/node-red.js";
 import { freePort } from "../support/ports.js";
@@ -74,8 +74,11 @@ describe("the package in the palette manager", function () {
   it("serves icons, labels and the examples in the import menu", async () => {
     const icons = (await getJson("/icons")) as Record<string, string[]>;
     assert.ok((icons[manifest.name]?.length ?? 0) >= 10, JSON.stringify(icons[manifest.name]));
-    const examples = JSON.stringify(await getJson(`/library/examples/flows/${manifest.name}`));
-    for (const file of exampleFiles) assert.ok(examples.includes(basename(file, ".json")), file);
+    for (const file of exampleFiles) {
+      const folder = `/library/examples/flows/${manifest.name}/${dirname(file)}`;
+      const listed = JSON.stringify(await getJson(folder));
+      assert.ok(listed.includes(basename(file, ".json")), `${file}: ${listed}`);
+    }
     const labels = (await getJson(`/locales/${manifest.name}/sip-invite?lng=en-US`)) as object;
     assert.ok(Object.keys(labels).length > 0);
   });
