@@ -46,6 +46,7 @@ export function receiveBye(core: SessionCore, transaction: ServerTransaction, ca
   core.reply(transaction, 200);
   const fields = byeFields(transaction.request);
   core.setCause(cause);
+  core.negotiation.close();
   if (!crossed) core.emit("bye", fields);
   core.close(cause, fields);
 }

@@ -359,15 +359,16 @@ export class OutgoingSession extends CallSession {
   #cancelAll(cause: Cause, headers: HeaderList): void {
     const { core } = this;
     core.setCause(cause);
+    core.negotiation.close();
     core.input("cancel");
     core.emit("cancelled", {});
-    core.negotiation.close();
     for (const branch of this.#branches) branch.cancel("cancelled", headers);
   }
 
   /** With no other target left the attempt ends with this CANCEL. */
   #onExpire(): void {
     if (this.#branches.some((branch) => branch.isOpen || branch.state === "waiting")) return;
+    this.core.negotiation.close();
     this.core.input("cancel");
     this.core.emit("cancelled", {});
   }
@@ -391,6 +392,7 @@ export class OutgoingSession extends CallSession {
     const cause = branch?.cause ?? "rejected";
     core.setCause(cause);
     const fields = failureFields(message);
+    core.negotiation.close();
     if (message !== undefined && core.state !== "terminating") core.emit("rejected", fields);
     core.close(cause, fields);
   }

@@ -20,6 +20,7 @@ export function sendRejection(
   core.answeredPending(transaction);
   transaction.respond(rejection);
   core.setCause(cause ?? causeOfStatus(statusCode));
+  core.negotiation.close();
   core.emit("rejected", fields);
   core.close("rejected", fields);
 }
@@ -33,13 +34,13 @@ export function refuseOffer(
 ): void {
   const statusCode = statusOf(error);
   core.logger.info(`session ${core.id}: offer refused: ${errorText(error)}`);
-  core.negotiation.rollback();
   const message = core.reply(transaction, statusCode, {
     headers: statusCode === 488 ? warningHeader(transaction.flow, 305) : [],
   });
   settle(refusalOf(core, error, message));
   core.setCause(causeOfStatus(statusCode));
   const fields = { message, statusCode, reason: message?.reason };
+  core.negotiation.close();
   core.emit("rejected", fields);
   core.close("rejected", fields);
 }
@@ -59,6 +60,7 @@ export function terminateInvite(
 ): void {
   core.setCause(isAnsweredElsewhere(cancel) ? "answered-elsewhere" : "cancelled");
   const response = core.reply(transaction, 487);
+  core.negotiation.close();
   core.emit("cancelled", { message: cancel });
   core.close("cancelled", {
     message: cancel,

@@ -50,10 +50,13 @@ export interface ClientEnvironment {
   ): void;
   connect(target: FlowTarget, callback: FlowCallback): void;
   /**
-   * Tells of a challenge that has no answer (event `challenge`). @returns true when the application may give one:
-   * `decided` is called later, with true when there are credentials now.
+   * Tells of a challenge that has no answer (event `challenge`). @returns undefined when nobody looks for one, else
+   * takes the question back; `decided` is called later, with true when there are credentials now.
    */
-  askForCredentials(question: Question, decided: (given: boolean) => void): boolean;
+  askForCredentials(
+    question: Question,
+    decided: (given: boolean) => void,
+  ): (() => void) | undefined;
   /** Shows what is sent to the supplements; they change a copy. @returns the request to send. */
   beforeSending(request: SipRequest, options: ExchangeOptions): SipRequest;
   /** Shows a response, once, to the supplements. */

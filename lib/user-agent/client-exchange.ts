@@ -87,6 +87,8 @@ export class ClientExchange implements OutgoingRequest {
   #agreedBy: SipResponse | undefined;
   /** The response with the challenge that the application is asked about. */
   #asked: SipResponse | undefined;
+  /** Takes the question back. */
+  #withdraw: (() => void) | undefined;
   #patience: Timer | undefined;
   #cancelHeaders: HeaderList = [];
   #cancelTimer: Timer | undefined;
@@ -105,6 +107,10 @@ export class ClientExchange implements OutgoingRequest {
 
   get flow(): Flow | undefined {
     return this.#flow;
+  }
+
+  get accountId(): string | undefined {
+    return this.#options.account?.id;
   }
 
   get state(): ExchangeState {
@@ -153,6 +159,7 @@ export class ClientExchange implements OutgoingRequest {
   #input(input: ExchangeInput, response?: SipResponse): void {
     this.#machine.input(input, response);
     if (this.state !== "calling") this.#patience?.cancel();
+    if (this.state !== "asking") this.#withdrawQuestion();
     // After its 2xx an INVITE stays until its transaction ends: other forks may answer as well.
     const mayForkOn = this.#request?.method === "INVITE" && !this.#terminated;
     const isOver = this.state === "ended" || (this.state === "completed" && !mayForkOn);
@@ -491,11 +498,20 @@ export class ClientExchange implements OutgoingRequest {
   #ask(response: SipResponse, request: SipRequest, refused: string, askable: boolean): boolean {
     const question = { response, request, context: this.#authContext(), refused, askable };
     this.#asked = response;
-    return this.#environment.askForCredentials(question, (given) => {
+    this.#withdraw = this.#environment.askForCredentials(question, (given) => {
+      this.#withdraw = undefined;
       if (this.state !== "asking") return;
       const isAnswered = given && this.#answerChallenge(response, request, false) === "retry";
       this.#input(isAnswered ? "retry" : "refused");
     });
+    return this.#withdraw !== undefined;
+  }
+
+  /** The request is given up: nobody need look for credentials any more. */
+  #withdrawQuestion(): void {
+    const withdraw = this.#withdraw;
+    this.#withdraw = undefined;
+    withdraw?.();
   }
 
   #onTransactionFailure(error: SipError): void {

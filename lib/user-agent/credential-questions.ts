@@ -43,10 +43,10 @@ export class CredentialQuestions {
   }
 
   /**
-   * Reports the challenge. @returns true when somebody holds it: `decided` is called once, later, with true when there
-   * are credentials now.
+   * Reports the challenge. @returns undefined when nobody holds it; else takes it back, for a request that is given up
+   * meanwhile. `decided` is called once, later, with true when there are credentials now.
    */
-  ask(question: Question, decided: (given: boolean) => void): boolean {
+  ask(question: Question, decided: (given: boolean) => void): (() => void) | undefined {
     const { response, request, context, refused, askable } = question;
     const challenge = askable ? strongestChallenge(challengesOf(response)) : undefined;
     let holding = true;
@@ -91,7 +91,8 @@ export class CredentialQuestions {
             },
           }),
     });
-    return pending !== undefined;
+    // The promise of a rejection that only calls `decided` has nothing to tell.
+    return pending === undefined ? undefined : () => void pending.reject();
   }
 
   /** @throws InvalidArgumentError rule `no-credentials` or `no-account`; its text holds neither name nor password. */

@@ -251,7 +251,11 @@ export class UserAgentParts {
       maxRequestsPerSecond: settings.maxRequestsPerSecond,
       transactions: () => this.transactions,
       isDraining: () => !host.isRunning(),
-      hasSent: (request) => this.client.hasSent(request),
+      isLoop: (request) => {
+        // Two accounts of one stack may call each other, and a call that takes another's place ends that.
+        const sent = request.headers.has("replaces") ? undefined : this.client.sent(request);
+        return sent !== undefined && sent.accountId === findAccount(request)?.id;
+      },
       expectsNotify: (request) => this.subscriptions.expects(request),
       onFirstNotify: (transaction) => void this.subscriptions.receive(transaction),
       onInvite: (transaction) => incoming.receive(transaction),

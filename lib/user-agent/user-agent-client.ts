@@ -30,7 +30,7 @@ export interface UserAgentClientOptions {
   readonly credentials: CredentialStore;
   readonly supplements: Supplements;
   contact(flow: Flow, account: AccountHandle | undefined): string;
-  askForCredentials(question: Question, decided: (given: boolean) => void): boolean;
+  askForCredentials: ClientEnvironment["askForCredentials"];
   session(id: string): Session | undefined;
 }
 
@@ -134,7 +134,10 @@ export class UserAgentClient implements ClientEnvironment {
     this.#options.transport.connect(target, callback);
   }
 
-  askForCredentials(question: Question, decided: (given: boolean) => void): boolean {
+  askForCredentials(
+    question: Question,
+    decided: (given: boolean) => void,
+  ): (() => void) | undefined {
     return this.#options.askForCredentials(question, decided);
   }
 
@@ -161,12 +164,12 @@ export class UserAgentClient implements ClientEnvironment {
     this.#active.delete(exchange);
   }
 
-  /** Is this one of our own INVITEs that came back to us? */
-  hasSent(request: SipRequest): boolean {
+  /** When this is a request of ours that came back to us: for which account it was sent. */
+  sent(request: SipRequest): { readonly accountId: string | undefined } | undefined {
     for (const exchange of this.#active) {
-      if (exchange.request?.callId === request.callId) return true;
+      if (exchange.request?.callId === request.callId) return { accountId: exchange.accountId };
     }
-    return false;
+    return undefined;
   }
 
   /** Stops everything silently. */

@@ -50,8 +50,8 @@ export interface UserAgentServerOptions {
   transactions(): TransactionLayer;
   /** The stack is stopping: nothing new is taken. */
   isDraining(): boolean;
-  /** Did we send this request ourselves? */
-  hasSent(request: SipRequest): boolean;
+  /** Is this an INVITE of ours that came back to whom it came from? */
+  isLoop(request: SipRequest): boolean;
   /** Is this a NOTIFY that begins the dialog of a subscription of ours (RFC 6665 §4.4.1)? */
   expectsNotify(request: SipRequest): boolean;
   onFirstNotify(transaction: ServerTransaction): void;
@@ -170,7 +170,7 @@ export class UserAgentServer implements TransactionLayerUser {
     const refusal = inspectRequest(request, options.capabilities.supports);
     if (refusal !== undefined) {
       this.respond(transaction, refusal.statusCode, refusal.headers);
-    } else if (request.method === "INVITE" && request.vias.length > 1 && options.hasSent(request)) {
+    } else if (request.method === "INVITE" && request.vias.length > 1 && options.isLoop(request)) {
       // A proxy sent our own call back to us (RFC 3261 §8.2.2.2): calling ourselves for ever helps nobody.
       this.respond(transaction, 482);
     } else if (request.method === "INVITE") {

@@ -169,6 +169,9 @@ describe("IncomingSession", () => {
         "state:terminated",
         "failed:cancelled",
       ]);
+      for (const name of ["cancelled", "state", "failed"] as const) {
+        assert.equal(witness.last(name).snapshot.signaling, "closed", name);
+      }
       assert.deepEqual(await session.accept(), { ok: false, cause: "no-session", statusCode: 0 });
       assert.deepEqual(await session.reject(), { ok: false, cause: "no-session", statusCode: 0 });
       assert.deepEqual(await session.progress(), { ok: false, cause: "no-session", statusCode: 0 });
@@ -214,6 +217,7 @@ describe("IncomingSession", () => {
       assert.equal(transaction.status, 503);
       assert.equal(transaction.last.reason, "Closed");
       assert.deepEqual(witness.plot, ["incoming", "rejected:503", "failed:unavailable"]);
+      assert.equal(witness.last("rejected").snapshot.signaling, "closed");
       assert.deepEqual(services.leftovers(), []);
     });
 

@@ -262,6 +262,7 @@ describe("OutgoingSession", () => {
         "failed:cancelled",
       ]);
       assert.equal(witness.last("failed").statusCode, 487);
+      assert.equal(witness.last("cancelled").snapshot.signaling, "closed");
       assert.deepEqual(services.leftovers(), []);
     });
 
@@ -352,6 +353,7 @@ describe("OutgoingSession", () => {
       assert.equal(services.sent.length, 2);
       services.sent[1]?.respond(404);
       assert.deepEqual(witness.plot, ["inviting", "rejected:486", "failed:busy"]);
+      assert.equal(witness.last("rejected").snapshot.signaling, "closed");
       assert.deepEqual(
         witness.last("failed").snapshot.targets?.map(({ cause }) => cause),
         ["busy", "not-found"],

@@ -209,7 +209,9 @@ describe("credentials from the application", () => {
       await clock.advanceAsync(100);
       assert.equal(call.state, "terminated");
       assert.equal(call.snapshot().cause, "cancelled");
-      await pending.accept({ credentials: { user: "carol", password: PASSWORD } });
+      assert.equal(alice.userAgent.pendingRequest(pending.handle), undefined);
+      const late = await pending.accept({ credentials: { user: "carol", password: PASSWORD } });
+      assert.deepEqual(late, { ok: false, cause: "no-request", statusCode: 0 });
       await clock.advanceAsync(200);
       assert.deepEqual(server.methods().filter((method) => method === "INVITE").length, 1);
       await end();

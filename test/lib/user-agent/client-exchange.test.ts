@@ -91,7 +91,7 @@ class Bench {
       connect: (_target, callback) => (this.connected = callback),
       askForCredentials: (_question, decided) => {
         this.decided = decided;
-        return this.asks;
+        return this.asks ? () => this.log.push("question withdrawn") : undefined;
       },
       beforeSending: (request) => request,
       onReceived: () => undefined,
@@ -293,7 +293,8 @@ describe("An outgoing request", () => {
       if (end === "refuse") bench.decided?.(false);
       else bench.exchange.cancel();
       bench.decided?.(true);
-      assert.deepEqual(bench.log, ["→ INVITE 1", "← 401"]);
+      const withdrawn = end === "cancel" ? ["question withdrawn"] : [];
+      assert.deepEqual(bench.log, ["→ INVITE 1", "← 401", ...withdrawn]);
       assert.equal(bench.exchange.state, "completed");
     }
   });
@@ -304,7 +305,7 @@ describe("An outgoing request", () => {
     bench.receive(401);
     bench.exchange.abandon();
     bench.decided?.(true);
-    assert.deepEqual(bench.log, ["→ INVITE 1"]);
+    assert.deepEqual(bench.log, ["→ INVITE 1", "question withdrawn"]);
     assert.equal(bench.exchange.state, "ended");
   });
 });
