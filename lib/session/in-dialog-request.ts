@@ -1,12 +1,14 @@
 /**
  * A request of ours inside the session's dialog (RFC 3261 §12.2.1). A 481, a 408 or no response at all mean that the
- * peer has lost the dialog; then the session ends (§12.2.1.2).
+ * peer has lost the dialog; then the session ends (§12.2.1.2), as after other responses that speak of more than their
+ * request (RFC 5057 §5.1).
  */
 import type { SipError } from "../foundation/index.js";
 import type { SipRequest, SipResponse } from "../message/index.js";
 import { mergeHeaders } from "./header-lines.js";
+import { destroyedBy, isOfTheCall } from "./in-dialog-failure.js";
 import { NO_SESSION, outcomeOfFailure, outcomeOfResponse } from "./outcomes.js";
-import { withRel100 } from "./rel100.js";
+import { withRel100, type Rel100 } from "./rel100.js";
 import type { SessionCore } from "./session-core.js";
 import type { OutgoingRequest } from "./session-services.js";
 import type { ActionOutcome, HeaderList } from "./session-types.js";
@@ -15,6 +17,8 @@ export interface InDialogFields {
   readonly method: string;
   /** Target-refresh requests, and those that start a subscription, carry our Contact. */
   readonly contact?: boolean;
+  /** Whether provisional responses may be reliable; default `none`: other requests than INVITE have no such. */
+  readonly rel100?: Rel100;
   readonly headers?: HeaderList | undefined;
   readonly contentType?: string | undefined;
   readonly body?: string | Buffer | undefined;
@@ -28,9 +32,6 @@ export interface InDialogUser {
   onFinal(response: SipResponse): void;
   onFailure(error: SipError): void;
 }
-
-/** Their failure concerns themselves: the session is ending, or only a subscription is lost (RFC 5057 §5.2). */
-const HARMLESS = new Set(["BYE", "NOTIFY", "SUBSCRIBE"]);
 
 /** Sends a request in the session's dialog, which must be there. Callbacks stop when it is abandoned. */
 export function sendInDialog(
@@ -50,9 +51,8 @@ export function sendInDialog(
       dialog.createRequest({
         method: fields.method,
         contact: fields.contact === true ? services.contactPlaceholder : undefined,
-        // Provisional responses to a re-INVITE tell nothing that would have to arrive for certain.
         headers: mergeHeaders(
-          withRel100(services.commonHeaders("request", fields.method), "none"),
+          withRel100(services.commonHeaders("request", fields.method), fields.rel100 ?? "none"),
           fields.headers,
         ),
         contentType: fields.contentType,
@@ -72,12 +72,12 @@ export function sendInDialog(
           return;
         }
         user.onFinal(response);
-        if (!HARMLESS.has(fields.method)) endIfLost(core, response);
+        endIfLost(core, fields.method, response);
       }),
     onFailure: (error) =>
       core.enter(() => {
         user.onFailure(error);
-        if (!HARMLESS.has(fields.method) && error.code === "E_TIMEOUT") endTimedOut(core);
+        if (isOfTheCall(fields.method) && error.code === "E_TIMEOUT") endTimedOut(core);
       }),
   });
 }
@@ -113,10 +113,18 @@ export function requestInDialog(
   });
 }
 
-function endIfLost(core: SessionCore, response: SipResponse): void {
+function endIfLost(core: SessionCore, method: string, response: SipResponse): void {
   const { statusCode, reason } = response;
-  if (statusCode === 481) core.close("dialog-error", { message: response, statusCode, reason });
-  else if (statusCode === 408) endTimedOut(core);
+  if (statusCode === 408) {
+    if (isOfTheCall(method)) endTimedOut(core);
+    return;
+  }
+  const destroyed = destroyedBy(method, statusCode);
+  if (destroyed === "transaction") return;
+  const fields = { message: response, statusCode, reason };
+  // Nobody is left in this dialog who could take a BYE.
+  if (destroyed === "dialog") core.close("dialog-error", fields);
+  else core.endBecause("dialog-error", fields);
 }
 
 function endTimedOut(core: SessionCore): void {

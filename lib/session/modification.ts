@@ -18,6 +18,7 @@ import {
   type ModificationState,
 } from "./modification-state.js";
 import { NO_SESSION, outcomeOfFailure, outcomeOfResponse } from "./outcomes.js";
+import { ReInviteProgress, rel100OfReInvite, type Exchange } from "./re-invite-progress.js";
 import { reportExchange } from "./re-invite.js";
 import type { SessionCore } from "./session-core.js";
 import type { OutgoingRequest } from "./session-services.js";
@@ -85,6 +86,8 @@ export class Modification {
   #outgoing: OutgoingRequest | undefined;
   #sent: SipRequest | undefined;
   #ack: SentAck | undefined;
+  /** Of the re-INVITE that was sent last. */
+  #progress: ReInviteProgress | undefined;
 
   constructor(core: SessionCore, plan: ModificationPlan, owner: ModificationOwner) {
     this.#core = core;
@@ -189,12 +192,19 @@ export class Modification {
     this.#offer = sdp;
     this.#ack = undefined;
     const method = this.#method;
+    const { action, sdp: supplied } = this.#plan;
+    const progress =
+      method === "INVITE"
+        ? new ReInviteProgress(core, { offer: sdp, sdp: supplied, direction: DIRECTIONS[action] })
+        : undefined;
+    this.#progress = progress;
     const patience = core.after(PATIENCE_MS, () => this.#outgoing?.cancel());
     this.#outgoing = sendInDialog(
       core,
       {
         method,
         contact: true,
+        rel100: method === "INVITE" ? rel100OfReInvite(core.services.rel100) : "none",
         headers: mergeHeaders(core.sessionTimer.refreshHeaders(), this.#plan.headers),
         ...describedBy(sdp),
       },
@@ -203,6 +213,7 @@ export class Modification {
           this.#sent = request;
           core.sessionTimer.sent();
         },
+        onProvisional: (response) => progress?.receive(response),
         onFinal: (response) => {
           patience.cancel();
           this.#receive(response);
@@ -272,7 +283,7 @@ export class Modification {
   #takeAnswer(response: SipResponse): void {
     const core = this.#core;
     this.#acknowledge();
-    const answer = sdpOf(response);
+    const answer = this.#progress?.answer ?? sdpOf(response);
     if (answer === undefined) {
       // A refresh has changed nothing, so nothing is lost with its answer.
       core.negotiation.rollback();
@@ -291,6 +302,12 @@ export class Modification {
   #answerOffer(response: SipResponse): void {
     const core = this.#core;
     const { negotiation } = core;
+    const early = this.#progress?.exchange;
+    if (early !== undefined) {
+      this.#acknowledge();
+      this.#takeEarly(response, early);
+      return;
+    }
     const offer = sdpOf(response);
     if (offer === undefined || negotiation.state !== "stable") {
       this.#acknowledge();
@@ -316,10 +333,20 @@ export class Modification {
     );
   }
 
-  #agree(
-    response: SipResponse,
-    descriptions?: { readonly remoteSdp: string; readonly localSdp: string | undefined },
-  ): void {
+  /** The exchange was in a reliable provisional response and its PRACK (RFC 3262 §5). */
+  #takeEarly(response: SipResponse, early: MaybePromise<Exchange | undefined>): void {
+    whenSettled(
+      () => early,
+      (exchange) =>
+        this.#core.enter(() => {
+          if (exchange === undefined) this.#spoil(response, "the offer before it came to nothing");
+          else this.#agree(response, exchange);
+        }),
+      (error) => this.#core.enter(() => this.#spoil(response, errorText(error))),
+    );
+  }
+
+  #agree(response: SipResponse, descriptions?: Exchange): void {
     if (this.#machine.state !== "concluding") return;
     if (descriptions !== undefined && this.#core.established) {
       reportExchange(this.#core, this.#holdBefore, descriptions);

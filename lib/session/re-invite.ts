@@ -19,14 +19,38 @@ import type { SessionCore } from "./session-core.js";
 import type { AcceptRequestOptions, ActionOutcome, RejectOptions } from "./session-types.js";
 import { warningHeader } from "./warning.js";
 
-export type ReInviteState = "idle" | "deciding" | "waitingForAck";
-export type ReInviteInput = "invite" | "accepted" | "refused" | "ack" | "timeout";
-export type ReInviteAction = "decide" | "refuseSecond" | "refuseGlare" | "complete" | "giveUp";
+export type ReInviteState =
+  | "idle"
+  | "deciding"
+  /** It is accepted, our description is being made. */
+  | "describing"
+  /** It was cancelled while our description was being made. */
+  | "withdrawn"
+  | "waitingForAck";
+export type ReInviteInput =
+  | "invite"
+  | "accept"
+  | "described"
+  /** Our answer could not be sent: another one may come. */
+  | "postponed"
+  | "refused"
+  | "cancel"
+  | "ack"
+  | "timeout";
+export type ReInviteAction =
+  | "decide"
+  | "refuseSecond"
+  | "refuseGlare"
+  | "terminate"
+  | "rollBack"
+  | "proceed"
+  | "complete"
+  | "giveUp";
 
 export const reInviteMachine: MachineDefinition<ReInviteState, ReInviteInput, ReInviteAction> = {
   name: "re-INVITE received",
   initial: "idle",
-  inputs: ["invite", "accepted", "refused", "ack", "timeout"],
+  inputs: ["invite", "accept", "described", "postponed", "refused", "cancel", "ack", "timeout"],
   final: [],
   table: {
     idle: {
@@ -34,8 +58,21 @@ export const reInviteMachine: MachineDefinition<ReInviteState, ReInviteInput, Re
     },
     deciding: {
       invite: { next: "deciding", do: ["refuseSecond"], rfc: "RFC 3261 §14.2" },
-      accepted: { next: "waitingForAck", do: [], rfc: "RFC 3261 §13.3.1.4" },
-      refused: { next: "idle", do: [], rfc: "RFC 3261 §14.2" },
+      accept: { next: "describing", do: [], rfc: "RFC 3264 §8" },
+      refused: { next: "idle", do: ["rollBack", "proceed"], rfc: "RFC 3261 §14.2" },
+      cancel: { next: "idle", do: ["terminate", "rollBack", "proceed"], rfc: "RFC 3261 §9.2" },
+    },
+    describing: {
+      invite: { next: "describing", do: ["refuseSecond"], rfc: "RFC 3261 §14.2" },
+      described: { next: "waitingForAck", do: [], rfc: "RFC 3261 §13.3.1.4" },
+      postponed: { next: "deciding", do: ["rollBack"], rfc: "contract §4.5" },
+      refused: { next: "idle", do: ["rollBack", "proceed"], rfc: "RFC 3261 §14.2" },
+      cancel: { next: "withdrawn", do: ["terminate"], rfc: "RFC 3261 §9.2" },
+    },
+    withdrawn: {
+      invite: { next: "withdrawn", do: ["refuseSecond"], rfc: "RFC 3261 §14.2" },
+      described: { next: "idle", do: ["rollBack", "proceed"], rfc: "RFC 3261 §9.2" },
+      refused: { next: "idle", do: ["rollBack", "proceed"], rfc: "RFC 3261 §9.2" },
     },
     waitingForAck: {
       invite: { next: "waitingForAck", do: ["refuseGlare"], rfc: "RFC 3261 §14.2" },
@@ -56,7 +93,7 @@ interface Input {
 export interface ReInviteReceiverUser {
   /** The 2xx went out; its ACK is to be expected. */
   onAccepted(accepted: AcceptedInvite): void;
-  /** It was refused: nothing is open any more. */
+  /** It was refused or cancelled: nothing is open any more. */
   onIdle(): void;
 }
 
@@ -100,6 +137,15 @@ export class ReInviteReceiver {
       case "refuseGlare":
         if (transaction !== undefined) core.reply(transaction, 491);
         return;
+      case "terminate":
+        if (transaction !== undefined) core.reply(transaction, 487);
+        return;
+      case "rollBack":
+        core.negotiation.rollback();
+        return;
+      case "proceed":
+        this.#user.onIdle();
+        return;
       case "complete":
         if (ack !== undefined) this.#complete(ack);
         return;
@@ -110,9 +156,17 @@ export class ReInviteReceiver {
 
   #decide(transaction: ServerTransaction): void {
     const remoteSdp = sdpOf(transaction.request);
-    if (remoteSdp !== undefined) this.#core.negotiation.offered();
-    const needsSdp = !this.#core.negotiation.hasHandler;
-    holdRequest(this.#core, {
+    const core = this.#core;
+    if (remoteSdp !== undefined) core.negotiation.offered();
+    transaction.user = {
+      onCancel: (cancel) =>
+        core.enter(() => {
+          core.observeRequest(cancel);
+          this.#machine.input("cancel", { transaction });
+        }),
+    };
+    const needsSdp = !core.negotiation.hasHandler;
+    holdRequest(core, {
       transaction,
       eventName: "reinvite",
       fields: { remoteSdp },
@@ -125,7 +179,7 @@ export class ReInviteReceiver {
       reject: (options) => Promise.resolve(this.#reject(transaction, options)),
       fallback: () => {
         this.#accept(transaction, {}, false).catch((error: unknown) => {
-          this.#core.logger.error(`session ${this.#core.id}: re-INVITE: ${errorText(error)}`);
+          core.logger.error(`session ${core.id}: re-INVITE: ${errorText(error)}`);
         });
       },
     });
@@ -134,9 +188,7 @@ export class ReInviteReceiver {
   #reject(transaction: ServerTransaction, options: RejectOptions): ActionOutcome {
     if (transaction.answered || this.#machine.state !== "deciding") return NO_REQUEST;
     const outcome = answerHeld(this.#core, transaction, options.statusCode ?? 488, options);
-    this.#core.negotiation.rollback();
     this.#machine.input("refused", {});
-    this.#user.onIdle();
     return outcome;
   }
 
@@ -157,13 +209,14 @@ export class ReInviteReceiver {
     const offer = sdpOf(transaction.request);
     this.#offered = offer === undefined;
     this.#holdBefore = negotiation.hold;
+    this.#machine.input("accept", {});
     return new Promise((resolve, reject) => {
       const answer = (sdp: string): void => {
         try {
           resolve(this.#answer(transaction, sdp, options));
         } catch (error) {
           // The application's header or reason cannot be sent; the request waits for a better answer.
-          negotiation.rollback();
+          this.#machine.input("postponed", {});
           reject(error instanceof Error ? error : new Error(errorText(error)));
         }
       };
@@ -184,7 +237,7 @@ export class ReInviteReceiver {
     options: AcceptRequestOptions,
   ): ActionOutcome {
     const core = this.#core;
-    if (core.closed || transaction.answered) return NO_REQUEST;
+    if (this.#isVain(transaction, "described")) return NO_REQUEST;
     const { request, flow } = transaction;
     core.dialog?.refreshTarget(request);
     core.learn(request);
@@ -195,8 +248,9 @@ export class ReInviteReceiver {
       contact: true,
       ...bodyFields(sdp, options, core.services.random),
     });
-    this.#machine.input("accepted", {});
+    this.#machine.input("described", {});
     timer.start();
+    transaction.user = undefined;
     core.answeredPending(transaction);
     const accepted = new AcceptedInvite(core, transaction, response, {
       onAck: (ack) => this.#machine.input("ack", { ack }),
@@ -212,16 +266,22 @@ export class ReInviteReceiver {
 
   #refuse(transaction: ServerTransaction, error: unknown): ActionOutcome {
     const core = this.#core;
-    if (core.closed || transaction.answered) return NO_REQUEST;
-    core.negotiation.rollback();
+    if (this.#isVain(transaction, "refused")) return NO_REQUEST;
     const statusCode = error instanceof MediaError ? error.statusHint : 500;
     core.logger.info(`session ${core.id}: re-INVITE refused: ${errorText(error)}`);
     const response = core.reply(transaction, statusCode, {
       headers: statusCode === 488 ? warningHeader(transaction.flow, 305) : [],
     });
     this.#machine.input("refused", {});
-    this.#user.onIdle();
     return { ok: false, cause: "incompatible-media", statusCode, message: response };
+  }
+
+  /** Our description is ready, but the call is over or the request was cancelled. */
+  #isVain(transaction: ServerTransaction, input: "described" | "refused"): boolean {
+    if (this.#core.closed) return true;
+    if (!transaction.answered) return false;
+    this.#machine.input(input, {});
+    return true;
   }
 
   #complete(ack: SipRequest): void {

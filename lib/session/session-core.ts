@@ -101,6 +101,8 @@ export class SessionCore {
   #answerTime: number | undefined;
   #endTime: number | undefined;
   #cause: Cause | undefined;
+  /** What the last event says, when that is known before the end has come. */
+  #lastWord: EventFields | undefined;
   #depth = 0;
   #delivering = false;
   /** The last event is out; what comes now is of no interest to anybody. */
@@ -196,9 +198,15 @@ export class SessionCore {
     this.#endTime = this.clock.wallTime();
     this.run(() => {
       this.input("close");
-      this.emit(this.answered ? "ended" : "failed", fields);
+      this.emit(this.answered ? "ended" : "failed", this.#lastWord ?? fields);
       this.#finished = true;
     });
+  }
+
+  /** Ends the session as its owner does, with BYE where there is a call; the last event says `fields`. */
+  endBecause(cause: Cause, fields: EventFields): void {
+    if (!this.closed && this.state !== "terminating") this.#lastWord ??= fields;
+    this.owner.endFor(cause);
   }
 
   /** Fixes the cause before the session has closed, as the end has begun. */
