@@ -69,6 +69,12 @@ export class DialogInfoView {
   }
 }
 
+/** The calls of all phones of one user; at least one state. */
+export function mergeDialogInfo(states: readonly DialogInfo[]): DialogInfo {
+  const dialogs = states.flatMap((state) => state.dialogs.map((dialog) => ({ ...dialog })));
+  return { entity: states[0].entity, status: statusOf(dialogs), dialogs };
+}
+
 function versionOf(root: XmlElement): number {
   const text = root.attributes.get("version") ?? "";
   return /^\d{1,10}$/.test(text) ? Number(text) : 0;

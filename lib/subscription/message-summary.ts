@@ -44,3 +44,20 @@ export function parseMessageSummary(body: string): MessageSummary | undefined {
     voice: { new: count(1), old: count(2), urgentNew: count(3), urgentOld: count(4) },
   };
 }
+
+/** The messages of all places that keep some; at least one summary. */
+export function mergeMessageSummaries(summaries: readonly MessageSummary[]): MessageSummary {
+  const account = summaries.find((summary) => summary.account !== undefined)?.account;
+  const sum = (count: keyof MessageSummary["voice"]): number =>
+    summaries.reduce((total, { voice }) => total + voice[count], 0);
+  return {
+    waiting: summaries.some(({ waiting }) => waiting),
+    ...(account === undefined ? {} : { account }),
+    voice: {
+      new: sum("new"),
+      old: sum("old"),
+      urgentNew: sum("urgentNew"),
+      urgentOld: sum("urgentOld"),
+    },
+  };
+}

@@ -103,6 +103,9 @@ export const subscriberMachine: MachineDefinition<
   table: {
     init: {
       start: { next: "notifyWait", do: ["sendSubscribe"], rfc: "RFC 6665 §4.1.2.1" },
+      // The dialog of a further fork: its NOTIFY is the first that we hear of it.
+      notifyPending: { ...pending, rfc: "RFC 6665 §4.1.4" },
+      notifyActive: { ...active, rfc: "RFC 6665 §4.1.4" },
       unsubscribe: over,
       close,
     },
@@ -142,7 +145,7 @@ export const subscriberMachine: MachineDefinition<
     leaving: {
       notifyPending: unsubscribe,
       notifyActive: unsubscribe,
-      lost: over,
+      // Whatever ends it, it ends as it was wished: nothing is lost.
       over,
       close,
     },
@@ -150,7 +153,6 @@ export const subscriberMachine: MachineDefinition<
       // What the notifier had on its way before it heard of the end changes nothing.
       notifyPending: { next: "unsubscribing", do: [], rfc: "RFC 6665 §4.1.2.3" },
       notifyActive: { next: "unsubscribing", do: [], rfc: "RFC 6665 §4.1.2.3" },
-      lost: over,
       over,
       close,
     },

@@ -1,6 +1,6 @@
 /**
- * A subscription of ours (RFC 6665 §4.1): SUBSCRIBE, the dialog that the first NOTIFY makes, refreshes, and the end. Of a
- * forked SUBSCRIBE one dialog is kept, the NOTIFYs of the others get 481 (§4.1.4 leaves that choice).
+ * A subscription of ours (RFC 6665 §4.1): SUBSCRIBE, the dialog that the first NOTIFY makes, refreshes, and the end. The
+ * further dialogs of a forked SUBSCRIBE belong to it where the package allows them (§4.1.4).
  */
 import { errorText, randomToken, StateMachine, TypedEmitter } from "../foundation/index.js";
 import type { SipError, Timer } from "../foundation/index.js";
@@ -11,7 +11,8 @@ import type { OutgoingRequest } from "../session/index.js";
 import type { ServerTransaction } from "../transaction/index.js";
 import type { Flow } from "../transport/transport.js";
 import { formatEvent, parseEvent, type EventHeader } from "./event-header.js";
-import { acceptOf, parseNotify, viewOf, type PackageView } from "./event-packages.js";
+import { acceptOf, mergeOf, parseNotify, viewOf, type PackageView } from "./event-packages.js";
+import { SubscriptionForks } from "./subscription-forks.js";
 import { endOfError, endOfNotify, endOfResponse } from "./subscription-end.js";
 import { mayResubscribe, resubscribeDelay, subscriptionRefreshDelay } from "./resubscription.js";
 import {
@@ -43,6 +44,14 @@ interface News {
   readonly end?: SubscriptionEnd;
 }
 
+/** The SUBSCRIBE that was forked. */
+interface Origin {
+  readonly callId: string;
+  readonly localTag: string;
+  readonly sequence: number;
+  readonly asked: number;
+}
+
 export class Subscription extends TypedEmitter<SubscriptionEvents> implements DialogUser {
   /** Random; stays the same over resubscriptions. */
   readonly id: string;
@@ -72,15 +81,37 @@ export class Subscription extends TypedEmitter<SubscriptionEvents> implements Di
   #losses = 0;
   #tooBrief = 0;
   #state = "init";
+  /** The further dialogs, if there can be any. */
+  readonly #forks: SubscriptionForks | undefined;
+  /** Clock time until which a NOTIFY may begin a further dialog. */
+  #forksUntil = 0;
+  /** What our own dialog said last that could be parsed, and its last message. */
+  #parsed: object | undefined;
+  #last: SubscriptionNotify | undefined;
 
-  /** @param onOver - Called once, when it is over for good. */
-  constructor(services: SubscriptionServices, options: SubscriptionOptions, onOver: () => void) {
+  /**
+   * @param onOver - Called once, when it is over for good.
+   * @param origin - This is the dialog of a fork of that SUBSCRIBE: it is not begun but gets its first NOTIFY.
+   */
+  constructor(
+    services: SubscriptionServices,
+    options: SubscriptionOptions,
+    onOver: () => void,
+    origin?: Origin,
+  ) {
     super();
     this.#services = services;
     this.options = options;
     this.#onOver = onOver;
     this.#event = parseEvent(options.eventPackage) ?? { eventPackage: "", id: undefined };
-    this.#asked = options.expires ?? DEFAULT_EXPIRES_S;
+    this.#asked = origin?.asked ?? options.expires ?? DEFAULT_EXPIRES_S;
+    if (origin !== undefined) {
+      this.#callId = origin.callId;
+      this.#localTag = origin.localTag;
+      this.#sequence = origin.sequence;
+    } else if (mergeOf(this.#event.eventPackage) !== undefined) {
+      this.#forks = this.#makeForks();
+    }
     this.id = randomToken(services.random, 26);
     this.#machine = new StateMachine(subscriberMachine, (action, news) =>
       this.#perform(action, news),
@@ -118,14 +149,20 @@ export class Subscription extends TypedEmitter<SubscriptionEvents> implements Di
 
   /** Sends a refresh now, or the next attempt if one is waited for. Nothing when a SUBSCRIBE is under way. */
   refresh(): void {
+    this.#refresh();
+    this.#forks?.refresh();
+  }
+
+  #refresh(): void {
     if (this.state === "waiting") this.#input("start");
     else if (this.#request === undefined) this.#input("refreshDue");
   }
 
   /** Ends it at the notifier; resolves when it is over (at most 64·T1 after its SUBSCRIBE was sent). Idempotent. */
   unsubscribe(): Promise<void> {
-    if (this.state === "terminated") return Promise.resolve();
-    return new Promise((resolve) => {
+    const forks = this.#forks?.leave();
+    if (this.state === "terminated") return forks ?? Promise.resolve();
+    const own = new Promise<void>((resolve) => {
       const stop = this.on("ended", (end) => {
         if (end.retryAfter !== undefined) return;
         stop();
@@ -133,22 +170,70 @@ export class Subscription extends TypedEmitter<SubscriptionEvents> implements Di
       });
       this.#input("unsubscribe", { end: { reason: "unsubscribed", statusCode: 0 } });
     });
+    return forks === undefined ? own : own.then(() => forks);
   }
 
   /** Ends at once, nothing more is sent. */
   close(): void {
+    this.#forks?.close();
     this.#input("close", { end: { reason: "shutdown", cause: "shutdown", statusCode: 0 } });
   }
 
   /** Is this a NOTIFY that answers our SUBSCRIBE and belongs to no dialog yet? */
-  expects({ method, callId, to }: SipRequest): boolean {
+  expects(request: SipRequest): boolean {
+    const { method, callId, to } = request;
     return (
       method === "NOTIFY" &&
-      this.#dialog === undefined &&
       this.#localTag !== "" &&
       callId === this.#callId &&
-      to.tag === this.#localTag
+      to.tag === this.#localTag &&
+      (this.#dialog === undefined || this.#mayFork(request))
     );
+  }
+
+  /** RFC 6665 §4.1.4: the other places to which the SUBSCRIBE came answer as soon as the first. */
+  #mayFork(notify: SipRequest): boolean {
+    const isUp = this.state === "active" || this.state === "pending";
+    const inTime = this.#services.clock.now() < this.#forksUntil;
+    return isUp && inTime && this.#forks?.mayTake(notify) === true;
+  }
+
+  /** A NOTIFY that `expects` has recognized. */
+  receiveFirst(transaction: ServerTransaction): void {
+    if (this.#dialog === undefined) this.receiveNotify(transaction);
+    else this.#forks?.take(transaction);
+  }
+
+  #makeForks(): SubscriptionForks {
+    return new SubscriptionForks({
+      make: (onOver) =>
+        new Subscription(this.#services, { ...this.options, resubscribe: false }, onOver, {
+          callId: this.#callId,
+          localTag: this.#localTag,
+          sequence: this.#sequence,
+          asked: this.#asked,
+        }),
+      onNotify: (notify) => this.#report(notify),
+      onLoss: () => {
+        // Told with our own last message, for there may be none of this loss.
+        const isUp = this.state === "active" || this.state === "pending";
+        const parsed = this.#parsed ?? this.#forks?.states[0];
+        if (!isUp || this.#last === undefined || parsed === undefined) return;
+        this.#report({ ...this.#last, parsed });
+      },
+    });
+  }
+
+  /** A message of ours or of a fork, with what all of them say together. */
+  #report(notify: SubscriptionNotify): void {
+    const forks = this.#forks?.states ?? [];
+    const merge = mergeOf(this.#event.eventPackage);
+    if (notify.parsed === undefined || forks.length === 0 || merge === undefined) {
+      this.emit("notify", notify);
+      return;
+    }
+    const states = this.#parsed === undefined ? forks : [this.#parsed, ...forks];
+    this.emit("notify", { ...notify, parsed: merge(states) });
   }
 
   onDialogRequest(transaction: ServerTransaction): void {
@@ -194,16 +279,18 @@ export class Subscription extends TypedEmitter<SubscriptionEvents> implements Di
 
   #take(message: SipRequest, state: NonNullable<ReturnType<typeof parseSubscriptionState>>): void {
     const parsed = parseNotify(message, this.#view);
+    this.#parsed = parsed ?? this.#parsed;
     const notify: SubscriptionNotify = {
       message,
       state: state.state,
       expires: state.expires,
       parsed,
     };
+    this.#last = notify;
     this.#state = state.state;
     if (state.state === "terminated") {
       // A last word is told; the bare end is told by `ended`.
-      if (message.hasBody) this.emit("notify", notify);
+      if (message.hasBody) this.#report(notify);
       this.#end(endOfNotify(message, state.reason), state.reason ?? "", state.retryAfter);
       return;
     }
@@ -217,7 +304,7 @@ export class Subscription extends TypedEmitter<SubscriptionEvents> implements Di
   /** Asks for the full state after a document was missed, but not at the pace of a peer that plays with us. */
   #resync(): void {
     if (this.#resyncTimer !== undefined) return;
-    this.refresh();
+    this.#refresh();
     this.#resyncTimer = this.#services.clock.setTimer(LEAST_RESYNC_MS, () => {
       this.#resyncTimer = undefined;
       if (this.#view?.stale === true) this.#resync();
@@ -241,7 +328,7 @@ export class Subscription extends TypedEmitter<SubscriptionEvents> implements Di
       case "stopTimerN":
         return this.#timerN?.cancel();
       case "reportNotify":
-        if (notify !== undefined) this.emit("notify", notify);
+        if (notify !== undefined) this.#report(notify);
         return;
       case "endDialog":
         return this.#endDialog();
@@ -347,6 +434,7 @@ export class Subscription extends TypedEmitter<SubscriptionEvents> implements Di
   /** RFC 6665 §4.1.2.4: without a NOTIFY in this time there is no subscription. */
   #startTimerN(): void {
     const { clock, timers } = this.#services;
+    if (this.#dialog === undefined) this.#forksUntil = clock.now() + 64 * timers.t1;
     this.#timerN?.cancel();
     this.#timerN = clock.setTimer(64 * timers.t1, () =>
       this.#end({ reason: "timeout", cause: "timeout", statusCode: 0 }),
@@ -386,7 +474,7 @@ export class Subscription extends TypedEmitter<SubscriptionEvents> implements Di
     const now = clock.now();
     const until = this.#until() ?? now + this.#asked * 1000;
     this.#refreshTimer = clock.setTimer(subscriptionRefreshDelay(until - now, random), () =>
-      this.refresh(),
+      this.#refresh(),
     );
   }
 
@@ -400,8 +488,10 @@ export class Subscription extends TypedEmitter<SubscriptionEvents> implements Di
       this.#input("over", { end: { ...end, reason: "unsubscribed", cause: undefined } });
       return;
     }
-    const isHopeful =
-      resubscribe && this.#asked > 0 && mayResubscribe({ notified, statusCode, cause });
+    // With forks that live on there is somebody to subscribe to.
+    const mayReturn =
+      mayResubscribe({ notified, statusCode, cause }) || (this.#forks?.alive ?? 0) > 0;
+    const isHopeful = resubscribe && this.#asked > 0 && mayReturn;
     if (!isHopeful) {
       this.#input("over", { end });
       return;
@@ -425,6 +515,9 @@ export class Subscription extends TypedEmitter<SubscriptionEvents> implements Di
     }
     this.#dialog = undefined;
     this.#view = undefined;
+    this.#parsed = undefined;
+    this.#last = undefined;
+    void this.#forks?.leave();
     this.#flow = undefined;
     this.#localTag = "";
     this.#grantedUntil = undefined;
@@ -434,7 +527,10 @@ export class Subscription extends TypedEmitter<SubscriptionEvents> implements Di
   }
 
   #reportEnded(end: SubscriptionEnd): void {
-    if (this.state === "terminated") this.#onOver();
+    if (this.state === "terminated") {
+      if (this.#forks === undefined) this.#onOver();
+      else this.#forks.whenIdle(() => this.#onOver());
+    }
     this.emit("ended", end);
   }
 

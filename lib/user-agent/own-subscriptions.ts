@@ -87,7 +87,7 @@ export class OwnSubscriptions {
   /** @returns false when it does not. */
   receive(transaction: ServerTransaction): boolean {
     const subscription = this.#find(transaction.request);
-    subscription?.receiveNotify(transaction);
+    subscription?.receiveFirst(transaction);
     return subscription !== undefined;
   }
 
