@@ -10,3 +10,8 @@ const BLOCKS = 110;
 export function ownPort(offset: number): number {
   return FIRST + (process.pid % BLOCKS) * BLOCK + offset;
 }
+
+/** The first three bytes of a loopback network that no other test run on this machine uses, for example `127.142.7`. */
+export function ownNetwork(): string {
+  return `127.${100 + (process.pid % 100)}.${Math.floor(process.pid / 100) % 250}`;
+}

@@ -1,6 +1,7 @@
 /**
  * Kamailio as registrar and proxy with digest over UDP, TCP, TLS, WS and WSS, on one loopback address. Users and
- * passwords: alice/alicepw, bob/bobpw, carol/carolpw, nodered/noderedpw; domain `sip.test`.
+ * passwords: alice/alicepw, bob/bobpw, carol/carolpw, nodered/noderedpw and so on; domain `sip.test`. Who calls `moved`
+ * is redirected to carol (302).
  */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -114,7 +115,7 @@ function config(folder: string, address: string, options: KamailioOptions): stri
       .split(" ")
       .map((name) => `loadmodule "${name}.so"`)
       .join("\n");
-  const users = ["alice", "bob", "carol", "nodered"]
+  const users = ["alice", "bob", "carol", "nodered", "tina", "tess"]
     .map((name) => `\t$sht(users=>${name}) = "${name}pw";`)
     .join("\n");
   return `#!KAMAILIO
@@ -176,6 +177,10 @@ request_route {
 	if (is_method("INVITE|SUBSCRIBE|REFER")) record_route();
 	if (is_method("REGISTER")) { if (!save("location")) sl_reply_error(); exit; }
 	if (uri != myself) { sl_send_reply("403", "Relay Denied"); exit; }
+	if ($rU == "moved") {
+		append_to_reply("Contact: <sip:carol@sip.test>;q=0.5\r\n");
+		sl_send_reply("302", "Moved Temporarily"); exit;
+	}
 	if (!lookup("location")) { sl_send_reply("404", "Not Found"); exit; }
 	route(RELAY);
 }

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pause } from "../node-red.js";
 import { PeerProcess } from "./process.js";
+import { toneWav } from "./wav.js";
 
 export interface LinphoneOptions {
   readonly name: string;
@@ -18,6 +19,16 @@ export interface LinphoneOptions {
   readonly rtpPort: number;
   /** Calls without a description: the offer is the peer's, in its 200. Default false. */
   readonly delayedOffer?: boolean;
+  /** Of its registration and so of everything else. Default udp. */
+  readonly transport?: "udp" | "tcp" | "tls";
+  /** Session interval that its calls ask for (RFC 4028), seconds, and who is to refresh it. Default: no session timers. */
+  readonly sessionTimer?: { readonly seconds: number; readonly refresher: "uac" | "uas" };
+  /** Answers with early media (183) before it is answered by hand. Default false. */
+  readonly earlyMedia?: boolean;
+  /** Frequency of the tone that it speaks, Hz. Default: silence. */
+  readonly tone?: number;
+  /** Calls at a time; the next one gets 486. Default 10. */
+  readonly maxCalls?: number;
 }
 
 export class Linphone {
@@ -52,6 +63,26 @@ export class Linphone {
     );
     await this.until(/\[LinphoneRegistrationProgress\] to \[LinphoneRegistrationOk\]/, 0, 15_000);
     await this.command("soundcard use files");
+    const { tone } = this.options;
+    if (tone === undefined) return;
+    const file = join(this.folder, "tone.wav");
+    writeFileSync(file, toneWav(tone, 30, 8000));
+    await this.command(`play ${file}`);
+  }
+
+  /** From the next call on, what it hears goes into that file. */
+  async record(name: string): Promise<void> {
+    await this.command(`record ${join(this.folder, name)}`);
+  }
+
+  /** The file of `record`. */
+  recording(name: string): Buffer {
+    return readFileSync(join(this.folder, name));
+  }
+
+  /** Without a word to anybody, as when its power fails. */
+  async kill(): Promise<void> {
+    await this.#process?.stop("SIGKILL");
   }
 
   /** A line as a person types it: call, answer, pause, resume, transfer, calls … @returns what it printed so far. */
@@ -60,6 +91,13 @@ export class Linphone {
     this.#process?.process.stdin?.write(`${line}\n`);
     await pause(400);
     return this.log.slice(before);
+  }
+
+  /** It calls, and is answered. */
+  async talksTo(uri: string): Promise<void> {
+    const from = this.trace.length;
+    await this.command(`call ${uri}`);
+    await this.until(/to LinphoneCallStreamsRunning/, from);
   }
 
   /** Its ids of the calls, in the order of its list. */
@@ -90,13 +128,24 @@ export class Linphone {
 
 function settings(options: LinphoneOptions): string {
   const { name, address, port, registrar, rtpPort, delayedOffer = false } = options;
+  const { transport = "udp", sessionTimer: timer, earlyMedia = false, maxCalls = 10 } = options;
+  const proxy = `${registrar.address}:${transport === "tls" ? 5061 : 5060};transport=${transport}`;
+  const portOf = (protocol: string) => (protocol === transport ? port : 0);
+  const timerLines =
+    timer === undefined
+      ? ""
+      : `session_expires_enabled=1
+session_expires_value=${timer.seconds}
+session_expires_min_value=${Math.min(timer.seconds, 90)}
+session_expires_refresher_value=${timer.refresher === "uas" ? 1 : 2}
+`;
   return `[sip]
 sdp_200_ack=${delayedOffer ? 1 : 0}
 use_ipv6=0
 bind_address=${address}
-sip_port=${port}
-sip_tcp_port=0
-sip_tls_port=0
+sip_port=${portOf("udp")}
+sip_tcp_port=${portOf("tcp")}
+sip_tls_port=${portOf("tls")}
 guess_hostname=0
 contact=sip:${name}@${address}:${port}
 default_proxy=0
@@ -104,7 +153,9 @@ use_info=1
 use_rfc2833=0
 ipv6_migration_done=1
 verify_server_certs=0
-[net]
+verify_server_cn=0
+incoming_calls_early_media=${earlyMedia ? 1 : 0}
+${timerLines}[net]
 nat_policy_ref=
 mtu=1300
 [rtp]
@@ -121,12 +172,13 @@ username=${name}
 passwd=${registrar.password}
 realm=${registrar.domain}
 [proxy_0]
-reg_proxy=<sip:${registrar.address}:5060;transport=udp>
-reg_route=<sip:${registrar.address}:5060;transport=udp;lr>
+reg_proxy=<sip:${proxy}>
+reg_route=<sip:${proxy};lr>
 reg_identity=sip:${name}@${registrar.domain}
 reg_expires=60
 reg_sendregister=1
 [misc]
+max_calls=${maxCalls}
 enable_basic_to_client_group_chat_room_migration=0
 `;
 }
