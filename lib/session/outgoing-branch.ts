@@ -117,6 +117,8 @@ export class OutgoingBranch {
   #tries = 0;
   /** Where the last INVITE went. */
   #address: Uri | undefined;
+  /** The connection that the last response came by. */
+  #lastFlow: Flow | undefined;
   #cause: Cause | undefined;
 
   constructor(owner: BranchOwner, target: OutgoingTarget) {
@@ -245,6 +247,7 @@ export class OutgoingBranch {
     const tries = ++this.#tries;
     this.#outgoing = services.send({
       nextHop: address,
+      preferredFlow: this.#lastFlow,
       account,
       session: this.#core.owner,
       inDialog: false,
@@ -289,6 +292,7 @@ export class OutgoingBranch {
   #receive(response: SipResponse, request: SipRequest, flow: Flow): void {
     const { statusCode } = response;
     this.#core.observe(response);
+    this.#lastFlow = flow;
     const input: Input = { response, request, flow };
     if (statusCode === 100) this.#machine.input("100", input);
     else if (statusCode < 200) this.#machine.input("1xx", input);

@@ -13,7 +13,12 @@ import { attendedTarget, type NeighbourCall } from "./replacement.js";
 import type { SessionCore } from "./session-core.js";
 import type { ActionOutcome, HeaderList, ReferOptions } from "./session-types.js";
 
-export type ReferState = "sent" | "accepted" | "done";
+export type ReferState =
+  | "sent"
+  | "accepted"
+  /** The new call is up; the peer has a moment to end this one itself. */
+  | "leaving"
+  | "done";
 export type ReferInput =
   | "accepted"
   /** 2xx with Refer-Sub: false: there will be no NOTIFY (RFC 4488). */
@@ -26,9 +31,11 @@ export type ReferInput =
   /** The peer sent BYE. */
   | "bye"
   | "timeout"
+  /** The peer has had its moment. */
+  | "leave"
   /** The session ended otherwise. */
   | "close";
-export type ReferAction = "report" | "succeed" | "fail" | "hangUp" | "settle";
+export type ReferAction = "report" | "succeed" | "fail" | "wait" | "hangUp" | "settle";
 
 export const referMachine: MachineDefinition<ReferState, ReferInput, ReferAction> = {
   name: "REFER sent",
@@ -42,16 +49,17 @@ export const referMachine: MachineDefinition<ReferState, ReferInput, ReferAction
     "failure",
     "bye",
     "timeout",
+    "leave",
     "close",
   ],
   final: ["done"],
   table: {
     sent: {
       accepted: { next: "accepted", do: [], rfc: "RFC 3515 §2.4.2" },
-      acceptedFinally: { next: "done", do: ["succeed", "hangUp"], rfc: "RFC 4488 §4" },
+      acceptedFinally: { next: "leaving", do: ["succeed", "wait"], rfc: "RFC 4488 §4" },
       refused: { next: "done", do: ["settle"], rfc: "RFC 3515 §2.4.2" },
       progress: { next: "sent", do: ["report"], rfc: "RFC 3515 §2.4.4" },
-      success: { next: "done", do: ["report", "succeed", "hangUp"], rfc: "RFC 3515 §2.4.5" },
+      success: { next: "leaving", do: ["report", "succeed", "wait"], rfc: "RFC 3515 §2.4.5" },
       failure: { next: "done", do: ["report", "fail"], rfc: "RFC 3515 §2.4.5" },
       bye: { next: "done", do: ["settle"], rfc: "RFC 5589 §6" },
       timeout: { next: "done", do: ["fail"], rfc: "contract §4.5" },
@@ -59,11 +67,18 @@ export const referMachine: MachineDefinition<ReferState, ReferInput, ReferAction
     },
     accepted: {
       progress: { next: "accepted", do: ["report"], rfc: "RFC 3515 §2.4.5" },
-      success: { next: "done", do: ["report", "succeed", "hangUp"], rfc: "RFC 3515 §2.4.5" },
+      success: { next: "leaving", do: ["report", "succeed", "wait"], rfc: "RFC 3515 §2.4.5" },
       failure: { next: "done", do: ["report", "fail"], rfc: "RFC 3515 §2.4.5" },
       bye: { next: "done", do: ["succeed"], rfc: "RFC 5589 §6" },
       timeout: { next: "done", do: ["fail"], rfc: "contract §4.5" },
       close: { next: "done", do: ["settle"], rfc: "contract §4.3" },
+    },
+    leaving: {
+      progress: { next: "leaving", do: ["report"], rfc: "RFC 3515 §2.4.7" },
+      success: { next: "leaving", do: ["report"], rfc: "RFC 3515 §2.4.7" },
+      failure: { next: "leaving", do: ["report"], rfc: "RFC 3515 §2.4.7" },
+      bye: { next: "done", do: [], rfc: "RFC 5589 §6.1" },
+      leave: { next: "done", do: ["hangUp"], rfc: "RFC 5589 §6.1" },
     },
     // Late NOTIFYs are reported and change nothing.
     done: {
@@ -185,7 +200,7 @@ class SentRefer {
   }
 
   get done(): boolean {
-    return this.#machine.state === "done";
+    return this.#machine.state === "done" || this.#machine.state === "leaving";
   }
 
   hasSequence(id: string): boolean {
@@ -236,7 +251,7 @@ class SentRefer {
   }
 
   peerHungUp(): boolean {
-    const wasAccepted = this.#machine.state === "accepted";
+    const wasAccepted = this.#machine.state === "accepted" || this.#machine.state === "leaving";
     // Hung up without a word about the new call: the answer to our REFER is all there is to tell.
     const last = this.#last.statusCode === 0 ? this.#accepted : this.#last;
     this.#input("bye", { ...last, outcome: NO_SESSION });
@@ -264,8 +279,16 @@ class SentRefer {
         this.#settle({ ok: false, cause, statusCode, reason, message: news.notify });
         return;
       }
+      case "wait": {
+        const core = this.#core;
+        // Many peers hang up when they have been transferred: their BYE and ours need not cross.
+        if (this.#options.hangup !== false) {
+          core.after(core.services.timers.t1, () => this.#machine.input("leave", news));
+        }
+        return;
+      }
       case "hangUp":
-        if (this.#options.hangup !== false) this.#core.owner.endFor("transferred");
+        this.#core.owner.endFor("transferred");
         return;
       case "settle":
         this.#settle(news.outcome ?? NO_SESSION);

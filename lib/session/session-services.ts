@@ -37,7 +37,10 @@ export interface OutgoingRequestOptions {
   /** Request-URI host or first route: what is resolved. An account's outbound proxy overrides it (out of dialog). */
   readonly nextHop: Uri;
   readonly account: AccountHandle | undefined;
-  /** In a dialog: used again while it is open and leads to the next hop. */
+  /**
+   * In a dialog: used again while it is open and leads to the next hop. Else where the address in `nextHop` came from:
+   * tells its transport if it is the address at the other end.
+   */
   readonly preferredFlow?: Flow | undefined;
   /** In-dialog requests take no Service-Route, no outbound proxy and no failover to another realm. */
   readonly inDialog: boolean;

@@ -104,7 +104,8 @@ export class TimerQueue {
 export class TransactionTimers {
   readonly #clock: Clock;
   readonly #options: TimerOptions;
-  readonly #fixed = new Map<FixedTimer, TimerQueue>();
+  /** By length, because that of some depends on the transport. */
+  readonly #fixed = new Map<FixedTimer, Map<number, TimerQueue>>();
   readonly #growing: Record<RetransmissionTimer, TimerQueue[]> = { A: [], E: [], G: [] };
 
   constructor(clock: Clock, options: TimerOptions) {
@@ -118,8 +119,9 @@ export class TransactionTimers {
    * @returns undefined when its length is 0 over this transport: then the caller proceeds at once.
    */
   start(name: FixedTimer, owner: TimerOwner, reliable: boolean): TimerEntry | undefined {
-    if (timerLength(name, this.#options, reliable) <= 0) return undefined;
-    return this.#queue(name).start(owner);
+    const length = timerLength(name, this.#options, reliable);
+    if (length <= 0) return undefined;
+    return this.#queue(name, length).start(owner);
   }
 
   /** Starts A, E or G. @param expiries - How often it has expired before. */
@@ -138,7 +140,10 @@ export class TransactionTimers {
 
   /** Ends the wait of the longest waiting timer of this letter. @returns false when none waits. */
   expireOldest(name: FixedTimer): boolean {
-    return this.#fixed.get(name)?.expireOldest() ?? false;
+    for (const queue of this.#fixed.get(name)?.values() ?? []) {
+      if (queue.expireOldest()) return true;
+    }
+    return false;
   }
 
   /** E and G stay at T2 once they have reached it: all later expiries share that queue. */
@@ -155,11 +160,16 @@ export class TransactionTimers {
     return queue;
   }
 
-  #queue(name: FixedTimer): TimerQueue {
-    let queue = this.#fixed.get(name);
+  #queue(name: FixedTimer, length: number): TimerQueue {
+    let queues = this.#fixed.get(name);
+    if (!queues) {
+      queues = new Map<number, TimerQueue>();
+      this.#fixed.set(name, queues);
+    }
+    let queue = queues.get(length);
     if (!queue) {
-      queue = new TimerQueue(this.#clock, name, timerLength(name, this.#options, false));
-      this.#fixed.set(name, queue);
+      queue = new TimerQueue(this.#clock, name, length);
+      queues.set(length, queue);
     }
     return queue;
   }

@@ -35,7 +35,8 @@ export function retransmissionInterval(
 
 /**
  * The length of a timer that does not grow; 0 = the wait is skipped, because a reliable transport neither loses
- * the last message nor repeats the request.
+ * the last message nor repeats the request. J is short there instead: requests may still be repeated by those before
+ * the last hop, and a MESSAGE that comes again must not be taken for another one.
  */
 export function timerLength(name: FixedTimer, options: TimerOptions, reliable: boolean): number {
   const lifetime = 64 * options.t1;
@@ -53,7 +54,8 @@ export function timerLength(name: FixedTimer, options: TimerOptions, reliable: b
     case "K":
       return reliable ? 0 : options.t4;
     case "J":
-      return reliable ? 0 : lifetime;
+      // RFC 3261 says 0 for reliable transports, yet a stateless proxy passes on what it got by UDP (§16.11).
+      return reliable ? options.t4 : lifetime;
     case "trying":
       return tryingDelay(options);
   }

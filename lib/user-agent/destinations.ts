@@ -75,7 +75,8 @@ export class Destinations {
     account: ManagedAccount | undefined,
     callback: DestinationCallback,
   ): void {
-    const hop = routeOf(options.nextHop, account, options.isRegister === true);
+    const nextHop = sameWay(options.nextHop, options.preferredFlow);
+    const hop = routeOf(nextHop, account, options.isRegister === true);
     const cached =
       account?.settings.cacheOutboundProxy === true && hop.isOutboundProxy === true
         ? this.#proxies.get(account.id)
@@ -178,6 +179,20 @@ function inDialogDestination(targets: readonly FlowTarget[]): Destination {
 function targetOf(flow: Flow): FlowTarget {
   const { protocol, remoteAddress: address, remotePort: port } = flow;
   return flow.reliable ? { protocol, address, port, flow } : { protocol, address, port };
+}
+
+/**
+ * A peer that sends us to its own address and names no transport is reached the way we already talk to it: RFC 3263 §4.1
+ * would choose UDP, where perhaps nobody listens.
+ */
+function sameWay(uri: Uri, flow: Flow | undefined): Uri {
+  if (!(uri instanceof SipUri) || uri.transport !== undefined || uri.scheme !== "sip") return uri;
+  if (flow?.protocol !== "tcp" && flow?.protocol !== "tls") return uri;
+  const { protocol, remoteAddress, remotePort } = flow;
+  const port = uri.port ?? (protocol === "tls" ? 5061 : 5060);
+  const isPeer = sameAddress(uri.host, remoteAddress) && port === remotePort;
+  if (!isPeer || uri.parameters.has("maddr")) return uri;
+  return uri.with({ parameters: new Map([...uri.parameters, ["transport", protocol]]) });
 }
 
 /** A peer on this machine may name it; any other that does wants us to talk to ourselves. */

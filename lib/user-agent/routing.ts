@@ -60,7 +60,8 @@ export function routeOf(
   }
   if (account !== undefined && (isRegister || belongsToServer(target, account))) {
     const { uri, path } = account.settings.registrar;
-    return { uri, path, preferred, routes: [], isOwnServer: true };
+    const asked = preferred === undefined && !isRegister ? transportAsked(target, uri) : undefined;
+    return { uri: asked ?? uri, path, preferred, routes: [], isOwnServer: true };
   }
   if (target instanceof SipUri) return { uri: target, routes: [], isOwnServer: false };
   throw new InvalidArgumentError(`There is no way to ${target.toString()} without an account.`, {
@@ -77,6 +78,15 @@ function belongsToServer(target: Uri, account: RoutedAccount): boolean {
   if (transport === "ws" || transport === "wss") return true;
   const { host, port } = account.settings.uri;
   return target.host === host && target.port === port && !target.parameters.has("maddr");
+}
+
+/** The server by the transport that the target names, where the account's settings leave it open. */
+function transportAsked(target: Uri, server: SipUri): SipUri | undefined {
+  if (!(target instanceof SipUri) || target.transport === undefined) return undefined;
+  if (server.transport !== undefined) return undefined;
+  return server.with({
+    parameters: new Map([...server.parameters, ["transport", target.transport]]),
+  });
 }
 
 function looseRouter(uri: SipUri): SipUri {

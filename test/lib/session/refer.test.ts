@@ -1,6 +1,6 @@
 /**
  * Transfers. Requirements:
- *  1. REFER out: 202, NOTIFYs (also before the 202), success → BYE; failing sipfrag, refusal or timeout → the call stays.
+ *  1. REFER out: 202, NOTIFYs (also before the 202), success → BYE after T1; failing sipfrag, refusal or timeout → the call stays.
  *  2. A peer that hangs up after its 2xx and without bad news was transferred.
  *  3. REFER in: 400 for a bad Refer-To, 603 by default; followed: 202, NOTIFY 100 at once, progress, final with
  *     `terminated;reason=noresource`; otherwise a subscription for the flow. NOTIFYs one after the other.
@@ -54,17 +54,52 @@ describe("REFER by us", () => {
     const outcome = await transferred;
     assert.deepEqual([outcome.ok, outcome.statusCode], [true, 200]);
     assert.deepEqual(told, [100, 180, 200]);
-    // The NOTIFY is answered before the BYE leaves.
-    assert.deepEqual(services.log.slice(-3), ["← NOTIFY", "200 →", "BYE →"]);
+    // The NOTIFY is answered before the BYE leaves, and the peer has T1 to send its own.
+    assert.deepEqual(services.log.slice(-2), ["← NOTIFY", "200 →"]);
+    notify(call, "SIP/2.0 180 Ringing", ACTIVE);
+    notify(call, "SIP/2.0 200 OK", TERMINATED);
+    notify(call, "SIP/2.0 503 Service Unavailable", TERMINATED);
+    services.clock.advance(500);
+    assert.equal(services.log.at(-1), "BYE →");
     services.lastSent("BYE").respond(200);
     assert.deepEqual(witness.plot, [
       "refer-progress:100",
       "refer-progress:180",
       "refer-progress:200",
+      "refer-progress:180",
+      "refer-progress:200",
+      "refer-progress:503",
       "bye",
       "ended:transferred",
     ]);
     assert.deepEqual(services.leftovers(), []);
+  });
+
+  it("need not hang up when the peer does, after the news of success", async () => {
+    const call = await establishedCall();
+    const transferred = call.session.refer({ to: "sip:carol@example.com" });
+    call.services.lastSent("REFER").respond(202);
+    notify(call, "SIP/2.0 200 OK", TERMINATED);
+    assert.equal((await transferred).ok, true);
+    await hungUp(call);
+    call.services.clock.advance(500);
+    assert.equal(call.services.log.includes("BYE →"), false);
+    assert.equal(call.witness.plot.at(-1), "ended:transferred");
+    assert.deepEqual(call.services.leftovers(), []);
+  });
+
+  it("leaves the cause to the flow that hangs up in the moment before our BYE", async () => {
+    const call = await establishedCall();
+    const transferred = call.session.refer({ to: "sip:carol@example.com" });
+    call.services.lastSent("REFER").respond(202);
+    notify(call, "SIP/2.0 200 OK", TERMINATED);
+    await transferred;
+    void call.session.end();
+    call.services.clock.advance(500);
+    assert.equal(call.services.log.filter((line) => line === "BYE →").length, 1);
+    call.services.lastSent("BYE").respond(200);
+    assert.equal(call.witness.plot.at(-1), "ended:local-bye");
+    assert.deepEqual(call.services.leftovers(), []);
   });
 
   it("takes a NOTIFY that overtakes the 202", async () => {
@@ -128,6 +163,7 @@ describe("REFER by us", () => {
     const transferred = call.session.refer({ to: "sip:carol@example.com" });
     call.services.lastSent("REFER").respond(200, { headers: [["Refer-Sub", "false"]] });
     assert.equal((await transferred).ok, true);
+    call.services.clock.advance(500);
     call.services.lastSent("BYE").respond(200);
     assert.equal(call.witness.plot.at(-1), "ended:transferred");
   });

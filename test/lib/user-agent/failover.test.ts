@@ -13,7 +13,7 @@ import { LoopNetwork } from "../../support/loop-network.js";
 import { ManualClock } from "../../support/manual-clock.js";
 import { ScriptedPeer } from "../../support/scripted-peer.js";
 
-async function setUp(protocol: "udp" | "tcp" = "udp") {
+async function setUp(protocol: "udp" | "tcp" = "udp", protocols = [protocol]) {
   const clock = new ManualClock();
   const network = new LoopNetwork(clock);
   const nothing = () => Promise.reject(Object.assign(new Error("none"), { code: "ENODATA" }));
@@ -33,11 +33,10 @@ async function setUp(protocol: "udp" | "tcp" = "udp") {
     resolve4: (name) => (name === "trap.test" ? Promise.resolve(["127.0.0.1"]) : nothing()),
     resolve6: nothing,
   };
-  const protocols = [protocol];
   const alice = new Person("alice", "10.0.0.1", network, clock, { protocols, dns });
   const [first, second] = await Promise.all(
     ["10.0.0.5", "10.0.0.6"].map((address) =>
-      new ScriptedPeer(network, { name: address, address, protocols }).start(),
+      new ScriptedPeer(network, { name: address, address, protocols: [protocol] }).start(),
     ),
   );
   assert.ok(first && second);
@@ -56,6 +55,63 @@ function answerCall(peer: ScriptedPeer, headers: [string, string][]) {
     });
   };
 }
+
+describe("transports that a target leaves open", () => {
+  const redirect = (peer: ScriptedPeer, contact: string) => {
+    const answer = answerCall(peer, [["Contact", "<sip:bob@10.0.0.5;transport=tcp>"]]);
+    peer.onRequest = (request) =>
+      request.method === "INVITE" && request.uri.includes("first@")
+        ? peer.reply(request, 302, { headers: [["Contact", contact]] })
+        : answer(request);
+  };
+
+  it("stay with the connection when its other end sends us to itself (302)", async () => {
+    const { clock, alice, first, end } = await setUp("tcp", ["udp", "tcp"]);
+    redirect(first, "<sip:second@10.0.0.5>");
+    const call = alice.userAgent.invite({ targets: ["sip:first@10.0.0.5;transport=tcp"] });
+    await clock.advanceAsync(200);
+    assert.equal(call.state, "established");
+    assert.equal(first.last("INVITE").uri, "sip:second@10.0.0.5", "dialled as it was given");
+    void call.end();
+    await clock.advanceAsync(200);
+    await end();
+  });
+
+  it("are chosen anew for another host or port", async () => {
+    const { clock, network, alice, first, end } = await setUp("tcp", ["udp", "tcp"]);
+    for (const contact of ["<sip:b@10.0.0.6>", "<sip:b@10.0.0.5:5080>"]) {
+      redirect(first, contact);
+      const call = alice.userAgent.invite({ targets: ["sip:first@10.0.0.5;transport=tcp"] });
+      await clock.advanceAsync(200);
+      const last = network.messages.findLast(({ text }) => text.startsWith("INVITE"));
+      assert.equal(last?.protocol, "udp", contact);
+      void call.end();
+      await clock.advanceAsync(40_000);
+    }
+    await end();
+  });
+
+  it("follow the target where the account's server names none", async () => {
+    const { clock, network, alice, first, end } = await setUp("tcp", ["udp", "tcp"]);
+    alice.userAgent.addAccount({ id: "a", uri: "sip:alice@10.0.0.5", register: false });
+    alice.userAgent.addAccount({
+      id: "b",
+      uri: "sip:alice@10.0.0.5",
+      register: false,
+      transport: "udp",
+    });
+    first.onRequest = (request) => first.reply(request, 200);
+    const ask = async (account: string) => {
+      const to = "sip:bob@10.0.0.5;transport=tcp";
+      void alice.userAgent.request({ method: "OPTIONS", account, to });
+      await clock.advanceAsync(200);
+      return network.messages.findLast(({ text }) => text.startsWith("OPTIONS"))?.protocol;
+    };
+    assert.deepEqual([await ask("a"), await ask("b")], ["tcp", "udp"]);
+    await clock.advanceAsync(40_000);
+    await end();
+  });
+});
 
 describe("failover", () => {
   it("within a dialog goes to the next server of the route, once the first is silent", async () => {

@@ -279,6 +279,7 @@ describe("attended transfer", () => {
     await pass(500);
     const outcome = await transferred;
     assert.deepEqual([outcome.ok, outcome.statusCode], [true, 200]);
+    await pass(500);
     assert.equal(first.snapshot().cause, "transferred");
     assert.equal(second.snapshot().cause, "transferred");
     assert.equal(carols.snapshot().cause, "replaced");
