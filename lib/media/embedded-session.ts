@@ -169,6 +169,7 @@ export class EmbeddedMediaSession implements MediaSession {
         address: bindAddress,
         portMin,
         portMax,
+        codecs: this.#options.capabilities.codecs.map(({ name }) => name),
         mediaTimeout,
       });
       this.#negotiator.moveTo(describedAddress, port ?? 0);

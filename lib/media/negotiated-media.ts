@@ -4,7 +4,6 @@ import type { RandomSource } from "../foundation/index.js";
 import { mayReceive, maySend } from "../sdp/index.js";
 import type { NegotiatedStream, Negotiator } from "../sdp/index.js";
 import type { HoldState, MediaDescription, MediaDirection } from "../session/media-handler.js";
-import type { G711Law } from "./rtp/g711.js";
 import type { StreamSettings } from "./rtp/stream-settings.js";
 
 const NO_MEDIA: readonly MediaDescription[] = [];
@@ -63,11 +62,14 @@ export function streamSettings(
     rtcpAddress: stream.rtcpAddress,
     rtcpPort: stream.rtcpPort,
     signallingAddress,
-    payloadType: stream.codec.payloadType,
-    law: lawOf(stream.codec),
-    receive: stream.receiveCodecs.map((codec) => ({
-      payloadType: codec.payloadType,
-      law: lawOf(codec),
+    send: {
+      payloadType: stream.codec.payloadType,
+      codec: stream.codec.name.toUpperCase(),
+      parameters: stream.codec.parameters,
+    },
+    receive: stream.receiveCodecs.map(({ payloadType, name }) => ({
+      payloadType,
+      codec: name.toUpperCase(),
     })),
     eventPayloadType: stream.telephoneEvent?.payloadType,
     eventsReceived: stream.telephoneEvent?.receive ?? [],
@@ -76,9 +78,4 @@ export function streamSettings(
     maySend: maySend(stream.direction),
     mayReceive: mayReceive(stream.direction),
   };
-}
-
-/** Only codecs of `capabilitiesOf` are negotiated, and these are the two of G.711. */
-function lawOf(codec: { readonly name: string }): G711Law {
-  return codec.name.toUpperCase() === "PCMA" ? "PCMA" : "PCMU";
 }

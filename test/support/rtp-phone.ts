@@ -5,8 +5,8 @@
  */
 import { createSocket } from "node:dgram";
 import type { Socket } from "node:dgram";
-import { decodeG711, encodeG711 } from "../../lib/media/rtp/g711.js";
-import type { G711Law } from "../../lib/media/rtp/g711.js";
+import { decodeG711, encodeG711 } from "../../lib/media/codec/g711.js";
+import type { G711Law } from "../../lib/media/codec/g711.js";
 import { emptyRtpHeader, readRtpHeader, writeRtpHeader } from "../../lib/media/rtp/rtp-packet.js";
 import { EVENT_DIGITS } from "../../lib/media/rtp/telephone-event-sender.js";
 

@@ -1,9 +1,8 @@
-/** What can be heard: something that gives 8 kHz samples when asked. */
-
-/** Hz of everything between sources and the codec. */
-export const LINE_RATE = 8000;
+/** What can be heard: something that gives samples when asked. */
 
 export interface SampleSource {
+  /** Hz of what `read` gives; never changes. */
+  readonly sampleRate: number;
   /**
    * Writes the next samples to the start of `target`.
    *

@@ -8,17 +8,19 @@ import { openStoredAudio } from "./stored-audio.js";
 import { TONE_NAMES, toneSource } from "./tones.js";
 
 /**
+ * @param sampleRate - Hz of the line.
  * @param loop - As in PlayOptions: true = for ever, a number = that many times.
  * @throws MediaError, rule `no-file` or `unsupported-audio`.
  */
 export async function openSource(
   source: TransferredSource,
   loop: boolean | number,
+  sampleRate: number,
 ): Promise<SampleSource> {
   const rounds = roundsOf(loop);
   switch (source.kind) {
     case "tone": {
-      const tone = toneSource(source.name, rounds);
+      const tone = toneSource(source.name, rounds, sampleRate);
       if (tone) return tone;
       throw new MediaError(
         `There is no tone "${source.name}"; known are ${TONE_NAMES.join(", ")}`,
@@ -26,11 +28,11 @@ export async function openSource(
       );
     }
     case "file":
-      return openStoredAudio(await openFile(source.path), rounds);
+      return openStoredAudio(await openFile(source.path), rounds, sampleRate);
     case "buffer": {
       const { data } = source;
       const buffer = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
-      return openStoredAudio(openBuffer(buffer), rounds, rawFormat(source));
+      return openStoredAudio(openBuffer(buffer), rounds, sampleRate, rawFormat(source));
     }
   }
 }

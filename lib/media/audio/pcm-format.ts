@@ -1,5 +1,5 @@
 /** Sample formats and their conversion to mono floating point, one row of a table each. */
-import { decodeG711 } from "../rtp/g711.js";
+import { decodeG711 } from "../codec/g711.js";
 
 export type SampleEncoding =
   "u8" | "s16" | "s24" | "s32" | "float32" | "float64" | "mulaw" | "alaw";

@@ -1,9 +1,9 @@
 /**
- * What a session plays: one foreground and one background source. The foreground covers the background, which
+ * What a session plays: a foreground source, else what the bridge brings, else a background source. What is covered
  * goes on underneath; a newer source ends the older of its kind.
  */
 import type { SampleSource } from "./audio-source.js";
-import { LINE_RATE } from "./audio-source.js";
+import { atRate } from "./rate-converter.js";
 
 export type PlaybackResult = "completed" | "stopped" | "failed";
 
@@ -18,17 +18,23 @@ export interface PlayRequest {
 
 interface Item {
   readonly id: number;
-  readonly source: SampleSource;
-  /** Samples of silence left. */
+  /** At the rate of the line. */
+  source: SampleSource;
+  /** Milliseconds of silence left. */
   settle: number;
   paused: boolean;
 }
+
+/** Until a codec is known. */
+const FIRST_LINE_RATE = 8000;
 
 export class Player {
   readonly #onDone: (id: number, result: PlaybackResult) => void;
   #foreground: Item | undefined;
   #background: Item | undefined;
+  #bridge: SampleSource | undefined;
   #covered = new Int16Array(0);
+  #lineRate = FIRST_LINE_RATE;
   /** The newest request of each kind: a file that opened late must not displace what was asked for after it. */
   #newestForeground = 0;
   #newestBackground = 0;
@@ -37,11 +43,37 @@ export class Player {
     this.#onDone = onDone;
   }
 
+  /** Hz of what `read` gives. */
+  get lineRate(): number {
+    return this.#lineRate;
+  }
+
+  /** Another codec: what plays goes on at its rate. */
+  setLineRate(sampleRate: number): void {
+    if (sampleRate === this.#lineRate) return;
+    this.#lineRate = sampleRate;
+    for (const item of [this.#foreground, this.#background]) {
+      if (item) item.source = atRate(item.source, sampleRate);
+    }
+    if (this.#bridge) this.#bridge = atRate(this.#bridge, sampleRate);
+  }
+
+  /** Whatever another leg brings, heard while nothing plays in the foreground; undefined ends it. */
+  setBridge(source: SampleSource | undefined): void {
+    this.#bridge?.close();
+    this.#bridge = source && atRate(source, this.#lineRate);
+  }
+
+  /** A source in the foreground covers the bridge now. */
+  get coversBridge(): boolean {
+    return this.#foreground !== undefined;
+  }
+
   play(request: PlayRequest): void {
     const item: Item = {
       id: request.id,
-      source: request.source,
-      settle: Math.round((Math.max(0, request.settle) * LINE_RATE) / 1000),
+      source: atRate(request.source, this.#lineRate),
+      settle: Math.max(0, request.settle),
       paused: false,
     };
     if (request.id < (request.background ? this.#newestBackground : this.#newestForeground)) {
@@ -77,15 +109,19 @@ export class Player {
   /** The next `count` samples. @returns false when there is nothing to hear; `target` is then left alone. */
   read(target: Int16Array, count: number): boolean {
     const foreground = this.#foreground;
+    const bridge = this.#bridge;
     const background = this.#background;
-    if (foreground === undefined) {
-      return background !== undefined && readItem(background, target, count);
+    const covers = foreground !== undefined || bridge !== undefined;
+    if (background && covers)
+      this.#cover((covered) => this.#readItem(background, covered, count), count);
+    if (bridge && foreground) this.#cover((covered) => bridge.read(covered, count), count);
+    if (foreground) return this.#readItem(foreground, target, count);
+    if (bridge) {
+      const filled = bridge.read(target, count);
+      target.fill(0, filled, count);
+      return filled > 0;
     }
-    if (background) {
-      if (this.#covered.length < count) this.#covered = new Int16Array(count);
-      readItem(background, this.#covered, count);
-    }
-    return readItem(foreground, target, count);
+    return background !== undefined && this.#readItem(background, target, count);
   }
 
   /** What was read last is on its way: sources that have nothing more are done. */
@@ -119,23 +155,30 @@ export class Player {
     item.source.close();
     this.#onDone(item.id, result);
   }
-}
 
-function readItem(item: Item, target: Int16Array, count: number): boolean {
-  if (item.paused) return false;
-  let filled = 0;
-  if (item.settle > 0) {
-    filled = Math.min(item.settle, count);
-    item.settle -= filled;
-    if (filled === count) return false;
-    target.fill(0, 0, filled);
+  /** What is covered goes on unheard. */
+  #cover(read: (covered: Int16Array) => unknown, count: number): void {
+    if (this.#covered.length < count) this.#covered = new Int16Array(count);
+    read(this.#covered);
   }
-  if (filled === 0) filled = item.source.read(target, count);
-  else {
-    const rest = target.subarray(filled, count);
-    filled += item.source.read(rest, rest.length);
+
+  #readItem(item: Item, target: Int16Array, count: number): boolean {
+    if (item.paused) return false;
+    let filled = 0;
+    if (item.settle > 0) {
+      const perMs = this.#lineRate / 1000;
+      filled = Math.min(Math.round(item.settle * perMs), count);
+      item.settle = Math.max(0, item.settle - count / perMs);
+      if (filled === count) return false;
+      target.fill(0, 0, filled);
+    }
+    if (filled === 0) filled = item.source.read(target, count);
+    else {
+      const rest = target.subarray(filled, count);
+      filled += item.source.read(rest, rest.length);
+    }
+    // The end of the source, or data that are late: silence.
+    target.fill(0, filled, count);
+    return filled > 0;
   }
-  // The end of the source, or data that are late: silence.
-  target.fill(0, filled, count);
-  return filled > 0;
 }

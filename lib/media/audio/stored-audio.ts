@@ -1,11 +1,10 @@
 /**
- * Plays stored audio, a file or a buffer, in pieces: reads ahead for one second, decodes, makes it mono and 8 kHz.
+ * Plays stored audio, a file or a buffer, in pieces: reads ahead for one second, decodes, makes it mono and of the line's rate.
  * Long files so cost no memory, and a slow disk no sound. Each packet asks for one piece at most, so that many
  * streams in one thread do not hold up each other's packets.
  */
 import { MediaError } from "../../foundation/index.js";
 import type { SampleSource } from "./audio-source.js";
-import { LINE_RATE } from "./audio-source.js";
 import { decodeToMono, frameLength } from "./pcm-format.js";
 import type { PcmFormat } from "./pcm-format.js";
 import type { RandomAccess } from "./random-access.js";
@@ -15,25 +14,27 @@ import type { WavAudio } from "./wav-header.js";
 
 /** One piece is this long. */
 const PIECE_MS = 200;
-/** Samples; with fewer ready the next piece is read. */
-const READ_AHEAD = (LINE_RATE * 800) / 1000;
+/** With less ready the next piece is read. */
+const READ_AHEAD_MS = 800;
 
 /**
  * Opens a WAV source, or raw samples when `raw` is given, and has the first piece ready.
  *
  * @param rounds - How many times it is played; Infinity = for ever.
+ * @param sampleRate - Hz that it is wanted at.
  * @throws MediaError, rule `unsupported-audio`; the access is closed then.
  */
 export async function openStoredAudio(
   access: RandomAccess,
   rounds: number,
+  sampleRate: number,
   raw?: PcmFormat,
 ): Promise<SampleSource> {
   try {
     const audio: WavAudio = raw
       ? { format: raw, dataStart: 0, dataLength: access.size }
       : await readWavHeader(access);
-    const source = new StoredAudio(access, audio, rounds);
+    const source = new StoredAudio(access, audio, rounds, sampleRate);
     await source.fill();
     return source;
   } catch (error) {
@@ -47,6 +48,7 @@ export async function openStoredAudio(
 }
 
 class StoredAudio implements SampleSource {
+  readonly sampleRate: number;
   readonly #access: RandomAccess;
   readonly #format: PcmFormat;
   readonly #start: number;
@@ -64,7 +66,8 @@ class StoredAudio implements SampleSource {
   #closed = false;
   #failed = false;
 
-  constructor(access: RandomAccess, audio: WavAudio, rounds: number) {
+  constructor(access: RandomAccess, audio: WavAudio, rounds: number, sampleRate: number) {
+    this.sampleRate = sampleRate;
     this.#access = access;
     this.#format = audio.format;
     this.#start = audio.dataStart;
@@ -76,9 +79,9 @@ class StoredAudio implements SampleSource {
     this.#rounds = length === 0 ? 0 : rounds;
     this.#readToEnd = this.#rounds <= 0;
     this.#resampler =
-      audio.format.sampleRate === LINE_RATE
+      audio.format.sampleRate === sampleRate
         ? undefined
-        : new Resampler(audio.format.sampleRate, LINE_RATE);
+        : new Resampler(audio.format.sampleRate, sampleRate);
   }
 
   get ended(): boolean {
@@ -104,7 +107,8 @@ class StoredAudio implements SampleSource {
       }
     }
     this.#ready -= filled;
-    if (this.#ready < READ_AHEAD && !this.#readToEnd && !this.#filling) void this.fill();
+    if (this.#ready < this.#samples(READ_AHEAD_MS) && !this.#readToEnd && !this.#filling)
+      void this.fill();
     return filled;
   }
 
@@ -113,7 +117,7 @@ class StoredAudio implements SampleSource {
     if (this.#filling || this.#closed || this.#failed) return;
     this.#filling = true;
     // A looped sound may be shorter than a piece.
-    const enough = this.#ready + (LINE_RATE * PIECE_MS) / 2000;
+    const enough = this.#ready + this.#samples(PIECE_MS / 2);
     try {
       do {
         if (!this.#readToEnd) await this.#readPiece();
@@ -131,6 +135,10 @@ class StoredAudio implements SampleSource {
     this.#pieces.length = 0;
     this.#ready = 0;
     if (!this.#filling) void this.#release();
+  }
+
+  #samples(milliseconds: number): number {
+    return (this.sampleRate * milliseconds) / 1000;
   }
 
   #isClosed(): boolean {

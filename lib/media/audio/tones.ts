@@ -2,7 +2,6 @@
  * Tones made by calculation: the call progress tones of the German network (ITU-T E.180 supplement 2), a beep, and the
  * digits in band (ITU-T Q.23).
  */
-import { LINE_RATE } from "./audio-source.js";
 import type { SampleSource } from "./audio-source.js";
 
 /** A stretch of one or two frequencies, or of silence. */
@@ -46,8 +45,8 @@ export const TONE_NAMES: readonly string[] = [...TONES.keys()];
 const AMPLITUDE = 6_000;
 /** Each of the two tones of a digit. */
 const DIGIT_AMPLITUDES = [6_500, 8_000] as const;
-/** Rise and fall at the ends of a stretch, so that it does not click: 2 ms. */
-const RAMP = 16;
+/** Rise and fall at the ends of a stretch, so that it does not click. */
+const RAMP_MS = 2;
 
 const DIGIT_ROWS = [697, 770, 852, 941] as const;
 const DIGIT_COLUMNS = [1209, 1336, 1477, 1633] as const;
@@ -62,9 +61,14 @@ export function digitFrequencies(digit: string): readonly [number, number] | und
 
 /**
  * @param repeats - how often it is played, Infinity = until stopped.
+ * @param sampleRate - Hz.
  * @returns undefined when there is no tone of this name.
  */
-export function toneSource(name: string, repeats: number): SampleSource | undefined {
+export function toneSource(
+  name: string,
+  repeats: number,
+  sampleRate: number,
+): SampleSource | undefined {
   const definition = TONES.get(name);
   if (definition === undefined) return undefined;
   // A tone that ends by itself is repeated with a pause as long as itself.
@@ -73,11 +77,16 @@ export function toneSource(name: string, repeats: number): SampleSource | undefi
     definition.once && repeats > 1 ? [first, off(first.duration)] : definition.segments;
   const cadence = definition.segments.reduce((sum, { duration }) => sum + duration, 0);
   const rounds = definition.once ? repeats : repeats * Math.ceil(ONE_PLAY / cadence);
-  return new ToneSource(segments, rounds, [AMPLITUDE]);
+  return new ToneSource(segments, rounds, [AMPLITUDE], sampleRate);
 }
 
 /** Digits as dual tones; `,` is a pause of half a second. */
-export function digitTones(digits: string, durationMs: number, gapMs: number): SampleSource {
+export function digitTones(
+  digits: string,
+  durationMs: number,
+  gapMs: number,
+  sampleRate: number,
+): SampleSource {
   const segments: ToneSegment[] = [];
   for (const digit of digits) {
     const frequencies = digitFrequencies(digit);
@@ -88,7 +97,7 @@ export function digitTones(digits: string, durationMs: number, gapMs: number): S
       segments.push({ frequencies, duration: durationMs });
     }
   }
-  return new ToneSource(segments, 1, DIGIT_AMPLITUDES);
+  return new ToneSource(segments, 1, DIGIT_AMPLITUDES, sampleRate);
 }
 
 /** Plays stretches in turn. */
@@ -101,7 +110,12 @@ class ToneSource implements SampleSource {
   /** Samples since the stretch began. */
   #position = 0;
 
-  constructor(segments: readonly ToneSegment[], rounds: number, amplitudes: readonly number[]) {
+  constructor(
+    segments: readonly ToneSegment[],
+    rounds: number,
+    amplitudes: readonly number[],
+    readonly sampleRate: number,
+  ) {
     this.#segments = segments;
     this.#rounds = segments.length === 0 ? 0 : rounds;
     this.#amplitudes = amplitudes;
@@ -115,7 +129,7 @@ class ToneSource implements SampleSource {
     let filled = 0;
     while (filled < count && this.#rounds > 0) {
       const segment = this.#segments[this.#segment];
-      const length = Math.round((segment.duration * LINE_RATE) / 1000);
+      const length = Math.round((segment.duration * this.sampleRate) / 1000);
       const part = Math.min(count - filled, length - this.#position);
       this.#write(target, filled, part, segment, length);
       filled += part;
@@ -141,10 +155,11 @@ class ToneSource implements SampleSource {
     const smooth = this.#segments.length > 1 || this.#rounds !== Infinity;
     for (const [index, frequency] of segment.frequencies.entries()) {
       const amplitude = this.#amplitudes[Math.min(index, this.#amplitudes.length - 1)];
-      const step = (2 * Math.PI * frequency) / LINE_RATE;
+      const step = (2 * Math.PI * frequency) / this.sampleRate;
+      const ramp = (RAMP_MS * this.sampleRate) / 1000;
       for (let i = 0; i < count; i++) {
         const place = this.#position + i;
-        const edge = smooth ? Math.min(place, length - place, RAMP) / RAMP : 1;
+        const edge = smooth ? Math.min(place, length - place, ramp) / ramp : 1;
         target[offset + i] += Math.round(Math.sin(step * place) * amplitude * edge);
       }
     }

@@ -1,9 +1,12 @@
 /**
- * The receiving half of a session: checks packets, listens to one source, counts, finds digits, hands decoded sound to
- * those who tap it.
+ * The receiving half of a session: checks packets, listens to one source, counts, finds digits, and decodes into an
+ * even stream of samples while somebody wants to hear it.
  */
-import type { G711Law } from "./g711.js";
-import { decodeG711 } from "./g711.js";
+import { atRate } from "../audio/rate-converter.js";
+import type { SampleSource } from "../audio/audio-source.js";
+import { audioCodec } from "../codec/codecs.js";
+import { PlayoutBuffer } from "./playout-buffer.js";
+import type { PlayoutFormat, PlayoutStatistics } from "./playout-buffer.js";
 import { ReceiverStatistics } from "./receiver-statistics.js";
 import type { ReportBlock } from "./rtcp-packet.js";
 import { emptyRtpHeader, readRtpHeader } from "./rtp-packet.js";
@@ -14,12 +17,6 @@ import type { StreamSettings } from "./stream-settings.js";
 import { TelephoneEventReceiver } from "./telephone-event-receiver.js";
 import type { ReceivedDigit } from "./telephone-event-receiver.js";
 
-/**
- * Hears what the peer says: recording, streaming and bridging attach here. `samples` belongs to the receiver and
- * is valid only during the call.
- */
-export type AudioTap = (samples: Int16Array, count: number, header: Readonly<RtpHeader>) => void;
-
 export interface RtpReceiverOptions {
   /** Packets with our own source are our own, come back in a loop (RFC 3550 §8.2). */
   readonly ownSsrc: number;
@@ -28,18 +25,24 @@ export interface RtpReceiverOptions {
 
 /** Comfort noise (RFC 3389): counted, nothing to hear. */
 const COMFORT_NOISE = 13;
-/** Samples of the longest packet that is decoded: 200 ms at 8 kHz. */
-const LONGEST_PACKET = 1_600;
-const CLOCK_RATE = 8000;
+/** Of statistics and events before a codec is known. */
+const FIRST_CLOCK_RATE = 8000;
 
 export class RtpReceiver {
   readonly #ownSsrc: number;
   readonly #latch = new SourceLatch();
-  readonly #events: TelephoneEventReceiver;
+  readonly #onDigit: (digit: ReceivedDigit) => void;
+  #events: TelephoneEventReceiver;
+  #clockRate = FIRST_CLOCK_RATE;
   readonly #header = emptyRtpHeader();
-  readonly #samples = new Int16Array(LONGEST_PACKET);
-  readonly #taps = new Set<AudioTap>();
-  readonly #laws = new Map<number, G711Law>();
+  /** By payload number; each stream has decoders of its own, made when first needed. */
+  readonly #formats = new Map<number, PlayoutFormat>();
+  readonly #codecs = new Map<number, string>();
+  /** While somebody hears. */
+  #playout: PlayoutBuffer | undefined;
+  #concealedBefore = 0;
+  #converted: SampleSource | undefined;
+  #now = 0;
   #eventTypes: readonly number[] = [];
   #listening = false;
   #statistics: ReceiverStatistics | undefined;
@@ -52,14 +55,22 @@ export class RtpReceiver {
 
   constructor(options: RtpReceiverOptions) {
     this.#ownSsrc = options.ownSsrc;
-    this.#events = new TelephoneEventReceiver(CLOCK_RATE, options.onDigit);
+    this.#onDigit = options.onDigit;
+    this.#events = new TelephoneEventReceiver(FIRST_CLOCK_RATE, options.onDigit);
   }
 
-  configure(settings: StreamSettings | undefined): void {
-    this.#laws.clear();
+  configure(settings: StreamSettings | undefined, nowMs: number): void {
     this.#eventTypes = settings?.eventsReceived ?? [];
     this.#listening = settings?.mayReceive ?? false;
-    for (const { payloadType, law } of settings?.receive ?? []) this.#laws.set(payloadType, law);
+    const receive = settings?.receive ?? [];
+    for (const payloadType of [...this.#codecs.keys()]) {
+      const now = receive.find((format) => format.payloadType === payloadType);
+      if (now?.codec !== this.#codecs.get(payloadType)) this.#forget(payloadType);
+    }
+    for (const { payloadType, codec } of receive) {
+      if (audioCodec(codec)) this.#codecs.set(payloadType, codec);
+    }
+    this.#setClock(settings?.clockRate ?? this.#clockRate, nowMs);
     this.#latch.expect(
       settings && { address: settings.address, port: settings.port },
       settings?.signallingAddress ?? "",
@@ -106,10 +117,50 @@ export class RtpReceiver {
     return this.#statistics?.report(lastSenderReport, delay);
   }
 
-  /** @returns a function that removes the tap. */
-  tap(tap: AudioTap): () => void {
-    this.#taps.add(tap);
-    return () => this.#taps.delete(tap);
+  /** Milliseconds of sound that were made up in place of missing packets. */
+  get concealedMs(): number {
+    return this.#concealedBefore + (this.#playout?.statistics.concealedMs ?? 0);
+  }
+
+  get playout(): PlayoutStatistics | undefined {
+    return this.#playout?.statistics;
+  }
+
+  /** Whether what comes is decoded: only while somebody hears, for it is most of the work. */
+  hear(wanted: boolean): void {
+    if (wanted === (this.#playout !== undefined)) return;
+    this.#concealedBefore = this.concealedMs;
+    this.#playout = wanted ? new PlayoutBuffer() : undefined;
+    this.#converted = undefined;
+  }
+
+  /**
+   * The next `count` samples at `sampleRate`, silence where nothing comes. Call once per packet time while `hear` is
+   * on.
+   */
+  pull(target: Int16Array, count: number, sampleRate: number, nowMs: number): void {
+    const playout = this.#playout;
+    const rate = playout?.sampleRate;
+    if (playout === undefined || rate === undefined) {
+      target.fill(0, 0, count);
+      return;
+    }
+    this.#now = nowMs;
+    if (rate === sampleRate) {
+      this.#converted = undefined;
+      playout.pull(target, count, nowMs);
+      return;
+    }
+    if (this.#converted?.sampleRate !== sampleRate)
+      this.#converted = this.#convert(playout, rate, sampleRate);
+    const filled = this.#converted.read(target, count);
+    target.fill(0, filled, count);
+  }
+
+  close(): void {
+    for (const payloadType of [...this.#formats.keys()]) this.#forget(payloadType);
+    this.#playout = undefined;
+    this.#converted = undefined;
   }
 
   /** Takes one datagram from the RTP port. Never throws. */
@@ -128,8 +179,8 @@ export class RtpReceiver {
     if (isEvent) {
       const { payloadStart, payloadEnd } = header;
       this.#events.packet(datagram, payloadStart, payloadEnd, header.timestamp, nowMs);
-    } else if (this.#taps.size > 0) {
-      this.#decode(datagram, header);
+    } else if (this.#playout) {
+      this.#keep(this.#playout, datagram, header, nowMs);
     }
   }
 
@@ -141,7 +192,7 @@ export class RtpReceiver {
   #takes(header: RtpHeader, address: string, port: number): boolean {
     const { payloadType, ssrc, sequenceNumber } = header;
     return (
-      (this.#laws.has(payloadType) ||
+      (this.#codecs.has(payloadType) ||
         this.#eventTypes.includes(payloadType) ||
         payloadType === COMFORT_NOISE) &&
       ssrc !== this.#ownSsrc &&
@@ -157,17 +208,67 @@ export class RtpReceiver {
       this.#receivedBefore += known.received;
       this.#lostBefore += Math.max(0, known.lost);
       this.#events.reset(nowMs);
+      this.#playout?.reset();
     }
-    const fresh = new ReceiverStatistics(header.ssrc, header.sequenceNumber, CLOCK_RATE);
+    const fresh = new ReceiverStatistics(header.ssrc, header.sequenceNumber, this.#clockRate);
     this.#statistics = fresh;
     return fresh;
   }
 
-  #decode(datagram: Buffer, header: RtpHeader): void {
-    const law = this.#laws.get(header.payloadType);
-    if (law === undefined) return;
-    const count = Math.min(header.payloadEnd - header.payloadStart, LONGEST_PACKET);
-    decodeG711(law, datagram, header.payloadStart, header.payloadStart + count, this.#samples);
-    for (const tap of this.#taps) tap(this.#samples, count, header);
+  /** The datagram's memory is its own, so the payload may wait in it. */
+  #keep(playout: PlayoutBuffer, datagram: Buffer, header: RtpHeader, nowMs: number): void {
+    const { payloadType, payloadStart, payloadEnd, timestamp } = header;
+    const format = this.#format(payloadType);
+    if (format === undefined || payloadStart >= payloadEnd) return;
+    playout.push(timestamp, datagram.subarray(payloadStart, payloadEnd), format, nowMs);
+  }
+
+  /** @returns undefined for comfort noise and for what is not negotiated any more. */
+  #format(payloadType: number): PlayoutFormat | undefined {
+    let format = this.#formats.get(payloadType);
+    if (format) return format;
+    const codec = audioCodec(this.#codecs.get(payloadType) ?? "");
+    if (codec === undefined) return undefined;
+    const { sampleRate, clockRate } = codec;
+    format = { decoder: codec.createDecoder(), sampleRate, clockRate };
+    this.#formats.set(payloadType, format);
+    return format;
+  }
+
+  #forget(payloadType: number): void {
+    this.#codecs.delete(payloadType);
+    const format = this.#formats.get(payloadType);
+    if (format === undefined) return;
+    this.#formats.delete(payloadType);
+    // Packets of it may still wait.
+    this.#playout?.reset();
+    format.decoder.close();
+  }
+
+  /** Another clock: what was counted stays, what is measured in its units begins anew. */
+  #setClock(clockRate: number, nowMs: number): void {
+    if (clockRate === this.#clockRate) return;
+    this.#clockRate = clockRate;
+    this.#events.reset(nowMs);
+    this.#events = new TelephoneEventReceiver(clockRate, this.#onDigit);
+    const known = this.#statistics;
+    if (known === undefined) return;
+    this.#receivedBefore += known.received;
+    this.#lostBefore += Math.max(0, known.lost);
+    this.#statistics = undefined;
+  }
+
+  #convert(playout: PlayoutBuffer, from: number, to: number): SampleSource {
+    const source: SampleSource = {
+      sampleRate: from,
+      ended: false,
+      failed: false,
+      read: (target, count) => {
+        playout.pull(target, count, this.#now);
+        return count;
+      },
+      close: () => undefined,
+    };
+    return atRate(source, to);
   }
 }

@@ -4,8 +4,10 @@
  */
 import type { SampleSource } from "../audio/audio-source.js";
 import type { Player } from "../audio/player.js";
+import { atRate } from "../audio/rate-converter.js";
 import { digitTones } from "../audio/tones.js";
-import { encodeG711, SILENCE_CODE } from "./g711.js";
+import type { AudioEncoder } from "../codec/audio-codec.js";
+import { audioCodec } from "../codec/codecs.js";
 import { RTP_HEADER_LENGTH, writeRtpHeader } from "./rtp-packet.js";
 import type { StreamSettings } from "./stream-settings.js";
 import {
@@ -37,7 +39,7 @@ export interface DigitRequest {
 interface DigitJob {
   readonly id: number;
   readonly events: TelephoneEventSender | undefined;
-  readonly tones: SampleSource | undefined;
+  tones: SampleSource | undefined;
 }
 
 /** A datagram may wait in the socket for a moment, so its memory is used again only this many packets later. */
@@ -52,6 +54,11 @@ export class RtpSender {
   readonly #requests: DigitRequest[] = [];
   #job: DigitJob | undefined;
   #settings: StreamSettings | undefined;
+  #encoder: AudioEncoder | undefined;
+  /** Of the encoder in use: a re-INVITE that changes nothing must not start it anew. */
+  #encoding = "";
+  /** Units of the RTP clock in one packet. */
+  #units = 0;
   #sequenceNumber: number;
   #timestamp: number;
   /** The next packet follows a gap (RFC 3551 §4.1). */
@@ -84,15 +91,31 @@ export class RtpSender {
     return this.#timestamp >>> 0;
   }
 
+  /** What goes out in the packet of the last tick, before encoding. Valid until the next tick. */
+  get samples(): Int16Array {
+    return this.#samples;
+  }
+
   configure(settings: StreamSettings | undefined): void {
+    const codec = settings && audioCodec(settings.send.codec);
+    if (settings === undefined || codec === undefined) {
+      this.#settings = undefined;
+      return;
+    }
     this.#settings = settings;
-    if (settings === undefined) return;
-    const count = (settings.ptime * settings.clockRate) / 1000;
-    if (count === this.#samples.length) return;
-    this.#samples = new Int16Array(count);
-    this.#packets = Array.from({ length: PACKETS_IN_TURN }, () =>
-      Buffer.allocUnsafe(RTP_HEADER_LENGTH + count),
-    );
+    const { parameters, payloadType } = settings.send;
+    const { ptime } = settings;
+    const encoding = `${codec.name} ${payloadType} ${ptime} ${parameters ?? ""}`;
+    if (encoding === this.#encoding) return;
+    this.#encoding = encoding;
+    this.#encoder?.close();
+    this.#encoder = codec.createEncoder(parameters);
+    this.#player.setLineRate(codec.sampleRate);
+    if (this.#job?.tones) this.#job.tones = atRate(this.#job.tones, codec.sampleRate);
+    this.#units = (ptime * settings.clockRate) / 1000;
+    this.#samples = new Int16Array((ptime * codec.sampleRate) / 1000);
+    const length = RTP_HEADER_LENGTH + Math.max(codec.maximumBytes(ptime), EVENT_PAYLOAD_LENGTH);
+    this.#packets = Array.from({ length: PACKETS_IN_TURN }, () => Buffer.allocUnsafe(length));
   }
 
   /** @returns false when too many requests wait. */
@@ -116,14 +139,14 @@ export class RtpSender {
    */
   tick(audible: boolean): Buffer | undefined {
     const count = this.#samples.length;
-    if (count === 0) return undefined;
+    if (count === 0 || this.#settings === undefined) return undefined;
     const job = this.#currentJob();
-    const event = job?.events?.next(this.#timestamp, count);
+    const event = job?.events?.next(this.#timestamp, this.#units);
     const heard = this.#read(job?.tones, count);
     let packet: Buffer | undefined;
     if (audible) packet = event ? this.#eventPacket(event) : this.#audioPacket(heard, count);
     else this.#marker = true;
-    this.#timestamp += count;
+    this.#timestamp += this.#units;
     return packet;
   }
 
@@ -137,6 +160,10 @@ export class RtpSender {
   }
 
   close(): void {
+    this.#encoder?.close();
+    this.#encoder = undefined;
+    this.#encoding = "";
+    this.#settings = undefined;
     const ids = this.#requests.map((request) => request.id);
     if (this.#job) ids.unshift(this.#job.id);
     this.#requests.length = 0;
@@ -161,13 +188,18 @@ export class RtpSender {
             ),
             tones: undefined,
           }
-        : { id, events: undefined, tones: digitTones(digits, duration, gap) };
+        : {
+            id,
+            events: undefined,
+            tones: digitTones(digits, duration, gap, this.#player.lineRate),
+          };
     return this.#job;
   }
 
   /** Fills the frame; what is played goes on while digits cover it. @returns false for silence. */
   #read(tones: SampleSource | undefined, count: number): boolean {
     const heard = this.#player.read(this.#samples, count);
+    if (!heard) this.#samples.fill(0);
     if (tones === undefined) return heard;
     const filled = tones.read(this.#samples, count);
     this.#samples.fill(0, filled, count);
@@ -176,20 +208,26 @@ export class RtpSender {
 
   #audioPacket(heard: boolean, count: number): Buffer | undefined {
     const settings = this.#settings;
-    if (settings === undefined) return undefined;
+    const encoder = this.#encoder;
+    if (settings === undefined || encoder === undefined) return undefined;
     const packet = this.#nextPacket();
     writeRtpHeader(packet, {
       marker: this.#marker,
-      payloadType: settings.payloadType,
+      payloadType: settings.send.payloadType,
       sequenceNumber: this.#sequenceNumber,
       timestamp: this.#timestamp,
       ssrc: this.ssrc,
     });
-    if (heard) encodeG711(settings.law, this.#samples, count, packet, RTP_HEADER_LENGTH);
-    else packet.fill(SILENCE_CODE[settings.law], RTP_HEADER_LENGTH);
-    this.#marker = false;
-    this.#count(count);
-    return packet;
+    const bytes = heard
+      ? encoder.encode(this.#samples, count, packet, RTP_HEADER_LENGTH)
+      : encoder.encodeSilence(count, packet, RTP_HEADER_LENGTH);
+    // What the encoder could not encode is a gap in the stream.
+    this.#marker = bytes === 0;
+    if (bytes === 0) return undefined;
+    this.#count(bytes);
+    return bytes === packet.length - RTP_HEADER_LENGTH
+      ? packet
+      : packet.subarray(0, RTP_HEADER_LENGTH + bytes);
   }
 
   #eventPacket(event: EventPacket): Buffer | undefined {

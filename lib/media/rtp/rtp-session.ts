@@ -15,11 +15,22 @@ import type { SocketPair } from "./port-allocator.js";
 import { RtcpReporter } from "./rtcp-reporter.js";
 import { looksLikeRtcp } from "./rtp-packet.js";
 import { RtpReceiver } from "./rtp-receiver.js";
-import type { AudioTap } from "./rtp-receiver.js";
 import { RtpSender } from "./rtp-sender.js";
 import type { DigitRequest } from "./rtp-sender.js";
 import type { Endpoint } from "./source-latch.js";
 import type { StreamSettings } from "./stream-settings.js";
+
+/** Hears a call: recorders, streams, detectors of tones. */
+export interface AudioListener {
+  /**
+   * Both directions of one packet time: what the peer said and what it was sent. The arrays are valid during the call
+   * only. Must not throw.
+   *
+   * @param count - Samples in each.
+   * @param sampleRate - Hz; may change from one call to the next when the codec does.
+   */
+  frame(remote: Int16Array, local: Int16Array, count: number, sampleRate: number): void;
+}
 
 export interface RtpSessionEvents {
   onDigit(digit: string, duration: number): void;
@@ -51,6 +62,8 @@ export class RtpSession implements TickJob {
   readonly #receiver: RtpReceiver;
   readonly #sender: RtpSender;
   readonly #reporter: RtcpReporter;
+  readonly #listeners = new Set<AudioListener>();
+  #remote = new Int16Array(0);
   #settings: StreamSettings | undefined;
   #started = false;
   /** Where the peer's reports come from, once they did. */
@@ -90,6 +103,11 @@ export class RtpSession implements TickJob {
     return this.#sockets.port;
   }
 
+  /** Hz of what is played and heard: that of the codec in use. */
+  get lineRate(): number {
+    return this.#player.lineRate;
+  }
+
   get periodMs(): number {
     return this.#settings?.ptime ?? DEFAULT_PERIOD_MS;
   }
@@ -105,7 +123,7 @@ export class RtpSession implements TickJob {
     this.#started = started;
     this.#listeningSince = undefined;
     this.#rtcpSource = undefined;
-    this.#receiver.configure(normal);
+    this.#receiver.configure(normal, this.#clock.now());
     this.#sender.configure(normal);
   }
 
@@ -126,9 +144,14 @@ export class RtpSession implements TickJob {
     return this.#sender.sendDigits(request);
   }
 
-  /** Hears the peer; the place where recording, streaming and bridging attach. */
-  tap(tap: AudioTap): () => void {
-    return this.#receiver.tap(tap);
+  /** Hears the call from the next packet time on. @returns a function that ends it. */
+  listen(listener: AudioListener): () => void {
+    this.#listeners.add(listener);
+    this.#receiver.hear(true);
+    return () => {
+      this.#listeners.delete(listener);
+      if (this.#listeners.size === 0) this.#receiver.hear(false);
+    };
   }
 
   tick(nowMs: number): void {
@@ -140,6 +163,7 @@ export class RtpSession implements TickJob {
     const packet = this.#sender.tick(target !== undefined);
     if (packet && target) this.#send(this.#sockets.rtp, packet, target);
     this.#sender.sent();
+    if (this.#listeners.size > 0) this.#hear(nowMs, packet !== undefined);
     if (this.#reporter.due(nowMs)) this.#sendReport(nowMs, false);
     if (this.#mediaTimeoutMs > 0) this.#watch(settings, nowMs);
   }
@@ -164,9 +188,23 @@ export class RtpSession implements TickJob {
     };
     this.#player.stopAll();
     this.#sender.close();
+    this.#listeners.clear();
+    this.#receiver.close();
     if (this.#started && this.#sender.packetsSent > 0) this.#sendReport(this.#clock.now(), true);
     await this.#sockets.close();
     return statistics;
+  }
+
+  /** @param audible - What was played was sent, too. */
+  #hear(nowMs: number, audible: boolean): void {
+    const local = this.#sender.samples;
+    const count = local.length;
+    if (count === 0) return;
+    if (this.#remote.length !== count) this.#remote = new Int16Array(count);
+    if (!audible) local.fill(0);
+    const sampleRate = this.#player.lineRate;
+    this.#receiver.pull(this.#remote, count, sampleRate, nowMs);
+    for (const listener of this.#listeners) listener.frame(this.#remote, local, count, sampleRate);
   }
 
   #listen(socket: Socket, take: (data: Buffer, from: Endpoint) => void): void {

@@ -1,5 +1,13 @@
 /** What negotiation tells the RTP endpoint: plain data that crosses to the worker. */
-import type { G711Law } from "./g711.js";
+
+/** A payload number and what stands behind it. */
+export interface PayloadFormat {
+  readonly payloadType: number;
+  /** Of the codec, upper case. */
+  readonly codec: string;
+  /** The peer's `a=fmtp` parameters for what we send; without meaning for what we receive. */
+  readonly parameters?: string | undefined;
+}
 
 export interface StreamSettings {
   /** Where the peer wants its packets; the port 0 or an empty address = not known. */
@@ -10,14 +18,13 @@ export interface StreamSettings {
   /** Source of the peer's signalling. */
   readonly signallingAddress: string;
   /** What we send. */
-  readonly payloadType: number;
-  readonly law: G711Law;
+  readonly send: PayloadFormat;
   /** What may arrive. */
-  readonly receive: readonly { readonly payloadType: number; readonly law: G711Law }[];
+  readonly receive: readonly PayloadFormat[];
   /** RFC 4733 number to send with; undefined = the peer takes no events. */
   readonly eventPayloadType: number | undefined;
   readonly eventsReceived: readonly number[];
-  /** Hz of timestamps. */
+  /** Hz of the timestamps of what we send, events included. */
   readonly clockRate: number;
   /** Milliseconds per packet, a multiple of 5 up to 60. */
   readonly ptime: number;

@@ -18,6 +18,8 @@ export interface OpenRequest {
   readonly address: string;
   readonly portMin: number;
   readonly portMax: number;
+  /** Names of all that may be negotiated: loaded before anything is. */
+  readonly codecs: readonly string[];
   /** Milliseconds without packets that are reported; 0 = never. */
   readonly mediaTimeout: number;
 }

@@ -2,6 +2,7 @@
 import { errorText, MediaError } from "../../foundation/index.js";
 import type { Clock, RandomSource } from "../../foundation/index.js";
 import { openSource } from "../audio/open-source.js";
+import { loadCodecs } from "../codec/codecs.js";
 import { PacketTicker } from "./packet-ticker.js";
 import { PortAllocator } from "./port-allocator.js";
 import { RtpSession } from "./rtp-session.js";
@@ -81,6 +82,7 @@ export class WorkerSessions {
 
   async #open(request: OpenRequest): Promise<WorkerReply> {
     const { session } = request;
+    await loadCodecs(request.codecs);
     const sockets = await this.#ports.open(request.address, {
       min: request.portMin,
       max: request.portMax,
@@ -116,7 +118,9 @@ export class WorkerSessions {
 
   async #play(message: Extract<ToWorker, { type: "play" }>): Promise<WorkerReply> {
     const { session, id, options } = message;
-    const source = await openSource(message.source, options.loop ?? false);
+    const lineRate = this.#sessions.get(session)?.lineRate;
+    if (lineRate === undefined) throw ended();
+    const source = await openSource(message.source, options.loop ?? false, lineRate);
     // The call may have ended while the file was opened.
     const rtp = this.#sessions.get(session);
     if (rtp === undefined) {

@@ -22,6 +22,7 @@ const OPEN = {
   address: "127.0.0.1",
   portMin: 1,
   portMax: 2,
+  codecs: [],
   mediaTimeout: 0,
 } as const;
 const PLAY = {

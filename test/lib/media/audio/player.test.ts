@@ -6,6 +6,7 @@ import { toneAmplitude } from "../../../support/rtp-phone.js";
 
 /** Gives `length` samples of one value. */
 class Constant implements SampleSource {
+  readonly sampleRate = 8000;
   failed = false;
   closed = 0;
   starved = false;
@@ -217,7 +218,7 @@ describe("digits in band", () => {
     ] as const) {
       assert.deepEqual(digitFrequencies(digit), [low, high]);
       const samples = new Int16Array(800);
-      assert.equal(digitTones(digit, 100, 0).read(samples, 800), 800);
+      assert.equal(digitTones(digit, 100, 0, 8000).read(samples, 800), 800);
       for (const frequency of [697, 770, 852, 941, 1209, 1336, 1477, 1633]) {
         const amplitude = toneAmplitude(samples, frequency);
         if (frequency === low || frequency === high) assert.ok(amplitude > 5000);
@@ -229,7 +230,7 @@ describe("digits in band", () => {
   });
 
   it("last and pause as asked, a comma for half a second", () => {
-    const source = digitTones("1,2", 100, 50);
+    const source = digitTones("1,2", 100, 50, 8000);
     const samples = new Int16Array(10_000);
     const count = source.read(samples, 10_000);
     assert.equal(count, 8 * (100 + 500 + 50 + 100));

@@ -28,7 +28,7 @@ async function drained(source: SampleSource, most = 80_000): Promise<Int16Array>
 }
 
 async function decoded(data: Buffer, loop: boolean | number = false): Promise<Int16Array> {
-  return drained(await openSource({ kind: "buffer", data }, loop));
+  return drained(await openSource({ kind: "buffer", data }, loop, 8000));
 }
 
 interface Chunk {
@@ -120,7 +120,7 @@ describe("stored audio", () => {
       body[10] = 0x00;
       const samples = await decoded(wav([format(tag, 8), { id: "data", body }]));
       const raw = await drained(
-        await openSource({ kind: "buffer", data: body, format: name }, false),
+        await openSource({ kind: "buffer", data: body, format: name }, false, 8000),
       );
       assert.deepEqual(samples, raw);
       assert.equal(samples.length, 800);
@@ -210,7 +210,7 @@ describe("stored audio", () => {
   });
 
   it("repeats for ever until it is closed", async () => {
-    const source = await openSource({ kind: "buffer", data: wavOfTone(440, 100) }, true);
+    const source = await openSource({ kind: "buffer", data: wavOfTone(440, 100) }, true, 8000);
     const samples = await drained(source, 40_000);
     assert.equal(samples.length, 40_000);
     assert.ok(source.ended);
@@ -249,7 +249,7 @@ describe("stored audio", () => {
   it("refuses raw audio of an unknown format or rate", async () => {
     for (const sampleRate of [0, -1, 1e9, 8000.5, NaN]) {
       await assert.rejects(
-        openSource({ kind: "buffer", data: PCM16, format: "pcm16", sampleRate }, false),
+        openSource({ kind: "buffer", data: PCM16, format: "pcm16", sampleRate }, false, 8000),
         (error) => error instanceof MediaError && error.rule === "unsupported-audio",
       );
     }
@@ -260,6 +260,7 @@ describe("stored audio", () => {
     const source = await openSource(
       { kind: "buffer", data: raw, format: "pcm16", sampleRate: 16_000 },
       false,
+      8000,
     );
     assertTone(await drained(source));
   });
@@ -299,12 +300,12 @@ describe("audio files", () => {
   it("are read in pieces to their end", async () => {
     const path = join(folder, "long.wav");
     writeFileSync(path, wavOfTone(440, 6000, { sampleRate: 48_000, channels: 2 }));
-    assertTone(await drained(await openSource({ kind: "file", path }, false)), 440, 48_000);
+    assertTone(await drained(await openSource({ kind: "file", path }, false, 8000)), 440, 48_000);
   });
 
   it("that are missing are refused by name", async () => {
     for (const path of [join(folder, "none.wav"), join(folder, "none", "x.wav")]) {
-      await assert.rejects(openSource({ kind: "file", path }, false), (error) => {
+      await assert.rejects(openSource({ kind: "file", path }, false, 8000), (error) => {
         assert.ok(error instanceof MediaError);
         assert.equal(error.rule, "no-file");
         assert.ok(error.message.includes(path));
@@ -317,7 +318,7 @@ describe("audio files", () => {
   it("that are folders, or have impossible names, are refused", async () => {
     for (const path of [folder, "\0", ""]) {
       await assert.rejects(
-        openSource({ kind: "file", path }, false),
+        openSource({ kind: "file", path }, false, 8000),
         (error) => error instanceof MediaError && error.rule === "no-file",
       );
     }
@@ -326,7 +327,7 @@ describe("audio files", () => {
   it("that are cut while they play end early", async () => {
     const path = join(folder, "cut.wav");
     writeFileSync(path, wavOfTone(440, 10_000, { sampleRate: 48_000 }));
-    const source = await openSource({ kind: "file", path }, false);
+    const source = await openSource({ kind: "file", path }, false, 8000);
     truncateSync(path, 300_000);
     const samples = await drained(source);
     assert.ok(samples.length > 8000 && samples.length < 80_000);
@@ -346,7 +347,7 @@ describe("audio files", () => {
         return Promise.reject(new Error("gone"));
       },
     };
-    const source = await openStoredAudio(access, 1);
+    const source = await openStoredAudio(access, 1, 8000);
     const samples = await drained(source);
     assert.ok(samples.length > 0 && samples.length < 80_000);
     assert.ok(source.failed);
@@ -366,6 +367,7 @@ describe("audio files", () => {
         },
       },
       Infinity,
+      8000,
     );
     source.close();
     source.close();
@@ -377,7 +379,7 @@ describe("audio files", () => {
 
 describe("tones", () => {
   async function heard(name: string, count: number, loop: boolean | number = false) {
-    const source = await openSource({ kind: "tone", name }, loop);
+    const source = await openSource({ kind: "tone", name }, loop, 8000);
     const samples = new Int16Array(count);
     const given = source.read(samples, count);
     return { samples: samples.subarray(0, given), source };
@@ -438,7 +440,7 @@ describe("tones", () => {
 
   it("that are not known are refused with those that are", async () => {
     for (const name of ["", "rinG", "__proto__", "toString"]) {
-      await assert.rejects(openSource({ kind: "tone", name }, false), (error) => {
+      await assert.rejects(openSource({ kind: "tone", name }, false, 8000), (error) => {
         assert.ok(error instanceof MediaError);
         assert.equal(error.rule, "unsupported-audio");
         assert.match(error.message, /ring, busy/);

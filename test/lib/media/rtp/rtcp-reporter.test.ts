@@ -14,9 +14,8 @@ const SETTINGS: StreamSettings = {
   rtcpAddress: "192.0.2.1",
   rtcpPort: 4001,
   signallingAddress: "192.0.2.1",
-  payloadType: 0,
-  law: "PCMU",
-  receive: [{ payloadType: 0, law: "PCMU" }],
+  send: { payloadType: 0, codec: "PCMU" },
+  receive: [{ payloadType: 0, codec: "PCMU" }],
   eventPayloadType: undefined,
   eventsReceived: [],
   clockRate: 8000,
@@ -36,7 +35,7 @@ function setUp(seed = 1) {
   });
   const receiver = new RtpReceiver({ ownSsrc: 11, onDigit: () => undefined });
   sender.configure(SETTINGS);
-  receiver.configure(SETTINGS);
+  receiver.configure(SETTINGS, 0);
   const reporter = new RtcpReporter(sender, receiver, new SeededRandom(seed));
   return { sender, receiver, reporter };
 }

@@ -10,11 +10,10 @@ export const SETTINGS: StreamSettings = {
   rtcpAddress: "192.0.2.1",
   rtcpPort: 4001,
   signallingAddress: "192.0.2.1",
-  payloadType: 0,
-  law: "PCMU",
+  send: { payloadType: 0, codec: "PCMU" },
   receive: [
-    { payloadType: 0, law: "PCMU" },
-    { payloadType: 8, law: "PCMA" },
+    { payloadType: 0, codec: "PCMU" },
+    { payloadType: 8, codec: "PCMA" },
   ],
   eventPayloadType: 101,
   eventsReceived: [101],
@@ -47,11 +46,16 @@ function packet(options: {
 function receiver(settings: StreamSettings | undefined = SETTINGS) {
   const digits: string[] = [];
   const made = new RtpReceiver({ ownSsrc: 99, onDigit: ({ digit }) => digits.push(digit) });
-  made.configure(settings);
+  made.configure(settings, 0);
   let now = 0;
   return {
     receiver: made,
     digits,
+    pull(count: number, sampleRate = 8000): Int16Array {
+      const target = new Int16Array(count);
+      made.pull(target, count, sampleRate, now);
+      return target;
+    },
     from(datagram: Buffer, address = "192.0.2.1", port = 4000): void {
       now += 20;
       made.datagram(datagram, address, port, now);
@@ -60,20 +64,32 @@ function receiver(settings: StreamSettings | undefined = SETTINGS) {
 }
 
 describe("RtpReceiver", () => {
-  it("counts, decodes for its taps and knows when the last packet came", () => {
-    const { receiver: made, from } = receiver();
-    const heard: number[] = [];
-    const remove = made.tap((samples, count, header) => {
-      heard.push(count, samples[0], header.payloadType);
-    });
+  it("counts, decodes while somebody hears and knows when the last packet came", () => {
+    const { receiver: made, from, pull } = receiver();
     from(packet({ sequence: 1 }));
-    from(packet({ sequence: 2, payloadType: 8, payload: Buffer.alloc(80, 0xaa) }));
-    remove();
-    from(packet({ sequence: 3 }));
-    assert.deepEqual(heard, [160, 32_124, 0, 80, 32_256, 8]);
-    assert.equal(made.packetsReceived, 3);
+    assert.equal(pull(160).at(-1), 0);
+    made.hear(true);
+    from(packet({ sequence: 2 }));
+    from(packet({ sequence: 3, payloadType: 8, payload: Buffer.alloc(80, 0xaa) }));
+    from(packet({ sequence: 4, timestamp: 560 }));
+    const heard = pull(400);
+    assert.deepEqual(
+      [heard[0], heard[159], heard[160], heard[239]],
+      [32_124, 32_124, 32_256, 32_256],
+    );
+    made.hear(false);
+    assert.deepEqual(pull(1), Int16Array.of(0));
+    assert.equal(made.packetsReceived, 4);
     assert.equal(made.packetsDropped, 0);
-    assert.equal(made.lastPacketAt, 60);
+    assert.equal(made.lastPacketAt, 80);
+  });
+
+  it("is heard at the rate that is asked for", () => {
+    const { receiver: made, from, pull } = receiver();
+    made.hear(true);
+    for (let sequence = 1; sequence < 6; sequence++) from(packet({ sequence }));
+    const heard = pull(640, 16_000);
+    assert.ok(heard.subarray(200).every((sample) => Math.abs(sample - 32_124) < 700));
   });
 
   const DROPPED: [string, Buffer, string, number][] = [
@@ -103,12 +119,11 @@ describe("RtpReceiver", () => {
   });
 
   it("hears nothing and no digits while the direction forbids it, but counts", () => {
-    const { receiver: made, digits, from } = receiver({ ...SETTINGS, mayReceive: false });
-    let heard = 0;
-    made.tap(() => (heard += 1));
+    const { receiver: made, digits, from, pull } = receiver({ ...SETTINGS, mayReceive: false });
+    made.hear(true);
     from(packet({ sequence: 1 }));
     from(packet({ sequence: 2, payloadType: 101, payload: Buffer.from([1, 0x80, 3, 0x20]) }));
-    assert.equal(heard, 0);
+    assert.ok(pull(160).every((sample) => sample === 0));
     assert.deepEqual(digits, []);
     assert.equal(made.packetsReceived, 2);
   });
@@ -132,34 +147,35 @@ describe("RtpReceiver", () => {
   });
 
   it("counts comfort noise and hears nothing in it", () => {
-    const { receiver: made, from } = receiver();
-    let heard = 0;
-    made.tap(() => (heard += 1));
+    const { receiver: made, from, pull } = receiver();
+    made.hear(true);
     from(packet({ sequence: 1, payloadType: 13, payload: Buffer.from([40]) }));
     assert.equal(made.packetsReceived, 1);
-    assert.equal(heard, 0);
+    assert.ok(pull(160).every((sample) => sample === 0));
   });
 
   it("listens to nobody without a stream", () => {
     const { receiver: made, from } = receiver();
-    made.configure(undefined);
+    made.configure(undefined, 0);
     from(packet({ sequence: 1 }));
     assert.equal(made.packetsReceived, 0);
     assert.equal(made.listening, false);
   });
 
   it("cuts a packet that is longer than any sound should be", () => {
-    const { receiver: made, from } = receiver();
-    let longest = 0;
-    made.tap((_samples, count) => (longest = Math.max(longest, count)));
+    const { receiver: made, from, pull } = receiver();
+    made.hear(true);
     from(packet({ sequence: 1, payload: Buffer.alloc(60_000) }));
-    assert.equal(longest, 1600);
+    for (const sequence of [2, 3]) from(packet({ sequence, timestamp: sequence * 1600 }));
+    const heard = pull(3200);
+    assert.ok(heard.subarray(0, 1600).every((sample) => sample === -32_124));
+    assert.equal(heard[3000], 0);
   });
 
   it("survives 20,000 mutated packets from the right place", () => {
     const random = new SeededRandom(3550);
-    const { receiver: made, digits, from } = receiver();
-    made.tap(() => undefined);
+    const { receiver: made, digits, from, pull } = receiver();
+    made.hear(true);
     const seeds = [
       packet({ sequence: 1 }),
       packet({ sequence: 2, payloadType: 101, payload: Buffer.from([1, 0x0a, 0, 160]) }),
@@ -172,6 +188,7 @@ describe("RtpReceiver", () => {
         datagram[place] = Math.floor(random.next() * 256);
       }
       from(datagram.subarray(0, Math.floor(random.next() * (datagram.length + 1))));
+      pull(160, round % 3 === 0 ? 16_000 : 8000);
       if (round % 50 === 0) made.tick(round * 20);
     }
     assert.ok(made.packetsReceived > 0 && made.packetsDropped > 0);

@@ -11,8 +11,7 @@ const SETTINGS: StreamSettings = {
   rtcpAddress: "192.0.2.1",
   rtcpPort: 4001,
   signallingAddress: "192.0.2.1",
-  payloadType: 8,
-  law: "PCMA",
+  send: { payloadType: 8, codec: "PCMA" },
   receive: [],
   eventPayloadType: 96,
   eventsReceived: [],
@@ -65,7 +64,7 @@ describe("RtpSender", () => {
     const { player, sender } = setUp();
     const silence = sender.tick(true);
     assert.ok(silence?.subarray(12).every((code) => code === 0xd5));
-    const source = toneSource("dial", 1);
+    const source = toneSource("dial", 1, 8000);
     assert.ok(source);
     player.play({ id: 1, source, background: false, settle: 0 });
     assert.ok(
@@ -86,7 +85,7 @@ describe("RtpSender", () => {
 
   it("lets what plays pass unheard while it may not send", () => {
     const { player, done, tick } = setUp();
-    const source = toneSource("beep", 1);
+    const source = toneSource("beep", 1, 8000);
     assert.ok(source);
     player.play({ id: 5, source, background: false, settle: 0 });
     for (let i = 0; i < 13; i++) tick(false);
@@ -143,7 +142,7 @@ describe("RtpSender", () => {
 
   it("covers what plays with digits in band", () => {
     const { player, sender } = setUp();
-    const source = toneSource("silence", 1);
+    const source = toneSource("silence", 1, 8000);
     assert.ok(source);
     player.play({ id: 1, source, background: false, settle: 0 });
     sender.sendDigits({ id: 2, digits: "1", method: "inband", duration: 40, gap: 0 });

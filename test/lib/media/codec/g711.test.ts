@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { decodeG711, encodeG711, SILENCE_CODE } from "../../../../lib/media/rtp/g711.js";
-import type { G711Law } from "../../../../lib/media/rtp/g711.js";
+import { decodeG711, encodeG711, SILENCE_CODE } from "../../../../lib/media/codec/g711.js";
+import type { G711Law } from "../../../../lib/media/codec/g711.js";
 
 function encode(law: G711Law, sample: number): number {
   const target = new Uint8Array(1);
