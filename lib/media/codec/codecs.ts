@@ -13,5 +13,5 @@ export function audioCodec(name: string): AudioCodec | undefined {
 
 /** Loads the codecs of these names; call before a stream of theirs is configured. */
 export async function loadCodecs(names: readonly string[]): Promise<void> {
-  await Promise.all(names.map((name) => audioCodec(name)?.load?.()));
+  for (const name of names) await audioCodec(name)?.load?.();
 }
