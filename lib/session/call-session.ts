@@ -246,6 +246,7 @@ export abstract class CallSession extends Session implements SessionOwner, Neigh
   protected hangUp(options: EndOptions, fields?: EventFields): void {
     const reason = reasonHeaders(options.statusCode, options.reason);
     const headers = [...reason, ...(options.headers ?? [])];
+    this.inDialog.concludeOffers();
     sendBye(this.core, options.cause ?? "local-bye", headers, fields);
   }
 

@@ -74,6 +74,11 @@ export class InDialog implements DialogUser {
     ));
   }
 
+  /** The BYE is next: nothing of the peer may stay unanswered before it. */
+  concludeOffers(): void {
+    this.#modifier?.declineOffer();
+  }
+
   /** No callback may come any more. */
   abandon(): void {
     this.#modifier?.abandon();

@@ -5,11 +5,12 @@
 import { SipError, StateMachine, errorText, randomInteger } from "../foundation/index.js";
 import type { SipRequest, SipResponse } from "../message/index.js";
 import { acknowledge, type SentAck } from "./ack.js";
-import { refusingBody } from "./flow-answer.js";
+import { askForAnswer, refusingBody } from "./flow-answer.js";
 import { sdpOf, type BodyFields } from "./body.js";
 import { sendInDialog } from "./in-dialog-request.js";
 import { mergeHeaders } from "./header-lines.js";
 import { whenSettled } from "./maybe-promise.js";
+import type { Cause } from "./cause.js";
 import type { HoldState, MaybePromise, MediaDirection } from "./media-handler.js";
 import {
   modificationMachine,
@@ -88,6 +89,9 @@ export class Modification {
   #ack: SentAck | undefined;
   /** Of the re-INVITE that was sent last. */
   #progress: ReInviteProgress | undefined;
+  /** The offer of a 2xx whose answer is not made yet. */
+  #unanswered: string | undefined;
+  #endCause: Cause = "bad-media";
 
   constructor(core: SessionCore, plan: ModificationPlan, owner: ModificationOwner) {
     this.#core = core;
@@ -100,7 +104,10 @@ export class Modification {
       this.#resolve = resolve;
       this.#reject = reject;
     });
-    this.#stopWatching = core.onClose(() => this.#machine.input("close", { outcome: NO_SESSION }));
+    this.#stopWatching = core.onClose(() => {
+      this.declineOffer();
+      this.#machine.input("close", { outcome: NO_SESSION });
+    });
   }
 
   get state(): ModificationState {
@@ -122,8 +129,14 @@ export class Modification {
   /** No callback may come any more. */
   abandon(): void {
     this.#stopWatching();
+    this.declineOffer();
     this.#outgoing?.abandon();
     this.#resolve(NO_SESSION);
+  }
+
+  /** The call ends, and the peer's offer still waits for our answer: the ACK goes out before the BYE (RFC 3261 §15). */
+  declineOffer(): void {
+    if (this.#unanswered !== undefined) this.#decline(this.#unanswered);
   }
 
   #perform(action: ModificationAction, input: Input): void {
@@ -138,7 +151,7 @@ export class Modification {
         if (input.response !== undefined) this.#conclude(input.response);
         return;
       case "repeatAck":
-        this.#acknowledge();
+        this.#repeatAck(input.response);
         return;
       case "rollBack":
         this.#core.negotiation.rollback();
@@ -153,7 +166,7 @@ export class Modification {
         this.#settle(input);
         return;
       case "hangUp":
-        this.#core.owner.endFor("bad-media");
+        this.#core.owner.endFor(this.#endCause);
     }
   }
 
@@ -315,10 +328,16 @@ export class Modification {
       return;
     }
     const { action, sdp } = this.#plan;
+    this.#unanswered = offer;
+    if (sdp === undefined && !negotiation.hasHandler) {
+      this.#askForAnswer(response, offer);
+      return;
+    }
     whenSettled(
       () => negotiation.answer(offer, sdp, DIRECTIONS[action]),
       (answer) =>
         core.enter(() => {
+          if (this.#unanswered === undefined) return;
           this.#acknowledge(describedBy(answer));
           if (negotiation.state === "closed") return;
           negotiation.answered();
@@ -326,8 +345,13 @@ export class Modification {
         }),
       (error) =>
         core.enter(() => {
-          this.#decline(offer);
+          if (this.#unanswered === undefined) return;
           negotiation.rollback();
+          if (error instanceof SipError && error.rule === "declined") {
+            this.#askForAnswer(response, offer);
+            return;
+          }
+          this.#decline(offer);
           this.#spoil(response, errorText(error));
         }),
     );
@@ -346,6 +370,33 @@ export class Modification {
     );
   }
 
+  /** Nobody here can answer the offer of the 2xx but the application: the ACK waits for it (contract §4.5). */
+  #askForAnswer(response: SipResponse, offer: string): void {
+    const core = this.#core;
+    const invite = this.#sent;
+    if (invite === undefined) return;
+    const { statusCode, reason } = response;
+    core.negotiation.offered();
+    askForAnswer(core, {
+      request: invite,
+      eventName: "offer",
+      fields: { message: response, statusCode, reason, remoteSdp: offer },
+      accept: (sdp) => {
+        const message = this.#acknowledge(describedBy(sdp));
+        core.negotiation.supply(offer, sdp);
+        this.#agree(response, { remoteSdp: offer, localSdp: sdp });
+        return { ok: true, statusCode, reason, message };
+      },
+      refuse: ({ statusCode: code = 488, reason: why }) => {
+        const message = this.#decline(offer);
+        core.negotiation.rollback();
+        this.#endCause = "incompatible-media";
+        this.#spoil(response, why ?? "the application has refused the offer");
+        return { ok: true, statusCode: code, reason: why, message };
+      },
+    });
+  }
+
   #agree(response: SipResponse, descriptions?: Exchange): void {
     if (this.#machine.state !== "concluding") return;
     if (descriptions !== undefined && this.#core.established) {
@@ -359,7 +410,7 @@ export class Modification {
     this.#core.logger.info(`session ${this.#core.id}: re-INVITE: ${reason}`);
     const outcome: ActionOutcome = {
       ok: false,
-      cause: "bad-media",
+      cause: this.#endCause,
       statusCode,
       reason,
       message: response,
@@ -368,19 +419,28 @@ export class Modification {
   }
 
   /** The offer of the 2xx gets a valid answer all the same (RFC 3261 §13.2.2.4). */
-  #decline(offer: string): void {
-    this.#acknowledge(refusingBody(offer, this.#core.flow?.localAddress ?? ""));
+  #decline(offer: string): SipRequest | undefined {
+    return this.#acknowledge(refusingBody(offer, this.#core.flow?.localAddress ?? ""));
   }
 
-  /** The first time with `body`; the same again for a repeated 2xx. */
-  #acknowledge(body?: BodyFields): void {
+  #acknowledge(body?: BodyFields): SipRequest | undefined {
     const { services, dialog, flow } = this.#core;
     const invite = this.#sent;
+    this.#unanswered = undefined;
+    const way = this.#outgoing?.flow ?? flow;
+    if (invite?.method !== "INVITE" || dialog === undefined || way === undefined) return undefined;
+    this.#ack = acknowledge(services, dialog, invite, way, body);
+    return this.#ack.ack;
+  }
+
+  /** For a 2xx that came again, or after the end; one whose offer waits for its answer waits on. */
+  #repeatAck(response: SipResponse | undefined): void {
     if (this.#ack !== undefined) {
       this.#ack.resend();
-    } else if (invite?.method === "INVITE" && dialog !== undefined) {
-      const way = this.#outgoing?.flow ?? flow;
-      if (way !== undefined) this.#ack = acknowledge(services, dialog, invite, way, body);
+    } else if (this.#machine.state === "done" && response !== undefined) {
+      const offer = this.#plan.delayedOffer ? sdpOf(response) : undefined;
+      if (offer === undefined) this.#acknowledge();
+      else this.#decline(offer);
     }
   }
 

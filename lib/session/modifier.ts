@@ -65,7 +65,9 @@ export class Modifier {
     }
     const isRepeat = action === "refresh" && !delayedOffer;
     const hasSdp = sdp !== undefined || core.negotiation.hasHandler;
-    if (!hasSdp && !(isRepeat && core.negotiation.localSdp !== undefined)) throw noSdpError();
+    const repeats = isRepeat && core.negotiation.localSdp !== undefined;
+    // The offer of the peer comes to the application, which answers it then.
+    if (!hasSdp && !delayedOffer && !repeats) throw noSdpError();
     return this.#enqueue({ action, sdp, delayedOffer, headers });
   }
 
@@ -94,6 +96,11 @@ export class Modifier {
     const next = this.#queue[0];
     if (next?.state !== "waiting" || !this.#core.established || this.#isBusy()) return;
     if (this.#core.negotiation.state === "stable") next.start();
+  }
+
+  /** The call ends by us: an offer of the peer that waits for our answer gets a refusing one. */
+  declineOffer(): void {
+    this.#queue[0]?.declineOffer();
   }
 
   /** No callback may come any more. */

@@ -16,6 +16,12 @@ import type {
 } from "./media-handler.js";
 import type { SignalingState } from "./session-types.js";
 import { signalingMachine, type SignalingInput } from "./signaling-state.js";
+import {
+  answersAgain,
+  suppliedHold,
+  suppliedMedia,
+  type SuppliedExchange,
+} from "./supplied-description.js";
 
 const NO_MEDIA: readonly MediaDescription[] = [];
 
@@ -34,6 +40,10 @@ export class Negotiation {
   /** Our description of the exchange in progress, and of the last complete one. */
   #making: string | undefined;
   #localSdp: string | undefined;
+  /** The peer's description of the exchange in progress. */
+  #theirs = "";
+  /** The last complete exchange, where the application has made our side of it, and what it says. */
+  #supply: SuppliedExchange | undefined;
   #lastMedia = NO_MEDIA;
   #lastHold: HoldState = "none";
 
@@ -71,11 +81,23 @@ export class Negotiation {
   }
 
   get media(): readonly MediaDescription[] {
+    if (this.#supply !== undefined) return this.#lastMedia;
     return this.#session?.media ?? this.#lastMedia;
   }
 
   get hold(): HoldState {
+    if (this.#supply !== undefined) return this.#lastHold;
     return this.#session?.hold ?? this.#lastHold;
+  }
+
+  /**
+   * Without a media handler: our last description, where it answers an offer that changes nothing (RFC 3264 §8), or
+   * makes the offer that the peer asks for. @param offer - undefined: the peer asks for ours.
+   */
+  lastAnswer(offer: string | undefined): string | undefined {
+    const last = this.#supply;
+    if (this.hasHandler || last === undefined) return undefined;
+    return offer === undefined || answersAgain(last, offer) ? last.local : undefined;
   }
 
   /**
@@ -108,6 +130,7 @@ export class Negotiation {
   answer(offer: string, sdp?: string, direction?: MediaDirection): MaybePromise<string> {
     if (!this.#waiting) this.#move("remoteOffer");
     this.#waiting = false;
+    this.#theirs = offer;
     return this.#describe(sdp, (session) => session.answer(offer, direction ? { direction } : {}));
   }
 
@@ -120,7 +143,7 @@ export class Negotiation {
   /** Our answer is on its way: the exchange is complete. */
   answered(options: { readonly startLater?: boolean } = {}): void {
     this.#move("localAnswer");
-    this.#complete();
+    this.#complete(false);
     if (options.startLater !== true) this.startMedia();
   }
 
@@ -144,7 +167,8 @@ export class Negotiation {
     const done = (): void => {
       if (this.#machine.state === "closed") return;
       this.#move("remoteAnswer");
-      this.#complete();
+      this.#theirs = answer;
+      this.#complete(true);
       if (session === this.#session) session?.start();
     };
     if (session === undefined) return done();
@@ -157,7 +181,11 @@ export class Negotiation {
    */
   replaceAnswer(answer: string): MaybePromise<void> {
     const session = this.#supplied ? undefined : this.#session;
-    if (session === undefined) return;
+    if (session === undefined) {
+      this.#theirs = answer;
+      this.#agree(true);
+      return;
+    }
     return mapMaybe(session.acceptAnswer(answer), () => {
       if (session === this.#session) session.start();
     });
@@ -180,8 +208,8 @@ export class Negotiation {
     if (!this.#machine.input("close", undefined)) return;
     const session = this.#session;
     if (session === undefined) return;
-    this.#lastMedia = session.media;
-    this.#lastHold = session.hold;
+    this.#lastMedia = this.media;
+    this.#lastHold = this.hold;
     this.#session = undefined;
     whenSettled(
       () => session.close(),
@@ -204,10 +232,24 @@ export class Negotiation {
     return mapMaybe(make(this.#session), (text) => (this.#making = text));
   }
 
-  #complete(): void {
+  #complete(offeredByUs: boolean): void {
     this.#exchanges++;
     this.#localSdp = this.#making;
     this.#suppliedBefore = this.#supplied;
+    this.#agree(offeredByUs);
+  }
+
+  /** Reads what our side and the peer's say together, where no handler does. */
+  #agree(offeredByUs: boolean): void {
+    const local = this.#localSdp;
+    if (!this.#supplied || local === undefined) {
+      this.#supply = undefined;
+      return;
+    }
+    const exchange = { local, remote: this.#theirs, offeredByUs };
+    this.#lastHold = suppliedHold(exchange, this.hold);
+    this.#lastMedia = suppliedMedia(exchange);
+    this.#supply = exchange;
   }
 
   #move(input: SignalingInput): void {

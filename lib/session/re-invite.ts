@@ -157,6 +157,7 @@ export class ReInviteReceiver {
   #decide(transaction: ServerTransaction): void {
     const remoteSdp = sdpOf(transaction.request);
     const core = this.#core;
+    const last = core.negotiation.lastAnswer(remoteSdp);
     if (remoteSdp !== undefined) core.negotiation.offered();
     transaction.user = {
       onCancel: (cancel) =>
@@ -165,7 +166,8 @@ export class ReInviteReceiver {
           this.#machine.input("cancel", { transaction });
         }),
     };
-    const needsSdp = !core.negotiation.hasHandler;
+    // Without a media handler only what changes nothing can be answered here.
+    const needsSdp = !core.negotiation.hasHandler && last === undefined;
     holdRequest(core, {
       transaction,
       eventName: "reinvite",
@@ -175,10 +177,10 @@ export class ReInviteReceiver {
       check: ({ sdp }) => {
         if (needsSdp && sdp === undefined) throw noSdpError();
       },
-      accept: (options) => this.#accept(transaction, options, true),
+      accept: (options) => this.#accept(transaction, { ...options, sdp: options.sdp ?? last }),
       reject: (options) => Promise.resolve(this.#reject(transaction, options)),
       fallback: () => {
-        this.#accept(transaction, {}, false).catch((error: unknown) => {
+        this.#accept(transaction, { sdp: last }).catch((error: unknown) => {
           core.logger.error(`session ${core.id}: re-INVITE: ${errorText(error)}`);
         });
       },
@@ -193,18 +195,11 @@ export class ReInviteReceiver {
   }
 
   /** Answers with what the media or the application says; resolves when the response was sent. */
-  #accept(
-    transaction: ServerTransaction,
-    options: AcceptRequestOptions,
-    byApplication: boolean,
-  ): Promise<ActionOutcome> {
+  #accept(transaction: ServerTransaction, options: AcceptRequestOptions): Promise<ActionOutcome> {
     const core = this.#core;
     const { negotiation } = core;
     if (transaction.answered || this.#machine.state !== "deciding") {
       return Promise.resolve(NO_REQUEST);
-    }
-    if (options.sdp === undefined && !negotiation.hasHandler && byApplication) {
-      return Promise.reject(noSdpError());
     }
     const offer = sdpOf(transaction.request);
     this.#offered = offer === undefined;

@@ -110,20 +110,29 @@ export class UpdateReceiver {
       // Theirs of before waits for our answer.
       this.#comeBack(transaction);
       this.#machine.input("refused", undefined);
-    } else if (negotiation.hasHandler) {
-      this.#answer(transaction, dialog, offer);
     } else {
-      this.#ask(transaction, dialog, offer);
+      const last = negotiation.lastAnswer(offer);
+      if (negotiation.hasHandler || last !== undefined) {
+        this.#answer(transaction, dialog, offer, last);
+      } else {
+        this.#ask(transaction, dialog, offer);
+      }
     }
   }
 
-  #answer(transaction: ServerTransaction, dialog: Dialog, offer: string): void {
+  /** @param last - Our last description, where it is the answer. */
+  #answer(
+    transaction: ServerTransaction,
+    dialog: Dialog,
+    offer: string,
+    last: string | undefined,
+  ): void {
     const core = this.#core;
     const { negotiation } = core;
     const before = negotiation.hold;
     core.keepPending(transaction);
     whenSettled(
-      () => negotiation.answer(offer),
+      () => negotiation.answer(offer, last),
       (sdp) =>
         core.enter(() => {
           if (core.closed || transaction.answered) return;
