@@ -65,7 +65,7 @@ export class TransportError extends SipError {
   constructor(
     message: string,
     target: string,
-    options?: { cause?: unknown; code?: "E_TRANSPORT" | "E_DNS" },
+    options?: { cause?: unknown; code?: "E_TRANSPORT" | "E_DNS"; rule?: string },
   ) {
     super(options?.code ?? "E_TRANSPORT", message, options);
     this.target = target;

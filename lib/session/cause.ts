@@ -59,3 +59,9 @@ export function causeOfStatus(statusCode: number): Cause {
       return "rejected";
   }
 }
+
+/** What the sender of a REFER hears of a call that has failed: without a response 403 or 503 (RFC 3515 §2.4.5). */
+export function toldStatus(statusCode: number, cause: Cause | undefined): number {
+  if (statusCode !== 0) return statusCode;
+  return cause === "blocked" ? 403 : 503;
+}

@@ -29,6 +29,8 @@ export function noSdpError(): InvalidArgumentError {
 
 /** Why there was no response at all (contract §3.4). */
 export function causeOfFailure(error: SipError): Cause {
+  // A peer named a target that leads to this machine itself.
+  if (error.rule === "loopback") return "blocked";
   switch (error.code) {
     case "E_TIMEOUT":
       return "timeout";

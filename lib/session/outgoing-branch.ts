@@ -119,6 +119,8 @@ export class OutgoingBranch {
   #address: Uri | undefined;
   /** The connection that the last response came by. */
   #lastFlow: Flow | undefined;
+  /** Who named it, when it was a peer. */
+  #namedBy: Flow | undefined;
   #cause: Cause | undefined;
 
   constructor(owner: BranchOwner, target: OutgoingTarget) {
@@ -126,6 +128,7 @@ export class OutgoingBranch {
     this.#owner = owner;
     this.#core = owner.core;
     this.target = target;
+    this.#namedBy = target.namedBy;
     this.callId = randomToken(services.random, CALL_ID_LENGTH);
     this.localTag = randomToken(services.random, TAG_LENGTH);
     this.#redirects = owner.redirects;
@@ -248,6 +251,7 @@ export class OutgoingBranch {
     this.#outgoing = services.send({
       nextHop: address,
       preferredFlow: this.#lastFlow,
+      namedBy: this.#namedBy,
       account,
       session: this.#core.owner,
       inDialog: false,
@@ -356,6 +360,7 @@ export class OutgoingBranch {
     const onward = allowed.filter(({ address }) => !this.#leadsBack(address.uri));
     if (onward.length === 0) return;
     this.#redirects--;
+    this.#namedBy = this.#outgoing?.flow;
     this.#candidates.unshift(...onward.map(({ address }) => address.uri));
     this.#owner.onRedirect(
       this,

@@ -1,5 +1,6 @@
 /** What an attempt to call is made of. Types only. */
 import type { NameAddr, Replaces } from "../message/index.js";
+import type { Flow } from "../transport/transport.js";
 import type { Rel100 } from "./rel100.js";
 import type { AccountHandle } from "./session-services.js";
 import type { HeaderList } from "./session-types.js";
@@ -9,6 +10,8 @@ export interface OutgoingTarget {
   /** Request-URI and To; headers inside the URI are dropped. */
   readonly address: NameAddr;
   readonly account: AccountHandle | undefined;
+  /** The flow of the peer that named it, if a peer did. */
+  readonly namedBy?: Flow | undefined;
   /** Milliseconds until this target is cancelled, 0 = never. */
   readonly timeoutMs: number;
   /** Besides the attempt's own headers; they win. */

@@ -12,7 +12,7 @@ import {
   type ReferTarget,
 } from "../message/index.js";
 import type { ServerTransaction } from "../transaction/index.js";
-import { causeOfStatus } from "./cause.js";
+import { causeOfStatus, toldStatus } from "./cause.js";
 import { answerHeld, holdRequest } from "./held-request.js";
 import { ReferNotifier } from "./refer-notifier.js";
 import { NO_REFER_SUBSCRIPTION, dialableTarget, wantsNoNotify } from "./replacement.js";
@@ -140,6 +140,7 @@ export class ReferReceiver {
       call = core.services.placeReferredCall({
         referTo: dialableTarget(target),
         referredBy: transaction.request.headers.get("referred-by"),
+        namedBy: transaction.flow,
         account: core.account,
         referrer: core.owner,
       });
@@ -151,7 +152,7 @@ export class ReferReceiver {
     this.#followed++;
     this.#everFollowed++;
     return new Promise((resolve) => {
-      call.onProgress((statusCode, reason) =>
+      call.onProgress((statusCode, reason, cause) =>
         core.enter(() => {
           if (statusCode >= 100 && statusCode < 200) {
             notifier?.progress(statusCode, reason);
@@ -162,13 +163,10 @@ export class ReferReceiver {
             notifier?.finish(statusCode, reason);
             resolve({ ...answered, newSession: call.session });
           } else {
-            // No response at all is told as 503 (RFC 3515 §2.4.5).
-            notifier?.finish(
-              statusCode === 0 ? 503 : statusCode,
-              statusCode === 0 ? undefined : reason,
-            );
-            const cause = statusCode === 0 ? "timeout" : causeOfStatus(statusCode);
-            resolve({ ok: false, cause, statusCode, reason });
+            const told = toldStatus(statusCode, cause);
+            notifier?.finish(told, statusCode === 0 ? undefined : reason);
+            const why = statusCode === 0 ? (cause ?? "timeout") : causeOfStatus(statusCode);
+            resolve({ ok: false, cause: why, statusCode, reason });
           }
         }),
       );

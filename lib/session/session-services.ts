@@ -14,6 +14,7 @@ import type { Flow } from "../transport/transport.js";
 import type { Rel100 } from "./rel100.js";
 import type { MaybePromise, MediaHandler } from "./media-handler.js";
 import type { SessionTimerSettings } from "./session-timer.js";
+import type { Cause } from "./cause.js";
 import type { NeighbourCall } from "./replacement.js";
 import type {
   AcceptRequestOptions,
@@ -36,6 +37,11 @@ export interface OutgoingRequestOptions {
   readonly session?: SessionHandle | undefined;
   /** Request-URI host or first route: what is resolved. An account's outbound proxy overrides it (out of dialog). */
   readonly nextHop: Uri;
+  /**
+   * The flow of the peer that named the target (3xx, Refer-To): only a peer on this machine may lead us to this machine
+   * itself; else `onFailure`(E_DNS, rule `loopback`). Absent = the application named it.
+   */
+  readonly namedBy?: Flow | undefined;
   readonly account: AccountHandle | undefined;
   /**
    * In a dialog: used again while it is open and leads to the next hop. Else where the address in `nextHop` came from:
@@ -145,6 +151,8 @@ export interface SessionServices {
   placeReferredCall(options: {
     readonly referTo: NameAddr;
     readonly referredBy: string | undefined;
+    /** The flow of the REFER. */
+    readonly namedBy: Flow;
     readonly account: AccountHandle | undefined;
     readonly referrer: SessionHandle;
   }): ReferredCall;
@@ -153,6 +161,6 @@ export interface SessionServices {
 /** The new call that a followed REFER places, as far as its NOTIFYs need it. */
 export interface ReferredCall {
   readonly session: SessionHandle;
-  /** Called for each provisional and final response of the new call; 0 = no response came. */
-  onProgress(listener: (statusCode: number, reason: string) => void): void;
+  /** Called for each provisional and final response of the new call; 0 = no response came, and `cause` says why. */
+  onProgress(listener: (statusCode: number, reason: string, cause?: Cause) => void): void;
 }

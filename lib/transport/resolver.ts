@@ -81,6 +81,10 @@ export class Resolver {
       return;
     }
     if (plan.isNumeric) {
+      if (options.allowLoopback === false && isOurselves(plan.host)) {
+        callback(loopbackRefusal(plan.host), []);
+        return;
+      }
       const protocol = plan.demanded ?? plan.usable[0];
       const port = plan.port ?? defaultPort(protocol);
       callback(undefined, [target(plan, options, protocol, plan.host, port)]);
@@ -261,13 +265,25 @@ function notFound(lookup: Lookup): TransportError {
   const { host } = lookup.plan;
   const fault = lookup.faults[0];
   const kinds = lookup.families.map((family) => `IPv${family}`).join(" or ");
+  if (lookup.loopbackDropped) return loopbackRefusal(host);
   let text: string;
-  if (lookup.loopbackDropped) {
-    text = `The host ${host} leads to this machine itself, which is not allowed for addresses that a peer names.`;
-  } else if (fault === undefined) {
+  if (fault === undefined) {
     text = `The host ${host} has no ${kinds} address in DNS: check its spelling.`;
   } else {
     text = `The host ${host} could not be looked up (${fault}): check the network and the DNS servers of the SIP stack or of this machine.`;
   }
   return new TransportError(text, host, { code: "E_DNS" });
+}
+
+function loopbackRefusal(host: string): TransportError {
+  return new TransportError(
+    `The host ${host} leads to this machine itself, which is not allowed for addresses that a peer names.`,
+    host,
+    { code: "E_DNS", rule: "loopback" },
+  );
+}
+
+/** 0.0.0.0 is this machine as well; groups are nobody's address. */
+function isOurselves(host: string): boolean {
+  return isLoopback(host) || isGroupAddress(host);
 }

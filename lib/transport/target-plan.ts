@@ -16,7 +16,7 @@ export interface ResolveOptions {
   readonly families?: readonly (4 | 6)[] | undefined;
   /** ws/wss: path of the URL. */
   readonly path?: string | undefined;
-  /** false: host names that a peer chose must not lead to this machine itself (SSRF). Default true. */
+  /** false: what a peer chose must not lead to this machine itself (SSRF): E_DNS, rule `loopback`. Default true. */
   readonly allowLoopback?: boolean | undefined;
 }
 

@@ -85,7 +85,10 @@ export class Destinations {
       callback(undefined, this.#destination(cached, hop, account));
       return;
     }
-    this.#resolve(hop.uri, { path: hop.path, preferred: hop.preferred }, (error, targets) => {
+    const { uri, path, preferred } = hop;
+    const { namedBy } = options;
+    const allowLoopback = hop.isOwnServer || namedBy === undefined || isOfThisMachine(namedBy);
+    this.#resolve(uri, { path, preferred, allowLoopback }, (error, targets) => {
       if (error !== undefined) {
         callback(error, undefined);
         return;
@@ -128,7 +131,10 @@ export class Destinations {
     const allowLoopback = preferredFlow === undefined || isOfThisMachine(preferredFlow);
     this.#resolve(uri, { path, preferred, allowLoopback }, (error, targets) => {
       if (flow === undefined) {
-        if (error !== undefined) callback(error, undefined);
+        // A peer elsewhere that gives such a Contact is behind the address that it sends from.
+        if (error?.rule === "loopback" && preferredFlow !== undefined) {
+          callback(undefined, inDialogDestination([targetOf(preferredFlow)]));
+        } else if (error !== undefined) callback(error, undefined);
         else callback(undefined, inDialogDestination(targets));
         return;
       }

@@ -13,6 +13,7 @@ import {
   type Session,
   type SessionServices,
 } from "../session/index.js";
+import type { Flow } from "../transport/transport.js";
 import type { ManagedAccount } from "./managed-account.js";
 import type { InviteOptions, InviteTarget } from "./options.js";
 import { reliability } from "./resolved-options.js";
@@ -36,6 +37,8 @@ export interface OutgoingCallsOptions {
 export interface ReferredCallOptions {
   readonly referTo: NameAddr;
   readonly referredBy: string | undefined;
+  /** The flow of the REFER. */
+  readonly namedBy: Flow;
   readonly accountId: string | undefined;
 }
 
@@ -77,12 +80,12 @@ export class OutgoingCalls {
 
   /** The call that a REFER of a peer asks for. @throws as `invite`. */
   placeReferred(options: ReferredCallOptions): ReferredCall {
-    const { referTo, referredBy, accountId } = options;
+    const { referTo, referredBy, namedBy, accountId } = options;
     const account = this.#account(accountId);
     const headers: [string, string][] =
       referredBy === undefined ? [] : [["Referred-By", referredBy]];
     const { address, replaces } = splitReplaces(referTo);
-    const target = { address, account, timeoutMs: DEFAULT_TIMEOUT_MS, headers: [] };
+    const target = { address, account, namedBy, timeoutMs: DEFAULT_TIMEOUT_MS, headers: [] };
     const session = this.#place({ targets: [target], account, headers, replaces });
     return { session, onProgress: (listener) => reportProgress(session, listener) };
   }
@@ -190,11 +193,11 @@ export class OutgoingCalls {
 /** Provisional responses as they come, then the final one; 0 = none came. */
 function reportProgress(
   session: Session,
-  listener: (statusCode: number, reason: string) => void,
+  listener: Parameters<ReferredCall["onProgress"]>[0],
 ): void {
   let last = { statusCode: 0, reason: "" };
   const remove = session.on("event", (event) => {
-    const { name, statusCode = 0, reason = "" } = event;
+    const { name, statusCode = 0, reason = "", snapshot } = event;
     switch (name) {
       case "progress":
         listener(statusCode, reason);
@@ -208,7 +211,7 @@ function reportProgress(
         return;
       case "failed":
         remove();
-        listener(statusCode || last.statusCode, reason || last.reason);
+        listener(statusCode || last.statusCode, reason || last.reason, snapshot.cause);
         return;
       default:
     }

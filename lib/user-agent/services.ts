@@ -139,8 +139,8 @@ export class UserAgentServices implements SessionServices {
   }
 
   placeReferredCall(options: Parameters<SessionServices["placeReferredCall"]>[0]): ReferredCall {
-    const { referTo, referredBy, account } = options;
-    return this.#options.placeReferred({ referTo, referredBy, accountId: account?.id });
+    const { referTo, referredBy, namedBy, account } = options;
+    return this.#options.placeReferred({ referTo, referredBy, namedBy, accountId: account?.id });
   }
 
   #managed(account: AccountHandle | undefined): ManagedAccount | undefined {

@@ -21,6 +21,7 @@ import {
 import {
   causeOfStatus,
   dialableTarget,
+  toldStatus,
   wantsNoNotify,
   type ActionOutcome,
   type ReferredCall,
@@ -88,7 +89,7 @@ export class StandaloneRefers {
   ): Promise<ActionOutcome> {
     if (wantsNoNotify(transaction.request)) {
       return follow
-        ? this.#follow(transaction.request, target, account, undefined)
+        ? this.#follow(transaction, target, account, undefined)
         : Promise.resolve(answer);
     }
     const handle = randomToken(this.#options.random, 26);
@@ -98,7 +99,7 @@ export class StandaloneRefers {
     this.#subscriptions.set(handle, subscription);
     subscription.notify(100, "Trying");
     if (!follow) return Promise.resolve({ ...answer, subscription: handle });
-    return this.#follow(transaction.request, target, account, subscription);
+    return this.#follow(transaction, target, account, subscription);
   }
 
   has(handle: string): boolean {
@@ -117,7 +118,7 @@ export class StandaloneRefers {
   }
 
   #follow(
-    refer: SipRequest,
+    { request: refer, flow }: ServerTransaction,
     target: ReferTarget,
     account: ManagedAccount | undefined,
     subscription: ReferSubscription | undefined,
@@ -126,6 +127,7 @@ export class StandaloneRefers {
     try {
       call = this.#options.place({
         referTo: dialableTarget(target),
+        namedBy: flow,
         referredBy: refer.headers.get("referred-by"),
         accountId: account?.id,
       });
@@ -135,17 +137,14 @@ export class StandaloneRefers {
       return Promise.resolve({ ok: false, cause: "unavailable", statusCode: 503 });
     }
     return new Promise((resolve) => {
-      call.onProgress((statusCode, reason) => {
-        // No response at all is told as 503 (RFC 3515 §2.4.5).
-        subscription?.notify(
-          statusCode === 0 ? 503 : statusCode,
-          reason === "" ? undefined : reason,
-        );
+      call.onProgress((statusCode, reason, cause) => {
+        const told = toldStatus(statusCode, cause);
+        subscription?.notify(told, reason === "" ? undefined : reason);
         if (statusCode >= 200 && statusCode < 300) {
           resolve({ ok: true, statusCode, reason, newSession: call.session });
         } else if (statusCode === 0 || statusCode >= 300) {
-          const cause = statusCode === 0 ? "timeout" : causeOfStatus(statusCode);
-          resolve({ ok: false, cause, statusCode, reason });
+          const why = statusCode === 0 ? (cause ?? "timeout") : causeOfStatus(statusCode);
+          resolve({ ok: false, cause: why, statusCode, reason });
         }
       });
     });

@@ -312,6 +312,9 @@ const table: [
   ],
   ["a transport that the stack lacks", HOSTS, "sip:one.test;transport=ws", "E_TRANSPORT"],
   ["a telephone number without account", {}, "tel:+4930123456", "E_TRANSPORT"],
+  ["a peer's word for this machine", {}, "sip:127.9.9.9", "E_DNS", { allowLoopback: false }],
+  ["the same in IPv6", {}, "sip:[::ffff:127.0.0.1]:22", "E_DNS", { allowLoopback: false }],
+  ["an address that is every one", {}, "sip:0.0.0.0", "E_DNS", { allowLoopback: false }],
   [
     "a peer's name that leads to this machine",
     { "A evil.test": ["127.0.0.1"] },
