@@ -26,6 +26,7 @@ export { serializeMessage, serializeText } from "./serializer.js";
 export * from "./session-expires.js";
 export * from "./sipfrag.js";
 export * from "./stream-framer.js";
+export * from "./target-dialog.js";
 export { OtherUri, SipUri, TelUri, type SipUriChange, type Uri } from "./uri.js";
 export * from "./uri-equality.js";
 export { parseUri } from "./uri-parser.js";

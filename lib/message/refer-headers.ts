@@ -64,7 +64,7 @@ export function parseReferTarget(text: string): ReferTarget | undefined {
 }
 
 /** Visible ASCII in one piece and without the separator of parameters. */
-function isCallId(text: string): boolean {
+export function isCallId(text: string): boolean {
   if (text.length === 0 || skipWhitespace(text, 0) > 0) return false;
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i);

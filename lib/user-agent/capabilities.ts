@@ -24,6 +24,7 @@ export const SUPPORTED_OPTIONS: readonly string[] = [
   "norefersub",
   "path",
   "replaces",
+  "tdialog",
   "timer",
   "outbound",
   "gruu",

@@ -158,6 +158,11 @@ export interface OutOfDialogRequestOptions {
   readonly headers?: HeaderList | undefined;
   readonly contentType?: string | undefined;
   readonly body?: string | Buffer | undefined;
+  /**
+   * Handle of a call whose dialog the request names, so that its peer knows that we may ask (RFC 4538). Only for requests
+   * to that peer: the names of a dialog are what protects it.
+   */
+  readonly targetDialog?: string | undefined;
   /** Each response below 200. */
   readonly onProvisional?: ((response: SipResponse) => void) | undefined;
 }

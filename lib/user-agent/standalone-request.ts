@@ -1,6 +1,7 @@
 /** A request of the application outside of any dialog: MESSAGE, OPTIONS, NOTIFY, REFER … (RFC 3261 §8.1.1, RFC 3428). */
 import {
   InvalidArgumentError,
+  InvalidStateError,
   randomInteger,
   randomToken,
   TransactionTimeoutError,
@@ -10,6 +11,7 @@ import {
 } from "../foundation/index.js";
 import {
   createRequest,
+  formatTargetDialog,
   NameAddr,
   SipUri,
   type SipRequest,
@@ -20,6 +22,7 @@ import {
   checkedRequestMethod,
   NO_REFER_SUBSCRIPTION,
   type ActionOutcome,
+  type HeaderList,
   type SessionServices,
 } from "../session/index.js";
 import type { ManagedAccount } from "./managed-account.js";
@@ -55,6 +58,8 @@ export class StandaloneRequests {
     const method = checkedRequestMethod(options.method);
     const account = this.#account(options.account);
     const to = this.#options.services.parseTarget(options.to, account);
+    const target = this.#targetDialog(options.targetDialog);
+    const headers = [...target, ...(options.headers ?? [])];
     return new Promise((resolve, reject) => {
       const settle = (outcome: ActionOutcome): void => {
         this.#open.delete(settle);
@@ -65,7 +70,7 @@ export class StandaloneRequests {
         nextHop: to.uri,
         account,
         inDialog: false,
-        build: () => this.#build({ ...options, method }, account, to),
+        build: () => this.#build({ ...options, method, headers }, account, to),
         onResponse: (response) => {
           this.#options.onResponse(response, account?.id);
           if (response.statusCode >= 200) settle(outcomeOfResponse(response));
@@ -97,6 +102,25 @@ export class StandaloneRequests {
     throw new InvalidArgumentError("The account of the request does not exist in this SIP stack.", {
       rule: "no-account",
     });
+  }
+
+  /** @throws InvalidStateError for a call that is over or has no dialog yet. */
+  #targetDialog(handle: string | undefined): HeaderList {
+    if (handle === undefined) return [];
+    const call = this.#options.services.findCall(handle);
+    if (call === undefined || call.state === "terminating") {
+      throw new InvalidStateError("The call whose dialog the request shall name is over", {
+        rule: "no-session",
+      });
+    }
+    if (call.dialog === undefined) {
+      throw new InvalidStateError(
+        `The call whose dialog the request shall name is ${call.state}; that is possible once it is established`,
+      );
+    }
+    const { callId, localTag, remoteTag } = call.dialog.id;
+    const target = { callId, localTag: remoteTag || "0", remoteTag: localTag };
+    return [["Target-Dialog", formatTargetDialog(target)]];
   }
 
   #build(

@@ -9,6 +9,7 @@ import {
   createResponse,
   isReservedHeader,
   isToken,
+  parseTargetDialog,
   type ParseError,
   type SipMessage,
   type SipRequest,
@@ -28,6 +29,8 @@ import { inspectRequest } from "./request-inspection.js";
 import type { SupplementRejection } from "./supplement.js";
 import type { Supplements } from "./supplements.js";
 
+/** Requests that a Target-Dialog lets in (RFC 4538): not calls, which nobody in a call has to announce so. */
+const BY_TARGET_DIALOG: ReadonlySet<string> = new Set(["REFER", "SUBSCRIBE"]);
 /** Answers to malformed requests that one source gets per second. */
 const MALFORMED_PER_SECOND = 5;
 const MALFORMED_BURST = 20;
@@ -105,10 +108,20 @@ export class UserAgentServer implements TransactionLayerUser {
     const { gate, dialogs } = this.#options;
     if (gate.isAllowed(address)) return true;
     if (request.to.tag !== undefined && dialogs.find(request) !== undefined) return true;
-    if (this.#options.expectsNotify(request)) return true;
+    if (this.#options.expectsNotify(request) || this.#knowsDialog(request)) return true;
     this.#refusedByGate++;
     if (gate.check(address) === "refuse") this.#refuse(request, flow, 403);
     return false;
+  }
+
+  /** RFC 4538 §4: who can name a dialog of ours may ask for what may be asked for inside of it. */
+  #knowsDialog(request: SipRequest): boolean {
+    if (!BY_TARGET_DIALOG.has(request.method)) return false;
+    const lines = request.headers.getAll("target-dialog");
+    const target = lines.length === 1 ? parseTargetDialog(lines[0] ?? "") : undefined;
+    if (target === undefined) return false;
+    const { callId, localTag, remoteTag } = target;
+    return this.#options.dialogs.lookup(callId, localTag, remoteTag) !== undefined;
   }
 
   /** Answered without state, as often as the source is allowed to be wrong. */
