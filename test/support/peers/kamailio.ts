@@ -115,7 +115,7 @@ function config(folder: string, address: string, options: KamailioOptions): stri
       .split(" ")
       .map((name) => `loadmodule "${name}.so"`)
       .join("\n");
-  const users = ["alice", "bob", "carol", "nodered", "tina", "tess"]
+  const users = ["alice", "bob", "carol", "nodered", "tina", "tess", "dave", "erin", "frank"]
     .map((name) => `\t$sht(users=>${name}) = "${name}pw";`)
     .join("\n");
   return `#!KAMAILIO

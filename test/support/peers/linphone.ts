@@ -27,6 +27,8 @@ export interface LinphoneOptions {
   readonly earlyMedia?: boolean;
   /** Frequency of the tone that it speaks, Hz. Default: silence. */
   readonly tone?: number;
+  /** Registered for so many seconds at a time. Default 60. */
+  readonly expires?: number;
   /** Calls at a time; the next one gets 486. Default 10. */
   readonly maxCalls?: number;
 }
@@ -61,7 +63,7 @@ export class Linphone {
       ["-oL", "linphonec", "-c", rc, "-d", "5", "-l", join(this.folder, "trace")],
       { cwd: this.folder, env: { HOME: this.folder } },
     );
-    await this.until(/\[LinphoneRegistrationProgress\] to \[LinphoneRegistrationOk\]/, 0, 15_000);
+    await this.until(/\[LinphoneRegistrationProgress\] to \[LinphoneRegistrationOk\]/, 0, 40_000);
     await this.command("soundcard use files");
     const { tone } = this.options;
     if (tone === undefined) return;
@@ -78,6 +80,13 @@ export class Linphone {
   /** The file of `record`. */
   recording(name: string): Buffer {
     return readFileSync(join(this.folder, name));
+  }
+
+  /** Takes itself out of the registrar's list. */
+  async unregister(): Promise<void> {
+    const from = this.trace.length;
+    await this.command("unregister");
+    await this.until(/to \[LinphoneRegistrationCleared\]/, from);
   }
 
   /** Without a word to anybody, as when its power fails. */
@@ -128,7 +137,13 @@ export class Linphone {
 
 function settings(options: LinphoneOptions): string {
   const { name, address, port, registrar, rtpPort, delayedOffer = false } = options;
-  const { transport = "udp", sessionTimer: timer, earlyMedia = false, maxCalls = 10 } = options;
+  const {
+    transport = "udp",
+    sessionTimer: timer,
+    earlyMedia = false,
+    maxCalls = 10,
+    expires = 60,
+  } = options;
   const proxy = `${registrar.address}:${transport === "tls" ? 5061 : 5060};transport=${transport}`;
   const portOf = (protocol: string) => (protocol === transport ? port : 0);
   const timerLines =
@@ -175,7 +190,7 @@ realm=${registrar.domain}
 reg_proxy=<sip:${proxy}>
 reg_route=<sip:${proxy};lr>
 reg_identity=sip:${name}@${registrar.domain}
-reg_expires=60
+reg_expires=${expires}
 reg_sendregister=1
 [misc]
 max_calls=${maxCalls}

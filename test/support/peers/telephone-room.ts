@@ -85,17 +85,21 @@ export class TelephoneRoom {
     return made;
   }
 
-  /** Everything is hung up and forgotten. */
-  async clear(): Promise<void> {
-    await Promise.all(this.phones.map((phone) => phone.command("terminate all")));
-    const over = async () => {
+  /** Everything is hung up and forgotten, but not what goes on beside the tests. */
+  async clear(
+    beside: { phones: readonly Linphone[]; calls: readonly Message[] } = { phones: [], calls: [] },
+  ): Promise<void> {
+    const phones = this.phones.filter((phone) => !beside.phones.includes(phone));
+    await Promise.all(phones.map((phone) => phone.command("terminate all")));
+    const open = async () => {
       const all = await this.nodeRed.allCaptured();
-      const ended = new Set([...(all["incoming/2"] ?? []), ...(all["invite/4"] ?? [])].map(id));
-      const open = [...(all["incoming/1"] ?? []), ...(all["invite/1"] ?? [])];
-      return open.filter((captured) => !ended.has(id(captured)));
+      const sessions = (...names: string[]) =>
+        names.flatMap((name) => all[name] ?? []).map(({ msg }): Message => msg);
+      const over = [...sessions("incoming/2", "invite/3", "invite/4"), ...beside.calls];
+      return sessions("incoming/1", "invite/2").filter((msg) => !over.some(same(msg)));
     };
-    for (const { msg } of await over()) await this.act("bye", msg);
-    for (let i = 0; i < 40 && (await over()).length > 0; i++) await pause(50);
+    for (const message of await open()) await this.act("bye", message);
+    for (let i = 0; i < 40 && (await open()).length > 0; i++) await pause(50);
     await this.nodeRed.clearCaptured();
   }
 
@@ -124,7 +128,8 @@ export class TelephoneRoom {
     for (;;) {
       const found = (await this.nodeRed.captured(name)).find(({ msg }) => fits(msg));
       if (found !== undefined) return found.msg;
-      if (Date.now() > end) throw new Error(`${name} not seen: ${await this.#told()}`);
+      if (Date.now() > end || this.nodeRed.exitCode !== undefined)
+        throw new Error(`${name} not seen: ${await this.#told()}`);
       await pause(40);
     }
   }
@@ -259,6 +264,8 @@ export class TelephoneRoom {
       "act-invite",
     );
     flow.entry("invite", ["act-invite"]);
+    flow.node("sip-register", { account: "nodered" }, flow.captures("register", 2), "act-register");
+    flow.entry("register", ["act-register"]);
     flow.node("catch", { scope: null, uncaught: false }, [[flow.capture("caught")]]);
     return { flows: flow.build(), credentials };
   }
@@ -266,10 +273,6 @@ export class TelephoneRoom {
   #address(last: number): string {
     return `${this.#network}.${1 + this.#number * 40 + last}`;
   }
-}
-
-function id(captured: { readonly msg: Message }): unknown {
-  return captured.msg.sip.session;
 }
 
 /** Does a message tell of the same session? */
