@@ -37,6 +37,10 @@ const OUTPUTS = [
   "session-end",
 ] as const;
 
+const CANNOT_WAIT: ReadonlySet<string> = new Set(["ACK", "CANCEL"]);
+/** Context stores and JSONata may answer in a later turn. */
+const SLOW: ReadonlySet<string> = new Set(["flow", "global", "jsonata"]);
+
 const properties = { methods: list, directions: list, order: number(0), wait: milliseconds(0) };
 
 interface Rule {
@@ -74,6 +78,8 @@ function nodeSupplement(
 ): SupplementNode {
   const { methods, directions, order, wait } = readLiterals(RED, node, config, properties);
   const rules = readRules(config["rules"]);
+  /** Are there values that may come in a later turn? */
+  const isSlow = rules.some(({ valueType }) => SLOW.has(valueType));
 
   const fieldsOf = (event: string, { message }: Watched, context: SupplementContext): SipFields => {
     const { session, accountId } = context;
@@ -152,7 +158,7 @@ function nodeSupplement(
     incoming(message, context) {
       const { method } = message;
       const show = () => {
-        const mayWait = wait > 0 && method !== "ACK" && method !== "CANCEL";
+        const mayWait = wait > 0 && !CANNOT_WAIT.has(method);
         const hold = mayWait ? context.hold(Math.min(wait, LONGEST_WAIT_MS)) : undefined;
         const sip = fieldsOf(OUTPUTS[0], message, context);
         if (hold?.handle !== undefined) sip.request = hold.handle;
@@ -162,9 +168,12 @@ function nodeSupplement(
       const later = runRules(message, fieldsOf(OUTPUTS[0], message, context));
       return later === undefined ? show() : later.then(show);
     },
+    prepare: (message, context) =>
+      isSlow ? runRules(message, fieldsOf(OUTPUTS[2], message, context)) : undefined,
     watch(direction, message, context) {
-      // What is on its way cannot wait: a value that comes later changes nothing that was sent.
-      void runRules(message, fieldsOf(direction, message, context));
+      const isPrepared = direction === "outgoing-request" && !CANNOT_WAIT.has(message.method);
+      // A response, ACK or CANCEL on its way cannot wait: a value that comes later changes nothing that was sent.
+      if (!isSlow || !isPrepared) void runRules(message, fieldsOf(direction, message, context));
       const payload =
         message.message.kind === "request" ? message.method : message.message.statusCode;
       const output = OUTPUTS.indexOf(direction) + 1;

@@ -57,6 +57,8 @@ export interface ClientEnvironment {
     question: Question,
     decided: (given: boolean) => void,
   ): (() => void) | undefined;
+  /** Before a request is sent for the first time. @returns what to wait for; it never rejects. */
+  prepare(request: SipRequest, options: ExchangeOptions): Promise<void> | undefined;
   /** Shows what is sent to the supplements; they change a copy. @returns the request to send. */
   beforeSending(request: SipRequest, options: ExchangeOptions): SipRequest;
   /** Shows a response, once, to the supplements. */

@@ -267,7 +267,14 @@ export class ClientExchange implements OutgoingRequest {
       }
     }
     applyRoutes(request, this.#destination?.routes ?? []);
-    this.#checkSize(request);
+    const preparation = this.#environment.prepare(request, this.#options);
+    if (preparation === undefined) {
+      this.#checkSize(request);
+      return;
+    }
+    void preparation.then(() => {
+      if (this.state === "building" && this.#request === request) this.#checkSize(request);
+    });
   }
 
   #buildFailed(error: unknown): void {

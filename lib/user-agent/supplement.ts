@@ -54,6 +54,15 @@ export interface Supplement {
     message: SupplementMessage<SipRequest>,
     context: IncomingRequestContext,
   ): SupplementVerdict | Promise<SupplementVerdict>;
+  /**
+   * Once for each outgoing request, before it is sent for the first time, and allowed to take a while: after 2 s the
+   * request goes on without it. What it changes stays when the request is sent again with credentials. Not for ACK and
+   * CANCEL, which cannot wait.
+   */
+  prepareRequest?(
+    message: SupplementMessage<SipRequest>,
+    context: SupplementContext,
+  ): Promise<void> | undefined;
   incomingResponse?(message: SupplementMessage<SipResponse>, context: SupplementContext): void;
   outgoingRequest?(message: SupplementMessage<SipRequest>, context: SupplementContext): void;
   outgoingResponse?(message: SupplementMessage<SipResponse>, context: SupplementContext): void;

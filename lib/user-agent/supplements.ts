@@ -16,6 +16,8 @@ import {
 
 /** A hook that never decides must not keep a request for ever; below Timer F (RFC 3261 §17.1.2.2). */
 const LONGEST_HOLD_MS = 20_000;
+/** A hook that prepares an outgoing request must not keep it longer. */
+const LONGEST_PREPARATION_MS = 2_000;
 /** Requests that wait for a hook at once; what comes above passes. */
 const MOST_HELD = 5_000;
 /** ACKs that are remembered to know repetitions. */
@@ -41,7 +43,12 @@ interface Registration {
   readonly begun: WeakSet<Session>;
 }
 
-type Hook = "incomingRequest" | "incomingResponse" | "outgoingRequest" | "outgoingResponse";
+type Hook =
+  | "prepareRequest"
+  | "incomingRequest"
+  | "incomingResponse"
+  | "outgoingRequest"
+  | "outgoingResponse";
 
 export class Supplements {
   readonly #options: SupplementsOptions;
@@ -127,6 +134,29 @@ export class Supplements {
       // Nobody waits for it; its failure is still told.
       if (verdict instanceof Promise) verdict.catch((error: unknown) => this.#report(error));
     }
+  }
+
+  /** @returns undefined when nothing has to be waited for; the promise never rejects. */
+  prepareRequest(
+    request: SipRequest,
+    accountId: string | undefined,
+    session: Session | undefined,
+  ): Promise<void> | undefined {
+    const waiting: Promise<unknown>[] = [];
+    for (const { supplement } of this.#interested("prepareRequest", request.method)) {
+      const message = new SupplementMessage(request);
+      const context = this.#context(request, true, undefined, accountId, session);
+      const done = this.#try(() => supplement.prepareRequest?.(message, context));
+      if (done !== undefined) waiting.push(done.catch((error: unknown) => this.#report(error)));
+    }
+    if (waiting.length === 0) return undefined;
+    return new Promise((resolve) => {
+      const timer = this.#options.clock.setTimer(LONGEST_PREPARATION_MS, resolve);
+      void Promise.all(waiting).then(() => {
+        timer.cancel();
+        resolve();
+      });
+    });
   }
 
   /** @param session - whom it belongs to where the sender knows. */

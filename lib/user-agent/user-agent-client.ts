@@ -141,6 +141,12 @@ export class UserAgentClient implements ClientEnvironment {
     return this.#options.askForCredentials(question, decided);
   }
 
+  prepare(request: SipRequest, options: ExchangeOptions): Promise<void> | undefined {
+    const { supplements } = this.#options;
+    if (supplements.isEmpty) return undefined;
+    return supplements.prepareRequest(request, options.account?.id, this.#sessionOf(options));
+  }
+
   beforeSending(request: SipRequest, options: ExchangeOptions): SipRequest {
     const { supplements } = this.#options;
     if (supplements.isEmpty) return request;

@@ -25,6 +25,11 @@ export interface SupplementNode {
     message: SupplementMessage<SipRequest>,
     context: IncomingRequestContext,
   ): SupplementVerdict | Promise<SupplementVerdict>;
+  /** Has it something to do before a request is sent that may take a while? */
+  prepare(
+    message: SupplementMessage<SipRequest>,
+    context: SupplementContext,
+  ): Promise<void> | undefined;
   watch(
     direction: Direction,
     message: SupplementMessage<SipRequest | SipResponse>,
@@ -80,12 +85,27 @@ export function stackSupplement(stackId: string): Supplement {
     }
     return undefined;
   };
+  const prepare = (
+    nodes: readonly SupplementNode[],
+    message: SupplementMessage<SipRequest>,
+    context: SupplementContext,
+  ): Promise<void> | undefined => {
+    for (const [index, node] of nodes.entries()) {
+      const done = node.prepare(message, context);
+      if (done === undefined) continue;
+      const rest = nodes.slice(index + 1);
+      return done.then(() => prepare(rest, message, context));
+    }
+    return undefined;
+  };
   const tell = (event: "begin" | "end", session: Session): void => {
     for (const node of byStack.get(stackId) ?? []) node.session(event, session);
   };
   return {
     incomingRequest: (message, context) =>
       incoming(wanting("incoming-request", message.method), message, context),
+    prepareRequest: (message, context) =>
+      prepare(wanting("outgoing-request", message.method), message, context),
     incomingResponse: watch("incoming-response"),
     outgoingRequest: watch("outgoing-request"),
     outgoingResponse: watch("outgoing-response"),

@@ -86,6 +86,31 @@ describe("sip-supplement", () => {
     );
   });
 
+  it("waits for slow values of outgoing requests before they are sent, not for those of an ACK", async () => {
+    await bench.load([
+      stack(),
+      node("s", {
+        rules: [
+          { action: "remove", header: "X-Old" },
+          { action: "add", header: "X-A", value: "payload & '!'", valueType: "jsonata" },
+        ],
+      }),
+      node("fast", { order: 1, rules: [{ action: "add", header: "X-A", value: "fast" }] }),
+    ]);
+    const [supplement] = bench.userAgent.supplements;
+    const shown = message();
+    shown.set("X-Old", "1");
+    const prepared = supplement?.prepareRequest?.(shown, context());
+    assert.ok(prepared instanceof Promise);
+    await prepared;
+    assert.deepEqual(shown.message.headers.getAll("x-a"), ["INVITE!"]);
+    supplement?.outgoingRequest?.(shown, context());
+    await bench.settle();
+    assert.deepEqual(shown.message.headers.getAll("x-a"), ["INVITE!", "fast"]);
+    assert.equal(shown.header("x-old"), undefined);
+    assert.deepEqual(bench.only("fast:3").sip.headers["x-a"], ["INVITE!", "fast"]);
+  });
+
   it("refuses rules for headers of the stack at deploy", async () => {
     await bench.load([
       stack(),

@@ -54,6 +54,8 @@ class Bench {
   /** The application looks for credentials. */
   asks = false;
   decided: ((given: boolean) => void) | undefined;
+  /** What the request waits for before it is sent. */
+  preparation: Promise<void> | undefined;
   readonly exchange: ClientExchange;
 
   constructor(method = "INVITE", buildLater = false) {
@@ -93,6 +95,7 @@ class Bench {
         this.decided = decided;
         return this.asks ? () => this.log.push("question withdrawn") : undefined;
       },
+      prepare: () => this.preparation,
       beforeSending: (request) => request,
       onReceived: () => undefined,
       ended: () => this.ended++,
@@ -271,6 +274,24 @@ describe("An outgoing request", () => {
     bench.exchange.cancel();
     bench.lose();
     assert.deepEqual(bench.log, ["→ INVITE 1", "✗ E_TRANSPORT"]);
+  });
+
+  it("is sent when it is prepared, and not at all when it is cancelled before", async () => {
+    for (const end of ["send", "cancel", "abandon"]) {
+      const bench = new Bench();
+      let prepared: () => void = () => undefined;
+      bench.preparation = new Promise((resolve) => (prepared = resolve));
+      bench.send();
+      assert.equal(bench.exchange.state, "building");
+      assert.deepEqual(bench.log, []);
+      if (end === "cancel") bench.exchange.cancel();
+      else if (end === "abandon") bench.exchange.abandon();
+      prepared();
+      await settle();
+      bench.clock.advance(0);
+      const expected = { send: ["→ INVITE 1"], cancel: ["✗ E_STATE"], abandon: [] };
+      assert.deepEqual(bench.log, expected[end as keyof typeof expected]);
+    }
   });
 
   it("whose challenge the application looks at goes on with credentials", () => {

@@ -247,6 +247,40 @@ describe("supplements", () => {
     await pair.end();
   });
 
+  it("prepare a request as long as they need, once, but 2 s at most", async () => {
+    const { clock, alice, bob, end } = pair;
+    bob.takeCalls();
+    let release: () => void = () => undefined;
+    let times = 0;
+    const remove = alice.userAgent.addSupplement({
+      methods: ["INVITE"],
+      prepareRequest: async (message) => {
+        times++;
+        await new Promise<void>((resolve) => (release = resolve));
+        message.set("X-Slow", "here");
+      },
+    });
+    alice.userAgent.addSupplement({ prepareRequest: () => Promise.reject(new Error("broken")) });
+    const call = alice.userAgent.invite({ targets: [bob.uri] });
+    await clock.advanceAsync(500);
+    assert.equal(bob.calls.length, 0);
+    release();
+    await clock.advanceAsync(100);
+    assert.equal(bob.last("incoming").message?.headers.get("x-slow"), "here");
+    assert.equal(times, 1);
+    await Promise.all([call.end(), clock.advanceAsync(100)]);
+    const late = alice.userAgent.invite({ targets: [bob.uri] });
+    await clock.advanceAsync(2_100);
+    assert.equal(bob.last("incoming").message?.headers.get("x-slow"), undefined);
+    const cancelled = alice.userAgent.invite({ targets: [bob.uri] });
+    await clock.advanceAsync(10);
+    await Promise.all([cancelled.end(), late.end(), clock.advanceAsync(100)]);
+    assert.equal(bob.calls.length, 2);
+    remove();
+    alice.errors.length = 0;
+    await end();
+  });
+
   it("that fail change nothing", async () => {
     const { alice, bob } = pair;
     const fail = (): never => {
