@@ -201,7 +201,11 @@ export class EmbeddedMediaSession implements MediaSession {
         break;
       case "digit":
         this.#tell(() =>
-          events.onDigit({ digit: message.digit, method: "rfc4733", duration: message.duration }),
+          events.onDigit({
+            digit: message.digit,
+            method: message.method,
+            duration: message.duration,
+          }),
         );
         break;
       case "mediaTimeout":

@@ -48,9 +48,15 @@ const DIGIT_AMPLITUDES = [6_500, 8_000] as const;
 /** Rise and fall at the ends of a stretch, so that it does not click. */
 const RAMP_MS = 2;
 
-const DIGIT_ROWS = [697, 770, 852, 941] as const;
-const DIGIT_COLUMNS = [1209, 1336, 1477, 1633] as const;
+/** Hz. */
+export const DIGIT_ROWS = [697, 770, 852, 941] as const;
+export const DIGIT_COLUMNS = [1209, 1336, 1477, 1633] as const;
 const DIGIT_KEYS = "123A456B789C*0#D";
+
+/** The digit of a row and a column, each 0 to 3. */
+export function digitAt(row: number, column: number): string {
+  return DIGIT_KEYS.charAt(row * 4 + column);
+}
 
 /** The two frequencies of a digit, Hz, the lower first; undefined for what is no digit. */
 export function digitFrequencies(digit: string): readonly [number, number] | undefined {

@@ -9,6 +9,7 @@ import type { Clock, RandomSource } from "../../foundation/index.js";
 import type { MediaStatistics } from "../../session/media-handler.js";
 import { Player } from "../audio/player.js";
 import type { PlaybackResult, PlayRequest } from "../audio/player.js";
+import { InbandDigits } from "./inband-digits.js";
 import { canonicalAddress } from "./ip-address.js";
 import type { TickJob } from "./packet-ticker.js";
 import type { SocketPair } from "./port-allocator.js";
@@ -33,7 +34,7 @@ export interface AudioListener {
 }
 
 export interface RtpSessionEvents {
-  onDigit(digit: string, duration: number): void;
+  onDigit(digit: string, duration: number, method: "rfc4733" | "inband"): void;
   onPlaybackDone(id: number, result: PlaybackResult): void;
   onDigitsSent(id: number, sent: boolean): void;
   onMediaTimeout(): void;
@@ -64,6 +65,7 @@ export class RtpSession implements TickJob {
   readonly #reporter: RtcpReporter;
   readonly #listeners = new Set<AudioListener>();
   #remote = new Int16Array(0);
+  #tones: (() => void) | undefined;
   #settings: StreamSettings | undefined;
   #started = false;
   /** Where the peer's reports come from, once they did. */
@@ -92,7 +94,7 @@ export class RtpSession implements TickJob {
     });
     this.#receiver = new RtpReceiver({
       ownSsrc: this.#sender.ssrc,
-      onDigit: ({ digit, duration }) => events.onDigit(digit, duration),
+      onDigit: ({ digit, duration }) => events.onDigit(digit, duration, "rfc4733"),
     });
     this.#reporter = new RtcpReporter(this.#sender, this.#receiver, random);
     this.#listen(options.sockets.rtp, (data, from) => this.#rtpDatagram(data, from));
@@ -125,6 +127,7 @@ export class RtpSession implements TickJob {
     this.#rtcpSource = undefined;
     this.#receiver.configure(normal, this.#clock.now());
     this.#sender.configure(normal);
+    this.#listenForTones(normal !== undefined && normal.eventsReceived.length === 0);
   }
 
   play(request: PlayRequest): void {
@@ -193,6 +196,19 @@ export class RtpSession implements TickJob {
     if (this.#started && this.#sender.packetsSent > 0) this.#sendReport(this.#clock.now(), true);
     await this.#sockets.close();
     return statistics;
+  }
+
+  /** Tones count as digits only where no events were negotiated, so that none counts twice. */
+  #listenForTones(wanted: boolean): void {
+    if (wanted === (this.#tones !== undefined)) return;
+    this.#tones?.();
+    this.#tones = wanted
+      ? this.listen(
+          new InbandDigits(({ digit, duration }) => {
+            this.#events.onDigit(digit, duration, "inband");
+          }),
+        )
+      : undefined;
   }
 
   /** @param audible - What was played was sent, too. */

@@ -75,6 +75,7 @@ export type FromWorker =
       readonly session: number;
       readonly digit: string;
       readonly duration: number;
+      readonly method: "rfc4733" | "inband";
     }
   | { readonly type: "mediaTimeout"; readonly session: number }
   | { readonly type: "error"; readonly session: number; readonly text: string }

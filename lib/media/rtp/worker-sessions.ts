@@ -100,7 +100,8 @@ export class WorkerSessions {
       random: this.#random,
       mediaTimeoutMs: request.mediaTimeout,
       events: {
-        onDigit: (digit, duration) => this.#send({ type: "digit", session, digit, duration }),
+        onDigit: (digit, duration, method) =>
+          this.#send({ type: "digit", session, digit, duration, method }),
         onPlaybackDone: (playback, result) =>
           this.#send({ type: "playbackDone", session, playback, result }),
         onDigitsSent: (id, sent) => {

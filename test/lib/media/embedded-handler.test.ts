@@ -316,6 +316,25 @@ describe("EmbeddedMediaHandler on loopback", function () {
       await session.close();
     });
 
+    it("as tones are heard by a session whose peer takes no telephone events, once each", async () => {
+      const caller = newSession();
+      const callee = newSession();
+      const withoutEvents = (description: string): string =>
+        description
+          .replace(/^(m=audio .*) 101\r\n/m, "$1\r\n")
+          .replace(/^a=(rtpmap|fmtp):101 .*\r\n/gm, "");
+      const offer = withoutEvents(await caller.session.offer());
+      await caller.session.acceptAnswer(await callee.session.answer(offer));
+      caller.session.start();
+      callee.session.start();
+      await caller.audio.sendDigits("159D*0#3", { method: "inband", duration: 80, gap: 80 });
+      await pause(300);
+      assert.equal(callee.digits.map(({ digit }) => digit).join(""), "159D*0#3");
+      assert.ok(callee.digits.every(({ method, duration }) => method === "inband" && duration > 50));
+      assert.deepEqual(caller.digits, []);
+      await Promise.all([caller.session.close(), callee.session.close()]);
+    });
+
     it("in band are heard as their two tones", async () => {
       const { audio, phone, session } = await call();
       await audio.sendDigits("5", { method: "inband", duration: 200, gap: 0 });

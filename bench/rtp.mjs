@@ -1,0 +1,126 @@
+// How many G.711 streams one worker plays and receives: every stream plays a looped sound and gets as many packets
+// back as it sends. Prints packets per second, the error of the 20 ms between two packets of a stream (p99 as it
+// leaves the worker), CPU per packet and memory. Build first (`npm run build`): it measures dist/, what users run.
+// Usage: node bench/rtp.mjs [STREAMS…]    default 500 1000 1500 2000; SECS=5 seconds each
+import { spawn } from "node:child_process";
+import dgram from "node:dgram";
+import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
+import { BroadcastChannel, Worker } from "node:worker_threads";
+
+const require = createRequire(import.meta.url);
+const me = fileURLToPath(import.meta.url);
+const probe = new URL("rtp-probe.mjs", import.meta.url).href;
+const worker = fileURLToPath(new URL("../dist/lib/media/rtp/worker.js", import.meta.url));
+const [role, ...parameters] = process.argv.slice(2);
+const seconds = Number(process.env.SECS ?? 5);
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Sends every packet back to where it came from. */
+function echo() {
+  const socket = dgram.createSocket({
+    type: "udp4",
+    recvBufferSize: 4 << 20,
+    sendBufferSize: 4 << 20,
+  });
+  socket.on("message", (datagram, from) => socket.send(datagram, from.port, from.address));
+  process.on("message", () => process.exit(0));
+  socket.bind(0, "127.0.0.1", () => process.send({ port: socket.address().port }));
+}
+
+const offer = (port) =>
+  `v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio ${port} RTP/AVP 0\r\na=ptime:20\r\n`;
+
+/** The endpoint under test, in a process of its own. */
+async function endpoint(streams, port) {
+  const { EmbeddedMediaHandler } = require("../dist/lib/media/index.js");
+  const handler = new EmbeddedMediaHandler({
+    address: "127.0.0.1",
+    portMin: 20_000,
+    portMax: 60_000,
+    createWorker: () => new Worker(worker, { execArgv: ["--import", probe] }),
+  });
+  await handler.start();
+  const sessions = [];
+  const events = {
+    onDigit() {},
+    onMediaTimeout() {},
+    onError: (error) => console.error(error.message),
+  };
+  for (let i = 0; i < streams; i++) {
+    const session = handler.createSession({
+      sessionId: String(i),
+      localAddress: "127.0.0.1",
+      remoteAddress: "127.0.0.1",
+      events,
+    });
+    await session.answer(offer(port));
+    session.start();
+    await session.audio.play({ kind: "tone", name: "dial" }, { loop: true });
+    sessions.push(session);
+  }
+  const channel = new BroadcastChannel("rtp-probe");
+  await pause(1_500);
+  channel.postMessage("begin");
+  const cpu = process.cpuUsage();
+  const started = performance.now();
+  await pause(seconds * 1000);
+  const used = process.cpuUsage(cpu);
+  const elapsed = performance.now() - started;
+  const result = new Promise((resolve) => (channel.onmessage = ({ data }) => resolve(data)));
+  channel.postMessage("end");
+  const { sent, received, p99, p999 } = await result;
+  channel.close();
+  process.send({
+    sent: (sent / elapsed) * 1000,
+    received: (received / elapsed) * 1000,
+    p99,
+    p999,
+    perPacket: (used.user + used.system) / sent,
+    core: (used.user + used.system) / elapsed / 10,
+    memory: process.memoryUsage().rss / 2 ** 20,
+  });
+  await handler.close();
+  process.exit(0);
+}
+
+function child(core, ...args) {
+  const stdio = ["ignore", "inherit", "inherit", "ipc"];
+  return spawn("taskset", ["-c", String(core), process.execPath, me, ...args.map(String)], {
+    stdio,
+  });
+}
+
+async function run(streams) {
+  const peer = child(0, "echo");
+  const { port } = await new Promise((resolve) => peer.once("message", resolve));
+  const measured = child(1, "endpoint", streams, port);
+  const result = await new Promise((resolve) => {
+    measured.once("message", resolve);
+    measured.once("exit", () => resolve(undefined));
+  });
+  peer.send("end");
+  return result;
+}
+
+if (role === "echo") echo();
+else if (role === "endpoint") await endpoint(Number(parameters[0]), Number(parameters[1]));
+else {
+  const counts = [role, ...parameters].filter(Boolean).map(Number);
+  console.log(
+    "| streams | packets/s sent (wanted) | received | p99 / p99.9 ms | CPU µs per packet | core % | MB |",
+  );
+  console.log("|---|---|---|---|---|---|---|");
+  for (const streams of counts.length > 0 ? counts : [500, 1000, 1500, 2000]) {
+    const result = await run(streams);
+    if (result === undefined) {
+      console.log(`| ${streams} | failed |`);
+      continue;
+    }
+    const { sent, received, p99, p999, perPacket, core, memory } = result;
+    console.log(
+      `| ${streams} | ${Math.round(sent)} (${streams * 50}) | ${Math.round(received)} | ${p99.toFixed(2)} / ${p999.toFixed(2)} | ${perPacket.toFixed(1)} | ${core.toFixed(0)} | ${memory.toFixed(0)} |`,
+    );
+  }
+  process.exit(0);
+}
