@@ -7,6 +7,7 @@ import type { Flow, FlowCallback, FlowTarget } from "../transport/transport.js";
 import type { Authorization, ChallengeAnswer } from "./account-credentials.js";
 import type { ExchangeOptions } from "./client-exchange.js";
 import type { Question } from "./credential-questions.js";
+import type { SecurityAgreements } from "./security-agreement.js";
 import type { TargetHealth } from "./target-health.js";
 
 /** Where a request goes. */
@@ -41,6 +42,7 @@ export interface ClientEnvironment {
   readonly timers: TimerOptions;
   readonly transactions: TransactionLayer;
   readonly health: TargetHealth;
+  readonly agreements: SecurityAgreements;
   readonly credentials: CredentialStore;
   readonly contactPlaceholder: string;
   contact(flow: Flow, account: AccountHandle | undefined): string;

@@ -307,7 +307,15 @@ export class ClientExchange implements OutgoingRequest {
     if (this.#wantsContact) {
       request.headers.set("Contact", this.#environment.contact(flow, this.#options.account));
     }
-    for (const [name, value] of this.#agreement ?? []) {
+    const isOwn = this.#destination?.isOwnServer === true;
+    const agreement =
+      this.#agreement ?? (isOwn ? this.#environment.agreements.of(this.#target) : undefined);
+    if (agreement !== undefined) {
+      // Of an agreement that the server has replaced.
+      request.headers.delete("security-client");
+      request.headers.delete("security-verify");
+    }
+    for (const [name, value] of agreement ?? []) {
       // Require may name other extensions already.
       if (!request.headers.getAll(name).includes(value)) request.headers.add(name, value);
     }
@@ -446,6 +454,9 @@ export class ClientExchange implements OutgoingRequest {
     // A server that is not content with what it asked for is not asked again.
     if (this.#agreement !== undefined) return false;
     const headers = agreeOnSecurity(response, this.#target.protocol);
+    if (this.#destination?.isOwnServer === true) {
+      this.#environment.agreements.remember(this.#target, headers);
+    }
     if (headers === undefined) return false;
     this.#agreement = headers;
     this.#agreedBy = response;

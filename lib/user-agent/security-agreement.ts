@@ -4,8 +4,11 @@
  */
 import type { SipResponse } from "../message/index.js";
 import type { HeaderList } from "../session/index.js";
-import type { TransportProtocol } from "../transport/transport.js";
+import type { FlowTarget, TransportProtocol } from "../transport/transport.js";
+import { targetKey } from "./target-health.js";
 
+/** Servers whose agreement is remembered. */
+const MOST_AGREEMENTS = 64;
 const MOST_MECHANISMS = 16;
 const MECHANISM = /^([A-Za-z0-9.!%*_+`'~-]+)((?:\s*;\s*[^;,"]+(?:"[^"]*")?)*)$/;
 const PREFERENCE = /;\s*q\s*=\s*(0(?:\.\d{1,3})?|1(?:\.0{1,3})?)\s*(?:;|$)/i;
@@ -41,6 +44,29 @@ export function agreeOnSecurity(
     ["Security-Client", chosen.name],
     ["Security-Verify", offered.map(({ text }) => text).join(", ")],
   ];
+}
+
+/**
+ * What was agreed on with each of our own servers, for the requests that follow, until the server asks anew (RFC 3329
+ * §2.3.1). The oldest is forgotten first.
+ */
+export class SecurityAgreements {
+  readonly #headers = new Map<string, HeaderList>();
+
+  /** Of this server and protocol. */
+  of(target: FlowTarget): HeaderList | undefined {
+    return this.#headers.get(targetKey(target));
+  }
+
+  /** @param headers - undefined: the last ones are not worth anything any more. */
+  remember(target: FlowTarget, headers: HeaderList | undefined): void {
+    const key = targetKey(target);
+    this.#headers.delete(key);
+    if (headers === undefined) return;
+    const [oldest] = this.#headers.keys();
+    if (this.#headers.size >= MOST_AGREEMENTS && oldest !== undefined) this.#headers.delete(oldest);
+    this.#headers.set(key, headers);
+  }
 }
 
 function mechanismsOf(response: SipResponse): Mechanism[] | undefined {

@@ -15,6 +15,7 @@ import type { Question } from "./credential-questions.js";
 import type { Destinations } from "./destinations.js";
 import { copyRequest } from "./routing.js";
 import type { Supplements } from "./supplements.js";
+import { SecurityAgreements } from "./security-agreement.js";
 import { TargetHealth } from "./target-health.js";
 
 /** Stands in a Contact header until the flow is known; no peer ever sees it. */
@@ -40,6 +41,7 @@ export class UserAgentClient implements ClientEnvironment {
   readonly transactions: TransactionLayer;
   readonly credentials: CredentialStore;
   readonly health: TargetHealth;
+  readonly agreements = new SecurityAgreements();
   readonly contactPlaceholder = CONTACT_PLACEHOLDER;
   readonly #options: UserAgentClientOptions;
   readonly #active = new Set<ClientExchange>();

@@ -22,6 +22,7 @@ import {
 import type { FlowCallback, FlowTarget } from "../../../lib/transport/transport.js";
 import type { ClientEnvironment, Destination } from "../../../lib/user-agent/client-environment.js";
 import { ClientExchange } from "../../../lib/user-agent/client-exchange.js";
+import { SecurityAgreements } from "../../../lib/user-agent/security-agreement.js";
 import { TargetHealth } from "../../../lib/user-agent/target-health.js";
 import { FakeFlow } from "../../support/fake-flow.js";
 import { ManualClock, settle } from "../../support/manual-clock.js";
@@ -74,6 +75,7 @@ class Bench {
       timers: DEFAULT_TIMERS,
       transactions: transactions as unknown as TransactionLayer,
       health: new TargetHealth(this.clock),
+      agreements: new SecurityAgreements(),
       credentials: {
         preauthorize: () => [],
         answer: () =>

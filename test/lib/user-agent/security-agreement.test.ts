@@ -3,7 +3,7 @@
  * unchanged, once; no agreement on what is not in use, and none with lists that cannot be read.
  */
 import assert from "node:assert/strict";
-import { agreeOnSecurity } from "../../../lib/user-agent/security-agreement.js";
+import { agreeOnSecurity, SecurityAgreements } from "../../../lib/user-agent/security-agreement.js";
 import { createResponse, parseMessage, type SipRequest } from "../../../lib/message/index.js";
 import { endAll, Person } from "../../support/alice-and-bob.js";
 import { LoopNetwork } from "../../support/loop-network.js";
@@ -79,4 +79,47 @@ describe("a server that asks for an agreement", () => {
       await endAll(clock, [alice]);
     });
   }
+});
+
+describe("an agreement that was made", () => {
+  it("goes with the next requests to the same server, until that asks for another", async () => {
+    const clock = new ManualClock();
+    const network = new LoopNetwork(clock);
+    const alice = new Person("alice", "10.0.0.1", network, clock);
+    const server = await new ScriptedPeer(network, { name: "server", address: "10.0.0.5" }).start();
+    await alice.userAgent.start();
+    alice.userAgent.addAccount({ id: "a", uri: "sip:alice@10.0.0.5", register: false });
+    let wanted = "digest;q=0.5";
+    server.onRequest = (request) => {
+      const isGood = request.headers.get("security-verify") === wanted;
+      const headers = [["Security-Server", wanted]] as const;
+      server.reply(request, isGood ? 200 : 494, isGood ? {} : { headers });
+    };
+    const send = async (): Promise<number> => {
+      const outcome = alice.userAgent.request({ method: "MESSAGE", to: "bob", account: "a" });
+      await clock.advanceAsync(500);
+      return (await outcome).statusCode;
+    };
+    assert.deepEqual([await send(), await send()], [200, 200]);
+    assert.equal(server.requests.length, 3);
+    wanted = "tls, digest;q=0.9";
+    assert.deepEqual([await send(), await send()], [200, 200]);
+    assert.equal(server.requests.length, 6);
+    for (const name of ["security-verify", "security-client", "require"]) {
+      assert.equal(server.requests.at(-1)?.headers.getAll(name).length, 1, name);
+    }
+    wanted = "ipsec-ike";
+    assert.equal(await send(), 494);
+    assert.equal(await send(), 494);
+    assert.equal(server.requests.at(-1)?.headers.has("security-verify"), false);
+    await endAll(clock, [alice]);
+  });
+
+  it("is remembered for a limited number of servers", () => {
+    const agreements = new SecurityAgreements();
+    const target = (port: number) => ({ protocol: "udp", address: "10.0.0.5", port }) as const;
+    for (let port = 1; port <= 65; port++) agreements.remember(target(port), [["A", String(port)]]);
+    assert.equal(agreements.of(target(1)), undefined);
+    assert.ok(agreements.of(target(65)));
+  });
 });
