@@ -35,6 +35,7 @@ async function run(action: NotifyAction): Promise<void> {
   let outcome = OVER;
   let stack: string | undefined;
   let facts: SubscriberFacts | undefined;
+  let isOver = true;
   for (const { userAgent, stackId } of allEngines()) {
     if (userAgent === undefined) continue;
     // Asked before: the last NOTIFY is its end.
@@ -42,12 +43,13 @@ async function run(action: NotifyAction): Promise<void> {
     outcome = await userAgent.notify(handle, options);
     stack = stackId;
     if (outcome.ok || outcome.cause !== "no-request") {
-      facts = userAgent.subscriberFacts(handle) ?? facts;
+      const present = userAgent.subscriberFacts(handle);
+      isOver = present === undefined;
+      facts = present ?? facts;
       break;
     }
   }
   const event = outcome.ok ? "notify-sent" : "notify-failed";
-  const isOver = options.state?.state === "terminated" || outcome === OVER;
   const sip = withoutUndefined({
     ...outcomeFields(outcome),
     event,

@@ -150,8 +150,20 @@ export abstract class CallSession extends Session implements SessionOwner, Neigh
     return this.inDialog.referrals.has(subscription);
   }
 
-  /** How the call of a REFER goes that was accepted without `follow`. @returns false when that is over. */
-  notifyReferrer(subscription: string, statusCode: number, reason?: string): boolean {
+  /** Seconds that are left of that subscription. */
+  referralExpires(subscription: string): number | undefined {
+    return this.inDialog.referrals.expiresOf(subscription);
+  }
+
+  /**
+   * How the call of a REFER goes that was accepted without `follow`. Resolves with the peer's answer to the NOTIFY;
+   * `no-request` when that is over.
+   */
+  async notifyReferrer(
+    subscription: string,
+    statusCode: number,
+    reason?: string,
+  ): Promise<ActionOutcome> {
     return this.core.run(() => this.inDialog.referrals.notify(subscription, statusCode, reason));
   }
 

@@ -6,7 +6,7 @@ import { parseEvent } from "../subscription/index.js";
 import type { ServerTransaction } from "../transaction/index.js";
 import type { AcceptedInvite } from "./accepted-invite.js";
 import { receiveBye } from "./bye.js";
-import { holdRequest } from "./held-request.js";
+import { answerHeld, holdRequest } from "./held-request.js";
 import { receiveInfo } from "./info.js";
 import { Modifier } from "./modifier.js";
 import type { PrackReceiver } from "./prack-receiver.js";
@@ -31,6 +31,8 @@ const OWN_EVENT: ReadonlySet<string> = new Set([
 
 /** RFC 6665 §7.2: a 489 lists what can be subscribed to. */
 const ALLOW_EVENTS = [["Allow-Events", "refer"]] as const;
+
+const OUTSIDE_ONLY = "Subscribe Outside of the Call";
 
 export class InDialog implements DialogUser {
   readonly sessionId: string;
@@ -161,11 +163,7 @@ export class InDialog implements DialogUser {
         });
         return;
       case "SUBSCRIBE":
-        holdRequest(core, {
-          transaction,
-          eventName: "request",
-          fallback: () => void core.reply(transaction, 489, { headers: ALLOW_EVENTS }),
-        });
+        this.#receiveSubscribe(transaction);
         return;
       default:
         holdRequest(core, {
@@ -216,6 +214,31 @@ export class InDialog implements DialogUser {
     const referred = this.#refers?.peerHungUp() === true;
     const transferred = referred || core.transfers > 0;
     receiveBye(core, transaction, transferred ? "transferred" : "remote-bye");
+  }
+
+  /**
+   * Of a REFER that we have taken (RFC 3515 §2.4.4). Nothing new begins in the dialog of a call (RFC 6665 §4.5.2): an
+   * application may refuse it in its own words, but not take it.
+   */
+  #receiveSubscribe(transaction: ServerTransaction): void {
+    const core = this.#core;
+    if (this.#referrals?.receiveSubscribe(transaction) === true) return;
+    const event = parseEvent(transaction.request.headers.get("event"));
+    if (event?.eventPackage === "refer") {
+      core.reply(transaction, 481, { reason: "Subscription Does Not Exist" });
+      return;
+    }
+    holdRequest(core, {
+      transaction,
+      eventName: "request",
+      accept: () => {
+        const answer = answerHeld(core, transaction, 403, { reason: OUTSIDE_ONLY });
+        return Promise.resolve(
+          answer.ok ? { ...answer, ok: false, cause: "rejected" as const } : answer,
+        );
+      },
+      fallback: () => void core.reply(transaction, 489, { headers: ALLOW_EVENTS }),
+    });
   }
 
   #receiveNotify(transaction: ServerTransaction): void {

@@ -11,9 +11,11 @@ import {
   parseUri,
   type ReferTarget,
 } from "../message/index.js";
+import { parseEvent } from "../subscription/index.js";
 import type { ServerTransaction } from "../transaction/index.js";
 import { causeOfStatus, toldStatus } from "./cause.js";
 import { answerHeld, holdRequest } from "./held-request.js";
+import { NO_REQUEST } from "./outcomes.js";
 import { ReferNotifier } from "./refer-notifier.js";
 import { NO_REFER_SUBSCRIPTION, dialableTarget, wantsNoNotify } from "./replacement.js";
 import { leadsTo } from "./redirect.js";
@@ -29,7 +31,10 @@ const MOST_SUBSCRIPTIONS = 8;
 
 export class ReferReceiver {
   readonly #core: SessionCore;
+  /** Those that the application reports for, by handle. */
   readonly #subscriptions = new Map<string, ReferNotifier>();
+  /** Those of followed calls too; both kinds are limited. */
+  readonly #live = new Set<ReferNotifier>();
   #received = 0;
   /** Followed calls that are neither up nor lost yet. */
   #followed = 0;
@@ -52,12 +57,12 @@ export class ReferReceiver {
       return;
     }
     this.#received++;
-    const id = this.#received > 1 ? transaction.request.cseq.sequence : undefined;
+    const isFirst = this.#received === 1;
     holdRequest(core, {
       transaction,
       eventName: "refer",
       fields: { referTo: target.uri.toString() },
-      accept: (options) => this.#accept(transaction, target, id, options),
+      accept: (options) => this.#accept(transaction, target, isFirst, options),
       reject: (options) => Promise.resolve(this.#reject(transaction, options)),
       fallback: () => void core.reply(transaction, 603),
     });
@@ -67,13 +72,30 @@ export class ReferReceiver {
     return this.#subscriptions.has(subscription);
   }
 
-  /** The application reports how its call goes. @returns false when the subscription is over. */
-  notify(subscription: string, statusCode: number, reason?: string): boolean {
+  /** Seconds that are left of it. */
+  expiresOf(subscription: string): number | undefined {
+    return this.#subscriptions.get(subscription)?.expires;
+  }
+
+  /**
+   * The application reports how its call goes. Resolves with the peer's answer to the NOTIFY; `no-request` when the
+   * subscription is over.
+   */
+  notify(subscription: string, statusCode: number, reason?: string): Promise<ActionOutcome> {
     const notifier = this.#subscriptions.get(subscription);
-    if (notifier === undefined) return false;
-    if (statusCode < 200) notifier.progress(statusCode, reason);
-    else notifier.finish(statusCode, reason);
-    return true;
+    return notifier?.tell(statusCode, reason) ?? Promise.resolve(NO_REQUEST);
+  }
+
+  /** A SUBSCRIBE in the call's dialog. @returns false when it is about none of these. */
+  receiveSubscribe(transaction: ServerTransaction): boolean {
+    const event = parseEvent(transaction.request.headers.get("event"));
+    if (event === undefined) return false;
+    for (const notifier of this.#live) {
+      if (!notifier.matches(event)) continue;
+      notifier.receiveSubscribe(transaction);
+      return true;
+    }
+    return false;
   }
 
   #reject(transaction: ServerTransaction, options: RejectOptions): ActionOutcome {
@@ -83,7 +105,7 @@ export class ReferReceiver {
   #accept(
     transaction: ServerTransaction,
     target: ReferTarget,
-    id: number | undefined,
+    isFirst: boolean,
     options: AcceptRequestOptions,
   ): Promise<ActionOutcome> {
     const core = this.#core;
@@ -117,7 +139,13 @@ export class ReferReceiver {
         : Promise.resolve(outcome);
     }
     const subscription = SessionCore.newHandle(core.services);
-    const notifier = new ReferNotifier(core, id, () => this.#subscriptions.delete(subscription));
+    const { sequence } = transaction.request.cseq;
+    const notifier = new ReferNotifier(core, sequence, isFirst, () => {
+      this.#subscriptions.delete(subscription);
+      this.#live.delete(notifier);
+    });
+    this.#live.add(notifier);
+    notifier.begin();
     if (options.follow === true) return this.#follow(transaction, target, notifier, outcome);
     const [oldest] = this.#subscriptions.keys();
     if (this.#subscriptions.size >= MOST_SUBSCRIPTIONS && oldest !== undefined) {

@@ -38,12 +38,14 @@ const FATAL: ReadonlySet<number> = new Set([
 ]);
 
 export interface NotifierOptions {
-  /** The SUBSCRIBE that was accepted. */
+  /** The SUBSCRIBE or REFER that was accepted. */
   readonly subscribe: SipRequest;
   readonly dialog: Dialog;
   readonly flow: Flow;
   readonly account: AccountHandle | undefined;
   readonly event: EventHeader;
+  /** Another id by which the peer may mean the same. */
+  readonly otherId?: string | undefined;
   /** Seconds; 0 = the peer asked once. */
   readonly expires: number;
   /** Seconds that a refresh gets at most. */
@@ -156,8 +158,9 @@ export class Notifier implements DialogUser {
   receiveSubscribe(transaction: ServerTransaction): void {
     const { request } = transaction;
     const event = parseEvent(request.headers.get("event"));
-    const own = this.#options.event;
-    if (event?.eventPackage !== own.eventPackage || event.id !== own.id) {
+    const { event: own, otherId } = this.#options;
+    const isOwnId = event?.id === own.id || (otherId !== undefined && event?.id === otherId);
+    if (event?.eventPackage !== own.eventPackage || !isOwnId) {
       this.#reply(transaction, 489, [["Allow-Events", own.eventPackage]]);
       return;
     }

@@ -196,19 +196,15 @@ export class UserAgentParts {
       () => supplements,
     );
     const findAccount = (request: SipRequest) => accountOf(request, book.all);
-    this.refers = new StandaloneRefers({
-      clock,
-      random,
-      logger,
-      dialogs: this.dialogs,
-      dialFilter,
-      client: () => this.client,
-      contact: (flow, account) => services.contact(flow, account),
-      place: (call) => this.calls.placeReferred(call),
-    });
     this.subscribers = new PeerSubscriptions({
       services,
       report: (event) => host.report(event),
+    });
+    this.refers = new StandaloneRefers({
+      logger,
+      dialFilter,
+      subscriptions: this.subscribers,
+      place: (call) => this.calls.placeReferred(call),
     });
     const requests = new OutOfDialogRequests({
       capabilities,

@@ -6,6 +6,7 @@ import {
   LEAST_EXPIRES_S,
   LONGEST_EXPIRES_S,
   Notifier,
+  type NotifierOptions,
   type NotifyOptions,
   parseEvent,
 } from "../subscription/index.js";
@@ -13,6 +14,8 @@ import type { ServerTransaction } from "../transaction/index.js";
 import type { StackEvent } from "./events.js";
 import type { ManagedAccount } from "./managed-account.js";
 
+/** Seconds that the subscription of a REFER lives unless the peer prolongs it. */
+const REFER_EXPIRES_S = 180;
 /** Subscriptions at once: in all, and from one address. */
 const MOST_SUBSCRIPTIONS = 2_000;
 const MOST_PER_PEER = 200;
@@ -71,10 +74,33 @@ export class PeerSubscriptions {
     granted: number,
     longest = LONGEST_EXPIRES_S,
   ): string | undefined {
+    const event = parseEvent(transaction.request.headers.get("event"));
+    if (event === undefined) return undefined;
+    return this.#begin(transaction, account, { event, expires: granted, longest });
+  }
+
+  /** Begins the subscription that a REFER implies (RFC 3515 §2.4.4); as `accepted`. */
+  referred(
+    transaction: ServerTransaction,
+    account: ManagedAccount | undefined,
+  ): string | undefined {
+    return this.#begin(transaction, account, {
+      event: { eventPackage: "refer", id: undefined },
+      // The peer may name it by the number of its REFER (§2.4.6).
+      otherId: String(transaction.request.cseq.sequence),
+      expires: REFER_EXPIRES_S,
+      longest: LONGEST_EXPIRES_S,
+    });
+  }
+
+  #begin(
+    transaction: ServerTransaction,
+    account: ManagedAccount | undefined,
+    terms: Pick<NotifierOptions, "event" | "otherId" | "expires" | "longest">,
+  ): string | undefined {
     const { services } = this.#options;
     const { request, flow, localTag } = transaction;
-    const event = parseEvent(request.headers.get("event"));
-    if (event === undefined) return undefined;
+    const { eventPackage } = terms.event;
     const dialog = Dialog.fromRequest(request, localTag);
     dialog.confirm();
     const handle = randomToken(services.random, 26);
@@ -84,9 +110,7 @@ export class PeerSubscriptions {
       dialog,
       flow,
       account,
-      event,
-      expires: granted,
-      longest,
+      ...terms,
       onEnd: (end) => {
         this.#notifiers.delete(handle);
         const left = (this.#perPeer.get(peer) ?? 1) - 1;
@@ -101,7 +125,7 @@ export class PeerSubscriptions {
           statusCode: end.message?.statusCode,
           reason: end.reason,
           cause: end.cause,
-          subscription: { handle, eventPackage: event.eventPackage, direction: "incoming" },
+          subscription: { handle, eventPackage, direction: "incoming" },
         });
       },
     });
@@ -110,6 +134,15 @@ export class PeerSubscriptions {
     if (services.dialogs.add(dialog, notifier)) return handle;
     notifier.close();
     return undefined;
+  }
+
+  /** Subscriptions to one package. */
+  countOf(eventPackage: string): number {
+    let count = 0;
+    for (const notifier of this.#notifiers.values()) {
+      if (notifier.eventPackage === eventPackage) count++;
+    }
+    return count;
   }
 
   get(handle: string): Notifier | undefined {

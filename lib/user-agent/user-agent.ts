@@ -12,7 +12,13 @@ import {
   type RandomSource,
 } from "../foundation/index.js";
 import type { SipRequest } from "../message/index.js";
-import type { ActionOutcome, MediaHandler, PendingRequest, Session } from "../session/index.js";
+import type {
+  ActionOutcome,
+  CallSession,
+  MediaHandler,
+  PendingRequest,
+  Session,
+} from "../session/index.js";
 import type { NotifyOptions, Subscription } from "../subscription/index.js";
 import type { BoundTransport, ConnectionState } from "../transport/transport.js";
 import { calledUser } from "./account-matching.js";
@@ -34,6 +40,7 @@ import type {
 } from "./options.js";
 import { referStatus } from "./refer-status.js";
 import { UserAgentParts, type PartsHost } from "./parts.js";
+import { referNotify } from "./standalone-refer.js";
 import type { Supplement } from "./supplement.js";
 import {
   userAgentMachine,
@@ -54,6 +61,8 @@ export interface Account {
 }
 
 const DEFAULT_GRACE_MS = 2_500;
+/** The subscription is over, or never was. */
+const NO_SUBSCRIPTION: ActionOutcome = { ok: false, cause: "no-request", statusCode: 0 };
 
 export class UserAgent extends TypedEmitter<UserAgentEvents> {
   /** Set before `start`; see the types. */
@@ -207,27 +216,30 @@ export class UserAgent extends TypedEmitter<UserAgentEvents> {
   /**
    * Tells the subscriber of a subscription that the application has taken (by `accept` of a SUBSCRIBE or REFER). The
    * outcome is the subscriber's answer; `no-request` when the subscription is over. For a REFER the body is the
-   * `message/sipfrag` (or its status code), and the outcome says that it is on its way.
+   * `message/sipfrag` (or its status code).
    */
   async notify(subscription: string, options: NotifyOptions = {}): Promise<ActionOutcome> {
-    const ours = this.#parts.subscribers.notify(subscription, options);
-    return ours ?? this.#notifyReferrer(subscription, options);
+    const { subscribers } = this.#parts;
+    const session = this.#referredSession(subscription);
+    const isRefer =
+      session !== undefined || subscribers.get(subscription)?.eventPackage === "refer";
+    if (!isRefer) return subscribers.notify(subscription, options) ?? NO_SUBSCRIPTION;
+    const { body = "", state } = options;
+    const { statusCode, reason } = referStatus(body, state?.state === "terminated");
+    return this.notifyReferrer(subscription, statusCode, reason);
   }
 
-  #notifyReferrer(handle: string, { body = "", state }: NotifyOptions): ActionOutcome {
-    const { refers, sessions } = this.#parts;
-    const session = sessions.list().find((one) => one.hasReferral(handle));
-    if (session === undefined && !refers.has(handle)) {
-      return { ok: false, cause: "no-request", statusCode: 0 };
-    }
-    const { statusCode, reason } = referStatus(body, state?.state === "terminated");
-    if (session === undefined) refers.notify(handle, statusCode, reason);
-    else session.notifyReferrer(handle, statusCode, reason);
-    return { ok: true, statusCode: 200, reason: "OK" };
+  /** The call in which a REFER came that the application took without `follow`. */
+  #referredSession(subscription: string): CallSession | undefined {
+    return this.#parts.sessions.list().find((one) => one.hasReferral(subscription));
   }
 
   /** Facts of a subscription that a peer has with us; undefined when it is over. */
   subscriberFacts(subscription: string): SubscriberFacts | undefined {
+    const left = this.#referredSession(subscription)?.referralExpires(subscription);
+    if (left !== undefined) {
+      return { eventPackage: "refer", subscriptionState: "active", expires: left };
+    }
     const notifier = this.#parts.subscribers.get(subscription);
     if (notifier === undefined) return undefined;
     const { eventPackage, subscriptionState, expires } = notifier;
@@ -262,13 +274,20 @@ export class UserAgent extends TypedEmitter<UserAgentEvents> {
   }
 
   /**
-   * How the call goes that the application places for a REFER outside of a call, which it accepted without `follow`.
+   * How the call goes that the application places for a REFER which it accepted without `follow`. The outcome is the
+   * answer of the one who sent the REFER; `no-request` when the subscription is over.
    *
    * @param subscription - from the outcome of `accept`.
-   * @returns false when the subscription is over.
    */
-  notifyReferrer(subscription: string, statusCode: number, reason?: string): boolean {
-    return this.#parts.refers.notify(subscription, statusCode, reason);
+  async notifyReferrer(
+    subscription: string,
+    statusCode: number,
+    reason?: string,
+  ): Promise<ActionOutcome> {
+    const session = this.#referredSession(subscription);
+    if (session !== undefined) return session.notifyReferrer(subscription, statusCode, reason);
+    const { subscribers } = this.#parts;
+    return subscribers.notify(subscription, referNotify(statusCode, reason)) ?? NO_SUBSCRIPTION;
   }
 
   counters(): Readonly<Record<string, number>> {
@@ -322,7 +341,6 @@ export class UserAgent extends TypedEmitter<UserAgentEvents> {
     for (const session of this.#parts.sessions.list()) session.forceClose("shutdown");
     this.#parts.book.close();
     this.#parts.requests.close();
-    this.#parts.refers.close();
     this.#parts.subscriptions.close();
     this.#parts.subscribers.close();
     this.#parts.client.close();

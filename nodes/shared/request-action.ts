@@ -50,10 +50,21 @@ export function leaveAnswered(
     stack: stackId,
     ...fieldsFor(input, session, event),
     ...outcomeFields(outcome),
+    ...subscriptionFields(outcome),
     event,
   };
   input.requestAnswered = true;
   input.leave(output, () => ({ sip, payload: outcome.statusCode }));
+}
+
+/** Of the subscription that has begun with the answer (contract §4.6 "Subscriptions"). */
+function subscriptionFields(outcome: ActionOutcome): Partial<SipFields> {
+  if (!outcome.ok || outcome.subscription === undefined) return {};
+  for (const { userAgent } of allEngines()) {
+    const facts = userAgent?.subscriberFacts(outcome.subscription);
+    if (facts !== undefined) return { ...facts };
+  }
+  return {};
 }
 
 /** Fields of the session that the message came with, when it is one. */

@@ -23,6 +23,7 @@ const RUNS: readonly (readonly [string, string, readonly string[]])[] = [
   ["messages/Requests of any method", "are you there?", ["response"]],
   ["messages/Requests of any method", "publish", ["request", "response"]],
   ["advanced/Watch and change messages", "send", ["outgoing-request", "message", "delivered"]],
+  ["presence/Voicemail lamp", "watch the mailbox", ["notify"]],
   ["advanced/SDP from the flow", "call", ["inviting", "answered", "ended"]],
 ];
 

@@ -387,11 +387,110 @@ describe("REFER by the peer", () => {
     const subscription = outcome?.ok === true ? outcome.subscription : undefined;
     assert.ok(subscription);
     notifies(call)[0]?.respond(200);
-    assert.equal(call.session.notifyReferrer(subscription, 180), true);
+    const ringing = call.session.notifyReferrer(subscription, 180);
     notifies(call)[1]?.respond(200);
-    assert.equal(call.session.notifyReferrer(subscription, 200, "Fine"), true);
+    assert.equal((await ringing).statusCode, 200);
+    const last = call.session.notifyReferrer(subscription, 200, "Fine");
     assert.equal(notifies(call)[2]?.sent.text, "SIP/2.0 200 Fine\r\n");
-    assert.equal(call.session.notifyReferrer(subscription, 200), false);
+    notifies(call)[2]?.respond(481);
+    const refused = await last;
+    assert.ok(!refused.ok && refused.statusCode === 481);
+    const late = await call.session.notifyReferrer(subscription, 200);
+    assert.ok(!late.ok && late.cause === "no-request");
+    await hungUp(call);
+  });
+
+  const subscribe = (
+    call: Call,
+    event: string,
+    expires: number | undefined,
+  ): FakeServerTransaction =>
+    call.services.request(call.dialog, "SUBSCRIBE", {
+      headers: [
+        ["Event", event],
+        ...(expires === undefined ? [] : [["Expires", String(expires)] as const]),
+      ],
+    });
+
+  it("prolongs the subscription when the peer asks for it, and tells where things stand", async () => {
+    const call = await establishedCall((services) => services.held.add("refer"));
+    const { sequence } = refer(call).request.cseq;
+    const outcome = await call.witness.last("refer").pending?.accept();
+    assert.ok(outcome?.ok === true && outcome.subscription !== undefined);
+    notifies(call)[0]?.respond(200);
+    void call.session.notifyReferrer(outcome.subscription, 183, "Progress");
+    notifies(call)[1]?.respond(200);
+    for (const event of ["refer", `refer;id=${sequence}`]) {
+      const transaction = subscribe(call, event, 600);
+      assert.equal(transaction.status, 200);
+      assert.equal(transaction.last.headers.get("expires"), "600");
+      assert.ok(transaction.last.headers.has("contact"));
+      const notify = notifies(call).at(-1);
+      assert.equal(notify?.sent.text, "SIP/2.0 183 Progress\r\n");
+      assert.equal(notify.sent.headers.get("subscription-state"), "active;expires=600");
+      notify.respond(200);
+    }
+    call.services.clock.advance(599_000);
+    assert.equal(notifies(call).length, 4);
+    call.services.clock.advance(2_000);
+    assert.equal(
+      notifies(call)[4]?.sent.headers.get("subscription-state"),
+      "terminated;reason=timeout",
+    );
+    await hungUp(call);
+  });
+
+  it("ends the subscription when the peer unsubscribes; the followed call goes on", async () => {
+    const call = await establishedCall((services) => services.held.add("refer"));
+    refer(call);
+    const accepted = call.witness.last("refer").pending?.accept({ follow: true });
+    notifies(call)[0]?.respond(200);
+    assert.equal(subscribe(call, "refer", 0).status, 200);
+    const last = notifies(call)[1];
+    assert.equal(last?.sent.headers.get("subscription-state"), "terminated;reason=timeout");
+    assert.equal(last.sent.text, "SIP/2.0 100 Trying\r\n");
+    last.respond(200);
+    call.services.placed[0]?.tell(200, "OK");
+    assert.equal((await accepted)?.ok, true);
+    assert.equal(notifies(call).length, 2);
+    assert.equal(subscribe(call, "refer", 0).status, 481);
+    await hungUp(call);
+  });
+
+  it("answers SUBSCRIBEs of the peer that fit no REFER", async () => {
+    const call = await establishedCall((services) => services.held.add("refer"));
+    assert.equal(subscribe(call, "refer", 60).status, 481);
+    refer(call);
+    await call.witness.last("refer").pending?.accept();
+    const second = refer(call).request.cseq.sequence;
+    await call.witness.last("refer").pending?.accept();
+    assert.equal(subscribe(call, "refer;id=1", 60).status, 481);
+    assert.equal(subscribe(call, "refer", 10).status, 423);
+    assert.equal(subscribe(call, `refer;id=${second}`, undefined).status, 200);
+    // RFC 6665 §4.5.2: nothing new begins in the dialog of a call.
+    const presence = subscribe(call, "presence", 60);
+    assert.equal(presence.status, 489);
+    assert.equal(presence.last.headers.get("allow-events"), "refer");
+    call.services.held.add("request");
+    const held = subscribe(call, "presence", 60);
+    const taken = await call.witness.last("request").pending?.accept();
+    assert.ok(taken?.ok === false && taken.cause === "rejected" && taken.statusCode === 403);
+    assert.equal(held.last.reason, "Subscribe Outside of the Call");
+    await hungUp(call);
+  });
+
+  it("keeps a bounded queue of what the flow tells", async () => {
+    const call = await establishedCall((services) => services.held.add("refer"));
+    refer(call);
+    const outcome = await call.witness.last("refer").pending?.accept();
+    assert.ok(outcome?.ok === true && outcome.subscription !== undefined);
+    const { subscription } = outcome;
+    const told = Array.from({ length: 40 }, () => call.session.notifyReferrer(subscription, 180));
+    assert.equal(notifies(call).length, 1);
+    notifies(call)[0]?.fail(new TransactionTimeoutError("Timer F"));
+    const causes = (await Promise.all(told)).map((each) => (each.ok ? "" : each.cause));
+    assert.equal(causes.filter((cause) => cause === "limit").length, 8);
+    assert.equal(causes.filter((cause) => cause === "no-request").length, 32);
     await hungUp(call);
   });
 

@@ -125,10 +125,14 @@ describe("REFER outside of a call", () => {
     const result = await (await refer()).accept();
     assert.ok(result.ok && result.subscription);
     await clock.advanceAsync(100);
-    assert.equal(bob.userAgent.notifyReferrer(result.subscription, 200, "OK"), true);
+    assert.equal(bob.userAgent.subscriberFacts(result.subscription)?.eventPackage, "refer");
+    const answer = bob.userAgent.notifyReferrer(result.subscription, 200, "OK");
     await clock.advanceAsync(100);
+    assert.equal((await answer).statusCode, 200);
     assert.deepEqual(told(), ["SIP/2.0 100 Trying active", "SIP/2.0 200 OK terminated"]);
-    assert.equal(bob.userAgent.notifyReferrer(result.subscription, 200), false);
+    assert.equal((await bob.userAgent.notifyReferrer(result.subscription, 200)).ok, false);
+    const ended = bob.stackEvents.find(({ name }) => name === "subscription-ended");
+    assert.equal(ended?.subscription?.handle, result.subscription);
     await end();
   });
 
@@ -139,10 +143,42 @@ describe("REFER outside of a call", () => {
       const result = await (await refer()).accept();
       assert.ok(result.ok && result.subscription);
       await clock.advanceAsync(status === 481 ? 100 : 181_000);
-      assert.equal(bob.userAgent.notifyReferrer(result.subscription, 200), false);
+      assert.equal((await bob.userAgent.notifyReferrer(result.subscription, 200)).ok, false);
       assert.equal(bob.userAgent.counters()["dialogs"], 0);
       await end();
     }
+  });
+
+  it("prolongs its subscription when the peer asks, and ends it with Expires 0", async () => {
+    const { clock, bob, peer, refer, told, end } = await setUp();
+    const result = await (await refer()).accept();
+    assert.ok(result.ok && result.subscription);
+    await clock.advanceAsync(100);
+    const { from, to, callId } = peer.responses[0];
+    const subscribe = async (event: string, expires: number, sequence: number): Promise<void> => {
+      const text = requestText({
+        method: "SUBSCRIBE",
+        callId,
+        to: to.toString(),
+        sequence,
+        headers: ["Contact: <sip:peer@10.0.0.9>", `Event: ${event}`, `Expires: ${expires}`],
+      });
+      peer.send(text.replace(/^(From: .*;tag=)\S+/m, `$1${from.tag}`), "10.0.0.2");
+      await clock.advanceAsync(100);
+    };
+    await subscribe("refer", 600, 2);
+    await clock.advanceAsync(300_000);
+    assert.equal(bob.userAgent.subscriberFacts(result.subscription)?.eventPackage, "refer");
+    await subscribe("refer;id=99", 600, 3);
+    await subscribe("refer;id=1", 0, 4);
+    assert.deepEqual(peer.statuses(), [202, 200, 489, 200]);
+    assert.deepEqual(told(), [
+      "SIP/2.0 100 Trying active",
+      "SIP/2.0 100 Trying active",
+      "SIP/2.0 100 Trying terminated",
+    ]);
+    assert.equal(bob.userAgent.counters()["referrals"], 0);
+    await end();
   });
 
   for (const [text, to] of [
