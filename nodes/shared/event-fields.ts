@@ -112,6 +112,10 @@ export function stackEventFields(stackId: string, event: StackEvent): SipFields 
       request: event.pending?.handle,
       expires: event.expires,
       retryAfter: event.retryAfter,
+      subscription: event.subscription?.handle,
+      eventPackage: event.subscription?.eventPackage,
+      subscriptionState: event.subscription === undefined ? undefined : "terminated",
+      direction: event.subscription?.direction,
     }),
     challenge:
       event.challenge === undefined

@@ -116,6 +116,9 @@ describe("subscriptions with the real library", function () {
     assert.deepEqual([end.topic, end.payload], ["subscription-ended", "noresource"]);
     const event = await told("subscription-ended");
     assert.equal(event.sip.subscription, taken.sip.subscription);
+    assert.equal(event.sip.eventPackage, "message-summary");
+    assert.equal(event.sip.subscriptionState, "terminated");
+    assert.equal(event.sip.direction, "incoming");
     bench.send("not", { ...taken, payload: VOICEMAIL });
     const late = await seen("not:2");
     assert.deepEqual([late.payload, late.sip.cause], [0, "no-request"]);
