@@ -32,7 +32,9 @@ const BESIDE = 0.032;
 const STEADY = 1.6;
 /** Blocks that agree before a digit is believed, and that disagree before it is over. */
 const ENOUGH_HITS = 2;
-const ENOUGH_MISSES = 2;
+const ENOUGH_MISSES = 3;
+/** Blocks of made-up sound that a digit outlives: 100 ms. */
+const LONGEST_HOLD = 8;
 /** A tone as short as `ENOUGH_HITS` must be followed by less than this share of its power; a voice goes on. */
 const MOST_AFTER = 0.8;
 
@@ -47,14 +49,22 @@ export class ToneDetector {
   /** Mean square of the last block that counted, and whether what followed was as loud. */
   #loudness = 0;
   #goesOn = false;
+  /** The block holds sound that was made up; how many such blocks a digit has waited. */
+  #concealed = false;
+  #held = 0;
 
   /** @param onDigit - Called when a digit has ended. */
   constructor(onDigit: (digit: HeardDigit) => void) {
     this.#onDigit = onDigit;
   }
 
-  /** Takes samples of `DETECTOR_RATE`, any number of them. */
-  push(samples: Int16Array, count: number): void {
+  /**
+   * Takes samples of `DETECTOR_RATE`, any number of them.
+   *
+   * @param concealed - Some of them were made up: what they lack of a tone does not end it.
+   */
+  push(samples: Int16Array, count: number, concealed = false): void {
+    this.#concealed ||= concealed;
     for (let i = 0; i < count; i++) {
       this.#samples[BLOCK + this.#filled] = samples[i];
       this.#filled += 1;
@@ -62,6 +72,7 @@ export class ToneDetector {
       this.#block();
       this.#samples.copyWithin(0, BLOCK);
       this.#filled = 0;
+      this.#concealed = concealed;
     }
   }
 
@@ -78,6 +89,10 @@ export class ToneDetector {
       return;
     }
     if (this.#hits >= ENOUGH_HITS) {
+      if (this.#concealed && digit === undefined && this.#held < LONGEST_HOLD) {
+        this.#held += 1;
+        return;
+      }
       this.#misses += 1;
       if (this.#misses === 1) this.#goesOn = power > this.#loudness * MOST_AFTER;
       // A click or a lost packet within a digit does not make two of it.
@@ -87,6 +102,7 @@ export class ToneDetector {
     this.#candidate = digit;
     this.#hits = digit === undefined ? 0 : 1;
     this.#misses = 0;
+    this.#held = 0;
     this.#loudness = power;
   }
 

@@ -14,9 +14,15 @@ export class InbandDigits implements AudioListener {
     this.#detector = new ToneDetector(onDigit);
   }
 
-  frame(remote: Int16Array, _local: Int16Array, count: number, sampleRate: number): void {
+  frame(
+    remote: Int16Array,
+    _local: Int16Array,
+    count: number,
+    sampleRate: number,
+    concealed: boolean,
+  ): void {
     if (sampleRate === DETECTOR_RATE) {
-      this.#detector.push(remote, count);
+      this.#detector.push(remote, count, concealed);
       return;
     }
     if (this.#resampler === undefined || this.#sampleRate !== sampleRate) {
@@ -24,6 +30,6 @@ export class InbandDigits implements AudioListener {
       this.#resampler = new Resampler(sampleRate, DETECTOR_RATE);
     }
     const converted = this.#resampler.push(Float32Array.from(remote.subarray(0, count)));
-    this.#detector.push(Int16Array.from(converted), converted.length);
+    this.#detector.push(Int16Array.from(converted), converted.length, concealed);
   }
 }

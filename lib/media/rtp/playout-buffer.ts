@@ -74,10 +74,16 @@ export class PlayoutBuffer {
   #lowest = Infinity;
   #watchedSince = 0;
   #concealedMs = 0;
+  #concealing = false;
   #late = 0;
 
   get statistics(): PlayoutStatistics {
     return { concealedMs: this.#concealedMs, late: this.#late, targetMs: this.#targetMs };
+  }
+
+  /** Something in what was given last was made up. */
+  get concealing(): boolean {
+    return this.#concealing;
   }
 
   /** Takes one packet; `payload` must stay as it is. */
@@ -118,6 +124,7 @@ export class PlayoutBuffer {
    * @returns false when all of it is silence because nothing comes.
    */
   pull(target: Int16Array, count: number, nowMs: number): boolean {
+    this.#concealing = false;
     if (!this.#begin(nowMs)) {
       target.fill(0, 0, count);
       return false;
@@ -192,6 +199,7 @@ export class PlayoutBuffer {
     format.decoder.conceal(this.#decoded, count);
     this.#add(this.#decoded, count);
     this.#madeUp += count;
+    this.#concealing = true;
     const milliseconds = (count * 1000) / format.sampleRate;
     this.#concealedMs += milliseconds;
     const units = Math.round((count * format.clockRate) / format.sampleRate);

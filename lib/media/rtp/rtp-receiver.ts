@@ -126,6 +126,11 @@ export class RtpReceiver {
     return this.#playout?.statistics;
   }
 
+  /** Something in what was pulled last was made up. */
+  get concealing(): boolean {
+    return this.#playout?.concealing ?? false;
+  }
+
   /** Whether what comes is decoded: only while somebody hears, for it is most of the work. */
   hear(wanted: boolean): void {
     if (wanted === (this.#playout !== undefined)) return;

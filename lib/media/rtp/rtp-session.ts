@@ -29,8 +29,15 @@ export interface AudioListener {
    *
    * @param count - Samples in each.
    * @param sampleRate - Hz; may change from one call to the next when the codec does.
+   * @param concealed - Some of `remote` was made up in place of missing packets.
    */
-  frame(remote: Int16Array, local: Int16Array, count: number, sampleRate: number): void;
+  frame(
+    remote: Int16Array,
+    local: Int16Array,
+    count: number,
+    sampleRate: number,
+    concealed: boolean,
+  ): void;
 }
 
 export interface RtpSessionEvents {
@@ -220,7 +227,10 @@ export class RtpSession implements TickJob {
     if (!audible) local.fill(0);
     const sampleRate = this.#player.lineRate;
     this.#receiver.pull(this.#remote, count, sampleRate, nowMs);
-    for (const listener of this.#listeners) listener.frame(this.#remote, local, count, sampleRate);
+    const { concealing } = this.#receiver;
+    for (const listener of this.#listeners) {
+      listener.frame(this.#remote, local, count, sampleRate, concealing);
+    }
   }
 
   #listen(socket: Socket, take: (data: Buffer, from: Endpoint) => void): void {
