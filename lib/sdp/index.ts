@@ -5,5 +5,6 @@ export * from "./negotiator.js";
 export * from "./offer-answer.js";
 export * from "./refusing-answer.js";
 export * from "./sdp-cache.js";
+export * from "./sections.js";
 export * from "./sdp.js";
 export * from "./signaling-state.js";

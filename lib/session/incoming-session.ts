@@ -12,6 +12,7 @@ import { AcceptedInvite } from "./accepted-invite.js";
 import { bodyFields, sdpOf } from "./body.js";
 import { CallSession } from "./call-session.js";
 import type { Cause } from "./cause.js";
+import { checkedModifiers } from "./description-modifier.js";
 import {
   incomingInviteMachine,
   type IncomingInviteAction,
@@ -165,6 +166,7 @@ export class IncomingSession extends CallSession {
       return this.#sendProvisional(statusCode, options);
     }
     this.#requireSdp(options.sdp);
+    this.#useModifiers(options.descriptionModifiers);
     return new Promise((resolve, reject) => {
       whenSettled(
         () => this.#describe(options.sdp),
@@ -190,6 +192,7 @@ export class IncomingSession extends CallSession {
     if (this.#machine.state !== "received") return Promise.resolve(NO_REQUEST);
     if (this.#replaces?.replacedBy !== undefined) return this.#decline();
     this.#requireSdp(options.sdp);
+    this.#useModifiers(options.descriptionModifiers);
     this.#acceptOptions = options;
     return new Promise((resolve, reject) => {
       this.#settleAccept = resolve;
@@ -295,6 +298,10 @@ export class IncomingSession extends CallSession {
     this.#description =
       this.#offer === undefined ? negotiation.offer(sdp) : negotiation.answer(this.#offer, sdp);
     return this.#description;
+  }
+
+  #useModifiers(modifiers: AcceptOptions["descriptionModifiers"]): void {
+    if (modifiers !== undefined) this.core.negotiation.useModifiers(checkedModifiers(modifiers));
   }
 
   #requireSdp(sdp: string | undefined): void {

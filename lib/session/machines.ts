@@ -5,6 +5,7 @@ import { modificationMachine } from "./modification-state.js";
 import { reInviteMachine } from "./re-invite.js";
 import { referMachine } from "./refer-sender.js";
 import { reliableMachine } from "./reliable-provisional.js";
+import { streamMachine } from "./sdp-stream-state.js";
 import { sessionMachine } from "./session-state.js";
 import { sessionTimerMachine } from "./session-timer-state.js";
 import { signalingMachine } from "./signaling-state.js";
@@ -22,4 +23,5 @@ export const sessionMachines: readonly MachineDefinition[] = [
   updateMachine,
   referMachine,
   sessionTimerMachine,
+  streamMachine,
 ];

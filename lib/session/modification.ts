@@ -5,6 +5,7 @@
 import { SipError, StateMachine, errorText, randomInteger } from "../foundation/index.js";
 import type { SipRequest, SipResponse } from "../message/index.js";
 import { acknowledge, type SentAck } from "./ack.js";
+import type { DescriptionModifier } from "./description-modifier.js";
 import { askForAnswer, refusingBody } from "./flow-answer.js";
 import { sdpOf, type BodyFields } from "./body.js";
 import { sendInDialog } from "./in-dialog-request.js";
@@ -41,6 +42,7 @@ export interface ModificationPlan {
   readonly delayedOffer: boolean;
   readonly sdp: string | undefined;
   readonly headers: HeaderList;
+  readonly modifiers?: readonly DescriptionModifier[] | undefined;
   /** Not as UPDATE, even where the peer takes it. */
   readonly byInvite?: boolean;
 }
@@ -193,10 +195,10 @@ export class Modification {
 
   #makeOffer(): MaybePromise<string> {
     const { negotiation } = this.#core;
-    const { action, sdp } = this.#plan;
+    const { action, sdp, modifiers } = this.#plan;
     if (sdp !== undefined) return negotiation.offer(sdp);
     if (action === "refresh") return negotiation.repeatOffer();
-    return negotiation.offer(undefined, DIRECTIONS[action]);
+    return negotiation.offer(undefined, DIRECTIONS[action], modifiers);
   }
 
   #send(sdp: string | undefined): void {
@@ -327,14 +329,14 @@ export class Modification {
       this.#spoil(response, "the 2xx has no offer");
       return;
     }
-    const { action, sdp } = this.#plan;
+    const { action, sdp, modifiers } = this.#plan;
     this.#unanswered = offer;
     if (sdp === undefined && !negotiation.hasHandler) {
       this.#askForAnswer(response, offer);
       return;
     }
     whenSettled(
-      () => negotiation.answer(offer, sdp, DIRECTIONS[action]),
+      () => negotiation.answer(offer, sdp, DIRECTIONS[action], modifiers),
       (answer) =>
         core.enter(() => {
           if (this.#unanswered === undefined) return;

@@ -3,6 +3,7 @@
  * open (RFC 3261 §14.1, RFC 3311 §5.1).
  */
 import { InvalidArgumentError, InvalidStateError, errorText } from "../foundation/index.js";
+import { checkedModifiers } from "./description-modifier.js";
 import { Modification, type ModificationPlan } from "./modification.js";
 import { NO_SESSION, noSdpError } from "./outcomes.js";
 import type { SessionCore } from "./session-core.js";
@@ -49,6 +50,7 @@ export class Modifier {
   reinvite(options: ReInviteOptions): Promise<ActionOutcome> {
     const core = this.#core;
     const { action, sdp, delayedOffer = false, headers = [] } = options;
+    const modifiers = checkedModifiers(options.descriptionModifiers);
     if (!ACTIONS.has(action)) {
       throw new InvalidArgumentError(
         `"${String(action)}" is no way to change a call: use hold, resume, renegotiate or refresh`,
@@ -68,7 +70,7 @@ export class Modifier {
     const repeats = isRepeat && core.negotiation.localSdp !== undefined;
     // The offer of the peer comes to the application, which answers it then.
     if (!hasSdp && !delayedOffer && !repeats) throw noSdpError();
-    return this.#enqueue({ action, sdp, delayedOffer, headers });
+    return this.#enqueue({ action, sdp, delayedOffer, headers, modifiers });
   }
 
   /** re-INVITE with the description that is in force, for the session timer, which hears how it goes (RFC 4028 §7.4). */

@@ -3,7 +3,8 @@
  * the media handler, or from the application (`sdp`), which then is on its own.
  */
 import { InvalidStateError, MediaError, StateMachine, errorText } from "../foundation/index.js";
-import type { Logger } from "../foundation/index.js";
+import type { Clock, Logger, RandomSource } from "../foundation/index.js";
+import type { DescriptionModifier } from "./description-modifier.js";
 import { mapMaybe, whenSettled } from "./maybe-promise.js";
 import type {
   HoldState,
@@ -14,7 +15,9 @@ import type {
   MediaSession,
   MediaSessionContext,
 } from "./media-handler.js";
+import { SdpHandlers } from "./sdp-handlers.js";
 import type { SignalingState } from "./session-types.js";
+import { ShapedMediaSession } from "./shaped-media-session.js";
 import { signalingMachine, type SignalingInput } from "./signaling-state.js";
 import {
   answersAgain,
@@ -25,12 +28,29 @@ import {
 
 const NO_MEDIA: readonly MediaDescription[] = [];
 
+export interface NegotiationOptions {
+  readonly clock: Clock;
+  readonly random: RandomSource;
+  readonly logger: Logger;
+  readonly mediaHandler: MediaHandler | undefined;
+  /** Handlers of single streams; absent = none. */
+  readonly sdpHandlers?: SdpHandlers | undefined;
+  /** For every call; absent = none. */
+  readonly descriptionModifiers?: readonly DescriptionModifier[] | undefined;
+}
+
+type Modifiers = readonly DescriptionModifier[];
+
 export class Negotiation {
-  readonly #handler: MediaHandler | undefined;
+  readonly #options: NegotiationOptions;
   readonly #context: () => MediaSessionContext;
   readonly #logger: Logger;
   readonly #machine = new StateMachine(signalingMachine, () => undefined);
+  /** The media handler's. */
   #session: MediaSession | undefined;
+  /** Around it, from the first description on that others take part in. */
+  #shaped: ShapedMediaSession | undefined;
+  #modifiers: Modifiers = [];
   #exchanges = 0;
   /** An offer of the peer waits for `answer`. */
   #waiting = false;
@@ -47,14 +67,10 @@ export class Negotiation {
   #lastMedia = NO_MEDIA;
   #lastHold: HoldState = "none";
 
-  constructor(
-    handler: MediaHandler | undefined,
-    context: () => MediaSessionContext,
-    logger: Logger,
-  ) {
-    this.#handler = handler;
+  constructor(options: NegotiationOptions, context: () => MediaSessionContext) {
+    this.#options = options;
     this.#context = context;
-    this.#logger = logger;
+    this.#logger = options.logger;
   }
 
   get state(): SignalingState {
@@ -77,17 +93,17 @@ export class Negotiation {
 
   /** Can descriptions be made here? Else only the application's are there. */
   get hasHandler(): boolean {
-    return this.#handler !== undefined;
+    return this.#options.mediaHandler !== undefined || this.#hasStreamHandlers;
   }
 
   get media(): readonly MediaDescription[] {
     if (this.#supply !== undefined) return this.#lastMedia;
-    return this.#session?.media ?? this.#lastMedia;
+    return this.#negotiator?.media ?? this.#lastMedia;
   }
 
   get hold(): HoldState {
     if (this.#supply !== undefined) return this.#lastHold;
-    return this.#session?.hold ?? this.#lastHold;
+    return this.#negotiator?.hold ?? this.#lastHold;
   }
 
   /**
@@ -100,13 +116,19 @@ export class Negotiation {
     return offer === undefined || answersAgain(last, offer) ? last.local : undefined;
   }
 
+  /** Modifiers of this call, from its next description on. */
+  useModifiers(modifiers: Modifiers): void {
+    this.#modifiers = modifiers;
+  }
+
   /**
-   * Our offer. @param sdp - the application's own.
+   * Our offer. @param sdp - the application's own, which nobody modifies. @param modifiers - for this exchange only.
    * Rejects or throws InvalidArgumentError-like MediaError rule `no-sdp` when nobody can make one.
    */
-  offer(sdp?: string, direction?: MediaDirection): MaybePromise<string> {
+  offer(sdp?: string, direction?: MediaDirection, modifiers?: Modifiers): MaybePromise<string> {
     this.#move("localOffer");
-    return this.#describe(sdp, (session) => session.offer(direction ? { direction } : {}));
+    const options = { ...(direction ? { direction } : {}), ...(modifiers ? { modifiers } : {}) };
+    return this.#describe(sdp, modifiers, (session) => session.offer(options));
   }
 
   /** Our last description once more, as a sign of life: nothing is to change (RFC 3264 §8). */
@@ -114,7 +136,7 @@ export class Negotiation {
     const last = this.#localSdp;
     if (this.#supplied || !this.hasHandler) return this.offer(last);
     this.#move("localOffer");
-    return this.#describe(undefined, (session) => session.offer({ repeat: true }));
+    return this.#describe(undefined, undefined, (session) => session.offer({ repeat: true }));
   }
 
   /** An offer of the peer came; it is answered later. Where none is allowed now, `answer` tells so. */
@@ -127,11 +149,17 @@ export class Negotiation {
    *
    * @param direction - What our side wants from now on; default: as before.
    */
-  answer(offer: string, sdp?: string, direction?: MediaDirection): MaybePromise<string> {
+  answer(
+    offer: string,
+    sdp?: string,
+    direction?: MediaDirection,
+    modifiers?: Modifiers,
+  ): MaybePromise<string> {
     if (!this.#waiting) this.#move("remoteOffer");
     this.#waiting = false;
     this.#theirs = offer;
-    return this.#describe(sdp, (session) => session.answer(offer, direction ? { direction } : {}));
+    const options = { ...(direction ? { direction } : {}), ...(modifiers ? { modifiers } : {}) };
+    return this.#describe(sdp, modifiers, (session) => session.answer(offer, options));
   }
 
   /** The application has answered the offer that waits; its answer is on its way. */
@@ -149,27 +177,27 @@ export class Negotiation {
 
   /** Sound may flow. Idempotent. */
   startMedia(): void {
-    if (!this.#supplied) this.#session?.start();
+    if (!this.#supplied) this.#negotiator?.start();
   }
 
   /** A preview of the peer's answer, in an unreliable provisional response (RFC 6337 §3.1.1). */
   preview(answer: string): MaybePromise<void> {
-    if (this.#supplied || this.#session === undefined) return;
-    const session = this.#session;
+    const session = this.#negotiator;
+    if (this.#supplied || session === undefined) return;
     return mapMaybe(session.acceptAnswer(answer, { early: true }), () => {
-      if (session === this.#session) session.start();
+      if (session === this.#negotiator) session.start();
     });
   }
 
   /** The peer's answer to our offer. Throws or rejects when it does not fit; then call `rollback` or end the call. */
   acceptAnswer(answer: string): MaybePromise<void> {
-    const session = this.#supplied ? undefined : this.#session;
+    const session = this.#supplied ? undefined : this.#negotiator;
     const done = (): void => {
       if (this.#machine.state === "closed") return;
       this.#move("remoteAnswer");
       this.#theirs = answer;
       this.#complete(true);
-      if (session === this.#session) session?.start();
+      if (session === this.#negotiator) session?.start();
     };
     if (session === undefined) return done();
     return mapMaybe(session.acceptAnswer(answer), done);
@@ -180,14 +208,14 @@ export class Negotiation {
    * (RFC 3261 §13.2.2.4). Throws or rejects when it does not fit.
    */
   replaceAnswer(answer: string): MaybePromise<void> {
-    const session = this.#supplied ? undefined : this.#session;
+    const session = this.#supplied ? undefined : this.#negotiator;
     if (session === undefined) {
       this.#theirs = answer;
       this.#agree(true);
       return;
     }
     return mapMaybe(session.acceptAnswer(answer), () => {
-      if (session === this.#session) session.start();
+      if (session === this.#negotiator) session.start();
     });
   }
 
@@ -199,18 +227,19 @@ export class Negotiation {
       undefined,
     );
     if (!moved) return;
-    if (!this.#supplied) this.#session?.rollback();
+    if (!this.#supplied) this.#negotiator?.rollback();
     this.#supplied = this.#suppliedBefore;
   }
 
   /** Closes the media exactly once; what is in flight is ignored afterwards. */
   close(): void {
     if (!this.#machine.input("close", undefined)) return;
-    const session = this.#session;
+    const session = this.#negotiator;
     if (session === undefined) return;
     this.#lastMedia = this.media;
     this.#lastHold = this.hold;
     this.#session = undefined;
+    this.#shaped = undefined;
     whenSettled(
       () => session.close(),
       () => undefined,
@@ -220,16 +249,46 @@ export class Negotiation {
 
   #describe(
     sdp: string | undefined,
+    modifiers: Modifiers | undefined,
     make: (session: MediaSession) => MaybePromise<string>,
   ): MaybePromise<string> {
     this.#making = sdp;
     this.#supplied = sdp !== undefined;
     if (sdp !== undefined) return sdp;
-    if (this.#handler === undefined) {
+    const session = this.#open(modifiers);
+    return mapMaybe(make(session), (text) => (this.#making = text));
+  }
+
+  /** Who makes descriptions: the media handler's session, or what stands around it. */
+  get #negotiator(): MediaSession | undefined {
+    return this.#shaped ?? this.#session;
+  }
+
+  get #hasStreamHandlers(): boolean {
+    return (this.#options.sdpHandlers?.all.length ?? 0) > 0;
+  }
+
+  #open(modifiers: Modifiers = []): MediaSession {
+    const { mediaHandler, sdpHandlers, descriptionModifiers = [] } = this.#options;
+    const { clock, random, logger } = this.#options;
+    if (!this.hasHandler && this.#shaped === undefined) {
       throw new MediaError("There is no media handler and no SDP was given", { rule: "no-sdp" });
     }
-    this.#session ??= this.#handler.createSession(this.#context());
-    return mapMaybe(make(this.#session), (text) => (this.#making = text));
+    const isShaped =
+      this.#hasStreamHandlers ||
+      modifiers.length + this.#modifiers.length + descriptionModifiers.length > 0;
+    const session = (this.#session ??= mediaHandler?.createSession(this.#context()));
+    if (session !== undefined && !isShaped && this.#shaped === undefined) return session;
+    this.#shaped ??= new ShapedMediaSession({
+      clock,
+      random,
+      logger,
+      media: session,
+      context: this.#context(),
+      handlers: sdpHandlers ?? new SdpHandlers(),
+      modifiers: () => [...descriptionModifiers, ...this.#modifiers],
+    });
+    return this.#shaped;
   }
 
   #complete(offeredByUs: boolean): void {

@@ -1,6 +1,7 @@
 /** What an attempt to call is made of. Types only. */
 import type { NameAddr, Replaces } from "../message/index.js";
 import type { Flow } from "../transport/transport.js";
+import type { DescriptionModifier } from "./description-modifier.js";
 import type { Rel100 } from "./rel100.js";
 import type { AccountHandle } from "./session-services.js";
 import type { HeaderList } from "./session-types.js";
@@ -40,6 +41,8 @@ export interface OutgoingSessionOptions {
   readonly replaces?: Replaces | undefined;
   /** Replaces the media handler's offer. */
   readonly sdp?: string | undefined;
+  /** Of this call, after those of the user agent. */
+  readonly descriptionModifiers?: readonly DescriptionModifier[] | undefined;
   /** A body that is no SDP. */
   readonly contentType?: string | undefined;
   readonly body?: string | Buffer | undefined;

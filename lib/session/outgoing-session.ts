@@ -9,6 +9,7 @@ import { bestResponse } from "./best-response.js";
 import { bodyFields, sdpOf, type BodyFields } from "./body.js";
 import { CallSession } from "./call-session.js";
 import type { Cause } from "./cause.js";
+import { checkedModifiers } from "./description-modifier.js";
 import { EarlyMedia, type EarlyMediaOwner } from "./early-media.js";
 import { askForAnswer } from "./flow-answer.js";
 import type { Fork } from "./fork.js";
@@ -63,6 +64,7 @@ export class OutgoingSession extends CallSession {
     if (!hasDescription && !options.delayedOffer && options.body === undefined) throw noSdpError();
     this.#options = options;
     if (options.sessionExpires !== undefined) core.sessionTimer.want(options.sessionExpires);
+    core.negotiation.useModifiers(checkedModifiers(options.descriptionModifiers));
     if (options.data !== undefined) this.data = options.data;
     const rel100 = options.rel100 ?? services.rel100;
     const own = withRel100(services.commonHeaders("request", "INVITE"), rel100);

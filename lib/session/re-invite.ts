@@ -9,6 +9,7 @@ import type { SipRequest } from "../message/index.js";
 import type { ServerTransaction } from "../transaction/index.js";
 import { AcceptedInvite } from "./accepted-invite.js";
 import { bodyFields, sdpOf } from "./body.js";
+import { checkedModifiers } from "./description-modifier.js";
 import { FLOW_ANSWER_MS } from "./flow-answer.js";
 import { answerHeld, holdRequest } from "./held-request.js";
 import { mergeHeaders } from "./header-lines.js";
@@ -174,8 +175,9 @@ export class ReInviteReceiver {
       fields: { remoteSdp },
       // Only the flow can answer: it has the time that contract §4.5 gives it.
       atLeastMs: needsSdp ? FLOW_ANSWER_MS : 0,
-      check: ({ sdp }) => {
+      check: ({ sdp, descriptionModifiers }) => {
         if (needsSdp && sdp === undefined) throw noSdpError();
+        checkedModifiers(descriptionModifiers);
       },
       accept: (options) => this.#accept(transaction, { ...options, sdp: options.sdp ?? last }),
       reject: (options) => Promise.resolve(this.#reject(transaction, options)),
@@ -201,6 +203,7 @@ export class ReInviteReceiver {
     if (transaction.answered || this.#machine.state !== "deciding") {
       return Promise.resolve(NO_REQUEST);
     }
+    const { descriptionModifiers: modifiers } = options;
     const offer = sdpOf(transaction.request);
     this.#offered = offer === undefined;
     this.#holdBefore = negotiation.hold;
@@ -218,8 +221,8 @@ export class ReInviteReceiver {
       whenSettled(
         () =>
           offer === undefined
-            ? negotiation.offer(options.sdp)
-            : negotiation.answer(offer, options.sdp),
+            ? negotiation.offer(options.sdp, undefined, modifiers)
+            : negotiation.answer(offer, options.sdp, undefined, modifiers),
         (sdp) => core.enter(() => answer(sdp)),
         (error) => core.enter(() => resolve(this.#refuse(transaction, error))),
       );

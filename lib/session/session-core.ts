@@ -130,11 +130,7 @@ export class SessionCore {
     this.local = parties.local;
     this.remote = parties.remote;
     this.#startTime = services.clock.wallTime();
-    this.negotiation = new Negotiation(
-      services.mediaHandler,
-      () => this.#mediaContext(),
-      services.logger,
-    );
+    this.negotiation = new Negotiation(services, () => this.#mediaContext());
     this.#machine = new StateMachine(sessionMachine, (action) => this.#perform(action));
   }
 

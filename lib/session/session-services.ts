@@ -12,7 +12,9 @@ import type { NameAddr, SipMessage, SipRequest, SipResponse, Uri } from "../mess
 import type { TimerOptions } from "../transaction/index.js";
 import type { Flow } from "../transport/transport.js";
 import type { Rel100 } from "./rel100.js";
+import type { DescriptionModifier } from "./description-modifier.js";
 import type { MaybePromise, MediaHandler } from "./media-handler.js";
+import type { SdpHandlers } from "./sdp-handlers.js";
 import type { SessionTimerSettings } from "./session-timer.js";
 import type { Cause } from "./cause.js";
 import type { NeighbourCall } from "./replacement.js";
@@ -109,6 +111,10 @@ export interface SessionServices {
   readonly logger: Logger;
   readonly timers: TimerOptions;
   readonly mediaHandler: MediaHandler | undefined;
+  /** Handlers of single streams; absent = none. */
+  readonly sdpHandlers?: SdpHandlers | undefined;
+  /** Of every call's descriptions, in order; absent = none. */
+  readonly descriptionModifiers?: readonly DescriptionModifier[] | undefined;
   readonly dialogs: DialogStore;
   /** From identity (without tag) of a direct call, one without account. */
   readonly defaultIdentity: NameAddr;

@@ -1,6 +1,7 @@
 /** What a session shows to its owner: states, events, snapshots, options and outcomes. Types only. */
 import type { SipRequest, SipResponse } from "../message/index.js";
 import type { Cause } from "./cause.js";
+import type { DescriptionModifier } from "./description-modifier.js";
 import type { DigitEvent, HoldState, MediaDescription } from "./media-handler.js";
 
 export type SessionState =
@@ -130,6 +131,8 @@ export interface AcceptRequestOptions {
   /** Challenge: whose credentials to use, or which. Never logged; kept in memory for that realm and server. */
   readonly account?: string | undefined;
   readonly credentials?: { readonly user: string; readonly password: string } | undefined;
+  /** re-INVITE: modifiers of the descriptions of this exchange, after those of the call. */
+  readonly descriptionModifiers?: readonly DescriptionModifier[] | undefined;
 }
 
 /** Extra header lines in order, names in display case; already checked against the list of contract §4.2. */
@@ -202,6 +205,11 @@ export interface ProgressOptions {
   /** Reliably, until PRACK came (RFC 3262). Default: where the caller supports it. The caller's Require wins. */
   readonly rel100?: boolean | undefined;
   readonly sdp?: string | undefined;
+  /**
+   * Modifiers of the call's descriptions from here on, after those of the user agent (see `DescriptionModifier`). A description
+   * given as `sdp` is sent as it is.
+   */
+  readonly descriptionModifiers?: readonly DescriptionModifier[] | undefined;
 }
 
 export interface AcceptOptions {
@@ -211,6 +219,11 @@ export interface AcceptOptions {
   /** A body that is no SDP. */
   readonly contentType?: string | undefined;
   readonly body?: string | Buffer | undefined;
+  /**
+   * Modifiers of the call's descriptions from here on, after those of the user agent (see `DescriptionModifier`). A description
+   * given as `sdp` is sent as it is.
+   */
+  readonly descriptionModifiers?: readonly DescriptionModifier[] | undefined;
 }
 
 export interface RejectOptions {
@@ -241,6 +254,8 @@ export interface ReInviteOptions {
   /** Our own description in place of the media handler's: the offer, or the answer to a delayed one. */
   readonly sdp?: string | undefined;
   readonly headers?: HeaderList | undefined;
+  /** Modifiers of the descriptions of this exchange, after those of the call. */
+  readonly descriptionModifiers?: readonly DescriptionModifier[] | undefined;
 }
 
 export interface ReferOptions {

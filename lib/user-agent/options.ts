@@ -3,7 +3,13 @@ import type { Clock } from "../foundation/clock.js";
 import type { Logger } from "../foundation/logger.js";
 import type { RandomSource } from "../foundation/random.js";
 import type { MessageLimits, SipResponse } from "../message/index.js";
-import type { HeaderList, MediaHandler, Rel100, ReplacesOptions } from "../session/index.js";
+import type {
+  DescriptionModifier,
+  HeaderList,
+  MediaHandler,
+  Rel100,
+  ReplacesOptions,
+} from "../session/index.js";
 import type { TimerOptions } from "../transaction/index.js";
 import type { TransportTuning } from "../transport/index.js";
 import type {
@@ -20,6 +26,11 @@ export interface UserAgentOptions {
   readonly userAgent?: string | undefined;
   /** Absent = `media: none`. */
   readonly mediaHandler?: MediaHandler | undefined;
+  /**
+   * Functions that change our descriptions before they are sent and the peer's before they are read, in every call and in this
+   * order (see `DescriptionModifier`).
+   */
+  readonly descriptionModifiers?: readonly DescriptionModifier[] | undefined;
   readonly timers?: Partial<TimerOptions> | undefined;
   readonly limits?: MessageLimits | undefined;
   /** Times and limits of connections, see `TransportTuning`: idle, keep-alive, connections per address … */
@@ -130,6 +141,8 @@ export interface InviteOptions {
   readonly replaces?: string | ReplacesOptions | undefined;
   /** Replaces the media handler's offer. */
   readonly sdp?: string | undefined;
+  /** Modifiers of the call's descriptions, after those of the user agent. `sdp` is sent as it is. */
+  readonly descriptionModifiers?: readonly DescriptionModifier[] | undefined;
   readonly contentType?: string | undefined;
   readonly body?: string | Buffer | undefined;
   /** Initial `data` of the session. */

@@ -114,6 +114,7 @@ export class OutgoingCalls {
         sessionExpires: options.sessionExpires,
         replaces: options.replaces,
         sdp: options.sdp,
+        descriptionModifiers: options.descriptionModifiers,
         contentType: options.contentType,
         body: options.body,
         data: options.data,

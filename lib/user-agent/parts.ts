@@ -2,6 +2,7 @@
 import type { Clock, Logger, RandomSource } from "../foundation/index.js";
 import { DialogStore } from "../dialog/index.js";
 import type { SipRequest, SipResponse } from "../message/index.js";
+import { checkedModifiers, SdpHandlers } from "../session/index.js";
 import type { Session, SessionEvent } from "../session/index.js";
 import { TransactionLayer } from "../transaction/index.js";
 import { NodeDnsClient, Resolver, SocketTransportLayer } from "../transport/index.js";
@@ -58,6 +59,7 @@ export class UserAgentParts {
   readonly dialogs = new DialogStore();
   readonly sessions: SessionTable;
   readonly pending: PendingRequests;
+  readonly sdpHandlers = new SdpHandlers();
   readonly supplements: Supplements;
   readonly book: AccountBook;
   readonly server: UserAgentServer;
@@ -154,6 +156,8 @@ export class UserAgentParts {
       logger,
       timers,
       mediaHandler: options.mediaHandler,
+      sdpHandlers: this.sdpHandlers,
+      descriptionModifiers: checkedModifiers(options.descriptionModifiers),
       dialogs: this.dialogs,
       infoPackages: settings.infoPackages,
       sessionTimer: settings.sessionTimer,

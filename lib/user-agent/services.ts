@@ -4,6 +4,7 @@ import type { DialogStore } from "../dialog/index.js";
 import type { NameAddr, SipMessage, SipRequest, Uri } from "../message/index.js";
 import type {
   AccountHandle,
+  DescriptionModifier,
   HoldOptions,
   MediaHandler,
   NeighbourCall,
@@ -13,6 +14,7 @@ import type {
   PendingRequest,
   ReferredCall,
   Rel100,
+  SdpHandlers,
   SessionServices,
   SessionTimerSettings,
 } from "../session/index.js";
@@ -34,6 +36,8 @@ export interface ServicesOptions {
   readonly logger: Logger;
   readonly timers: TimerOptions;
   readonly mediaHandler: MediaHandler | undefined;
+  readonly sdpHandlers: SdpHandlers;
+  readonly descriptionModifiers: readonly DescriptionModifier[];
   readonly dialogs: DialogStore;
   readonly infoPackages: readonly string[];
   readonly sessionTimer: SessionTimerSettings;
@@ -56,6 +60,8 @@ export class UserAgentServices implements SessionServices {
   readonly logger: Logger;
   readonly timers: TimerOptions;
   readonly mediaHandler: MediaHandler | undefined;
+  readonly sdpHandlers: SdpHandlers;
+  readonly descriptionModifiers: readonly DescriptionModifier[];
   readonly dialogs: DialogStore;
   readonly infoPackages: readonly string[];
   readonly sessionTimer: SessionTimerSettings;
@@ -70,6 +76,8 @@ export class UserAgentServices implements SessionServices {
     this.logger = options.logger;
     this.timers = options.timers;
     this.mediaHandler = options.mediaHandler;
+    this.sdpHandlers = options.sdpHandlers;
+    this.descriptionModifiers = options.descriptionModifiers;
     this.dialogs = options.dialogs;
     this.infoPackages = options.infoPackages;
     this.sessionTimer = options.sessionTimer;

@@ -17,6 +17,7 @@ import type {
   CallSession,
   MediaHandler,
   PendingRequest,
+  SdpStreamHandler,
   Session,
 } from "../session/index.js";
 import type { NotifyOptions, Subscription } from "../subscription/index.js";
@@ -258,6 +259,16 @@ export class UserAgent extends TypedEmitter<UserAgentEvents> {
    */
   addSupplement(supplement: Supplement): () => void {
     return this.#parts.supplements.add(supplement);
+  }
+
+  /**
+   * Adds a handler for streams of a type (`audio`, `video`, `image`, `message` …), to be asked after those of the type that are
+   * there and before the media handler (see `SdpStreamHandler`).
+   *
+   * @returns removes it; idempotent. Streams that it has stay with it until they end. @throws InvalidArgumentError.
+   */
+  addSdpHandler(streamType: string, handler: SdpStreamHandler): () => void {
+    return this.#parts.sdpHandlers.add(streamType, handler);
   }
 
   /** A request that waits for the application's answer. */
