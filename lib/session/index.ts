@@ -21,4 +21,4 @@ export * from "./session-services.js";
 export type { SessionTimerSettings } from "./session-timer.js";
 export * from "./session-types.js";
 export * from "./session.js";
-export type { SdpStream, SdpStreamDescription } from "../sdp/index.js";
+export type { SdpCodec, SdpStream, SdpStreamDescription } from "../sdp/index.js";

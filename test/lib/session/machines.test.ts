@@ -166,6 +166,16 @@ const EXPECTED: Readonly<Record<string, readonly string[]>> = {
     "deciding answered idle",
     "deciding refused idle",
   ],
+  "stream of a handler": [
+    "proposed agree agreed",
+    "proposed decline over",
+    "proposed withdraw over",
+    "proposed end over",
+    "agreed agree agreed",
+    "agreed decline over",
+    "agreed withdraw agreed",
+    "agreed end over",
+  ],
   "REFER sent": [
     "sent accepted accepted",
     "sent acceptedFinally leaving",

@@ -345,6 +345,31 @@ describe("handlers of streams", () => {
     await pair.end();
   });
 
+  it("hear the end of a call that was never answered", async () => {
+    bob.takeCalls();
+    const chat = offering(CHAT);
+    alice.userAgent.addSdpHandler("message", chat);
+    const { caller } = await call();
+    void caller.end();
+    await pair.pass(500);
+    assert.deepEqual(chat.log, ["offer", "ended"]);
+    await pair.end();
+  });
+
+  it("may end the call from inside a hook", async () => {
+    const fax = claiming(FAX);
+    bob.userAgent.addSdpHandler("image", fax);
+    fax.apply = (): void => {
+      void bob.calls.at(-1)?.end();
+      throw new Error("and fail");
+    };
+    await call(described(AUDIO, "m=image 5002 udptl t38\r\n"));
+    await pair.pass(500);
+    assert.equal(bob.last("ended").snapshot.cause, "local-bye");
+    assert.equal(fax.log.filter((line) => line === "ended").length, 1);
+    await pair.end();
+  });
+
   it("must be handlers", () => {
     const wrong = [
       () => alice.userAgent.addSdpHandler("no token", new Recorder()),
