@@ -17,6 +17,7 @@ import { misuse, nodeError } from "./shared/errors.js";
 import { sessionFields } from "./shared/event-fields.js";
 import { attachNode } from "./shared/flow-node.js";
 import { checkedHeader } from "./shared/header-input.js";
+import { hideKeys } from "./shared/media-keys.js";
 import { messageFields, partyFields } from "./shared/message-fields.js";
 import { list, milliseconds, number } from "./shared/properties.js";
 import { type NodeConfig, readLiterals } from "./shared/property-values.js";
@@ -100,7 +101,7 @@ function nodeSupplement(
           const outputs = new Array<{ topic: string; payload: unknown; sip: SipFields } | null>(
             output,
           ).fill(null);
-          outputs[output - 1] = { topic: sip.event, payload, sip };
+          outputs[output - 1] = { topic: sip.event, payload, sip: hideKeys(sip) };
           live.node.send(outputs);
         },
       },

@@ -10,7 +10,7 @@ import {
 } from "../foundation/index.js";
 import type { Clock, Logger, RandomSource } from "../foundation/index.js";
 import { capabilitiesOf, SdpCache } from "../sdp/index.js";
-import type { Capabilities } from "../sdp/index.js";
+import type { Capabilities, SrtpMode } from "../sdp/index.js";
 import type { MediaHandler, MediaSession, MediaSessionContext } from "../session/media-handler.js";
 import { EmbeddedMediaSession } from "./embedded-session.js";
 import { localMediaAddress, withoutPort } from "./local-address.js";
@@ -29,6 +29,11 @@ export interface EmbeddedMediaHandlerOptions {
   readonly codecs?: readonly string[] | undefined;
   /** Milliseconds without a packet after which `onMediaTimeout` is called; 0 (default) = never. */
   readonly mediaTimeout?: number | undefined;
+  /**
+   * Encryption with keys in the description (SDES, RFC 4568). `optional`: offered, and taken where the peer has it;
+   * `required`: calls without it are refused. Default `off`.
+   */
+  readonly srtp?: SrtpMode | undefined;
   readonly clock?: Clock | undefined;
   readonly random?: RandomSource | undefined;
   readonly logger?: Logger | undefined;
@@ -91,6 +96,7 @@ export class EmbeddedMediaHandler implements MediaHandler {
       portMin: this.#portMin,
       portMax: this.#portMax,
       mediaTimeout: this.#options.mediaTimeout ?? 0,
+      srtp: this.#options.srtp ?? "off",
       onClosed: (closed) => this.#sessions.delete(closed),
     });
     this.#sessions.add(session);

@@ -2,7 +2,7 @@
 import { MediaError } from "../foundation/index.js";
 import type { Logger, RandomSource } from "../foundation/index.js";
 import { Negotiator } from "../sdp/index.js";
-import type { Capabilities, SdpCache } from "../sdp/index.js";
+import type { Capabilities, SdpCache, SrtpMode } from "../sdp/index.js";
 import type {
   AudioControl,
   HoldState,
@@ -19,6 +19,7 @@ import {
   makeOffer,
   mediaDescriptions,
   originSessionId,
+  streamSecurity,
   streamSettings,
   type OfferOptions,
 } from "./negotiated-media.js";
@@ -37,6 +38,7 @@ export interface EmbeddedSessionOptions {
   readonly portMin: number;
   readonly portMax: number;
   readonly mediaTimeout: number;
+  readonly srtp: SrtpMode;
   readonly onClosed: (session: EmbeddedMediaSession) => void;
 }
 
@@ -60,6 +62,7 @@ export class EmbeddedMediaSession implements MediaSession {
       sessionId: originSessionId(options.random),
       address: options.describedAddress,
       port: 0,
+      security: streamSecurity(options.srtp, options.random),
     });
     this.#audio = new EmbeddedAudio({
       worker: options.worker,

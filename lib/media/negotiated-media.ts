@@ -2,7 +2,14 @@
 import { randomInteger } from "../foundation/index.js";
 import type { RandomSource } from "../foundation/index.js";
 import { mayReceive, maySend } from "../sdp/index.js";
-import type { NegotiatedStream, Negotiator } from "../sdp/index.js";
+import { SRTP_SUITES } from "../sdp/index.js";
+import type {
+  NegotiatedStream,
+  Negotiator,
+  SrtpMode,
+  SrtpSuite,
+  StreamSecurity,
+} from "../sdp/index.js";
 import type { HoldState, MediaDescription, MediaDirection } from "../session/media-handler.js";
 import type { StreamSettings } from "./rtp/stream-settings.js";
 
@@ -22,6 +29,7 @@ export function mediaDescriptions(
       address: stream.address,
       port: stream.port,
       dtmf: stream.telephoneEvent ? "rfc4733" : "none",
+      ...(stream.srtp === undefined ? {} : { srtp: stream.srtp.suite }),
     },
   ];
 }
@@ -51,6 +59,23 @@ export function originSessionId(random: RandomSource): string {
   return String(randomInteger(random, 0x8000_0000) * 0x10_0000 + randomInteger(random, 0x10_0000));
 }
 
+/** The keys of one session: made when a suite is first named, and the same from then on. */
+export function streamSecurity(mode: SrtpMode, random: RandomSource): StreamSecurity {
+  const keys = new Map<SrtpSuite, string>();
+  return {
+    mode,
+    keyOf: (suite) => {
+      let key = keys.get(suite);
+      if (key === undefined) {
+        const { masterKey, masterSalt } = SRTP_SUITES[suite];
+        key = Buffer.from(random.bytes(masterKey + masterSalt)).toString("base64");
+        keys.set(suite, key);
+      }
+      return key;
+    },
+  };
+}
+
 /** The same for the RTP endpoint. */
 export function streamSettings(
   stream: NegotiatedStream,
@@ -61,6 +86,13 @@ export function streamSettings(
     port: stream.port,
     rtcpAddress: stream.rtcpAddress,
     rtcpPort: stream.rtcpPort,
+    rtcpMux: stream.rtcpMux,
+    srtp: stream.srtp && {
+      suite: stream.srtp.suite,
+      localKey: stream.srtp.localKey,
+      remoteKey: stream.srtp.remoteKey,
+      remoteKeyIdentifier: stream.srtp.remoteKeyIdentifier?.value ?? "",
+    },
     signallingAddress,
     send: {
       payloadType: stream.codec.payloadType,

@@ -18,6 +18,7 @@ import type { SdpCodec, SdpDescription, SdpDirection, SdpMedia, SdpParseResult }
 import type { SdpCache } from "./sdp-cache.js";
 import type { SignalingAction, SignalingInput, SignalingState } from "./signaling-state.js";
 import { signalingMachine } from "./signaling-state.js";
+import type { StreamSecurity } from "./stream-security.js";
 
 export interface NegotiatorOptions {
   readonly capabilities: Capabilities;
@@ -28,6 +29,8 @@ export interface NegotiatorOptions {
   /** What the peer shall send to. */
   readonly address: string;
   readonly port: number;
+  /** Default: never encrypted. */
+  readonly security?: StreamSecurity | undefined;
 }
 
 /** What one finished exchange left behind. */
@@ -65,6 +68,7 @@ export class Negotiator {
   readonly #capabilities: Capabilities;
   readonly #cache: SdpCache;
   readonly #sessionId: string;
+  readonly #security: StreamSecurity | undefined;
   readonly #machine: StateMachine<SignalingState, SignalingInput, SignalingAction, Change>;
   #address: string;
   #port: number;
@@ -79,6 +83,7 @@ export class Negotiator {
     this.#capabilities = options.capabilities;
     this.#cache = options.cache;
     this.#sessionId = options.sessionId;
+    this.#security = options.security?.mode === "off" ? undefined : options.security;
     this.#address = options.address;
     this.#port = options.port;
     this.#machine = new StateMachine(signalingMachine, (action, change) =>
@@ -122,9 +127,9 @@ export class Negotiator {
     // Held by both sides: nobody is to send (RFC 3264 §8.4).
     const offered = wanted === "sendonly" && this.#current.heldByPeer ? "inactive" : wanted;
     const local = this.#local(offered);
-    const media = this.#first
+    const media = this.#shareable
       ? this.#cache.firstOffer(local, () => createOffer(local))
-      : createOffer(local, this.#current);
+      : createOffer(local, this.#past);
     const text = this.#compose(writeSdpBody(media, this.#address));
     this.#machine.input("localOffer", { offer: { media, text, wanted, offered } });
     return text;
@@ -153,9 +158,9 @@ export class Negotiator {
     const offer = readable(known.parsed);
     const local = this.#local(wanted);
     // First descriptions depend only on the offer and our side, so equal ones are made once.
-    const result = this.#first
+    const result = this.#shareable
       ? this.#cache.firstAnswer(known, local, () => answerOffer(offer, local))
-      : answerOffer(offer, local, this.#current);
+      : answerOffer(offer, local, this.#past);
     if (!result.ok) throw new MediaError(result.reason, { rule: "incompatible-media" });
     const text = this.#compose(writeSdpBody(result.media, this.#address));
     const { stream } = result;
@@ -250,13 +255,23 @@ export class Negotiator {
     return this.#current === NOTHING;
   }
 
+  get #past(): PreviousExchange | undefined {
+    return this.#first ? undefined : this.#current;
+  }
+
   #local(direction: SdpDirection): LocalStream {
     return {
       capabilities: this.#capabilities,
       address: this.#address,
       port: this.#port,
       direction,
+      security: this.#security,
     };
+  }
+
+  /** Nothing was negotiated before, and no key makes our descriptions different from those of other sessions. */
+  get #shareable(): boolean {
+    return this.#first && this.#security === undefined;
   }
 
   /** The version grows by one whenever the description differs from the one sent before (RFC 3264 §8). */

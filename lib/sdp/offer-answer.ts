@@ -5,6 +5,13 @@
 import type { Capabilities, CodecCapability } from "./capabilities.js";
 import { isTelephoneEvent, sameCodec, TELEPHONE_EVENT } from "./capabilities.js";
 import type { SdpCodec, SdpDescription, SdpDirection, SdpMedia } from "./sdp.js";
+import type { NegotiatedSrtp, SecurityResult, StreamSecurity } from "./stream-security.js";
+import {
+  acceptSecurity,
+  answerSecurity,
+  offeredCrypto,
+  offeredProfile,
+} from "./stream-security.js";
 
 /** Where our side of the stream is, and what it wants. */
 export interface LocalStream {
@@ -14,6 +21,8 @@ export interface LocalStream {
   readonly port: number;
   /** What our side wants; the peer may allow less. */
   readonly direction: SdpDirection;
+  /** Default: never encrypted. */
+  readonly security?: StreamSecurity | undefined;
 }
 
 /** The stream that both sides agreed on. */
@@ -35,6 +44,10 @@ export interface NegotiatedStream {
   readonly port: number;
   readonly rtcpAddress: string;
   readonly rtcpPort: number;
+  /** RTP and RTCP share one port on both sides (RFC 5761). */
+  readonly rtcpMux: boolean;
+  /** Undefined = in clear. */
+  readonly srtp: NegotiatedSrtp | undefined;
   /** Milliseconds per packet that we send, a multiple of 10 from 10 to 60. */
   readonly ptime: number;
 }
@@ -65,7 +78,6 @@ export interface AcceptResult {
 }
 
 const NO_CODECS: readonly SdpCodec[] = [];
-const ACCEPTED_PROTOCOLS: ReadonlySet<string> = new Set(["RTP/AVP", "RTP/AVPF"]);
 
 /**
  * The m-lines of our offer. A re-offer keeps the order of m-lines and the meaning of payload types
@@ -73,21 +85,23 @@ const ACCEPTED_PROTOCOLS: ReadonlySet<string> = new Set(["RTP/AVP", "RTP/AVPF"])
  */
 export function createOffer(local: LocalStream, previous?: PreviousExchange): SdpMedia[] {
   const codecs = offeredCodecs(local.capabilities, previous);
+  const place = previous === undefined ? 0 : placeOfStream(previous);
+  const before = previous?.localMedia[place]?.protocol;
   const ours: SdpMedia = {
     kind: "audio",
     port: local.port,
-    protocol: "RTP/AVP",
+    protocol: offeredProfile(local.security?.mode ?? "off", before),
     formats: codecs.map((codec) => String(codec.payloadType)),
     address: local.address,
     direction: local.direction,
     codecs,
     ptime: previous?.stream?.ptime ?? local.capabilities.ptime,
+    rtcpMux: true,
+    crypto: offeredCrypto(local.security, previous?.stream?.srtp?.suite),
   };
   if (previous === undefined) return [ours];
   const media = previous.localMedia.map(disabled);
-  const place = placeOfStream(previous);
-  const protocol = media[place]?.protocol ?? ours.protocol;
-  media[place] = ACCEPTED_PROTOCOLS.has(protocol) ? { ...ours, protocol } : ours;
+  media[place] = ours;
   return media;
 }
 
@@ -104,17 +118,22 @@ export function answerOffer(
   previous?: PreviousExchange,
 ): AnswerResult | Mismatch {
   let active = false;
-  let chosen: { index: number; codec: SdpCodec } | undefined;
+  let chosen: Choice | undefined;
+  let refused: string | undefined;
   for (const [index, line] of offer.media.entries()) {
     if (line.port === 0) continue;
     active = true;
     const codec = commonCodec(line, local.capabilities.codecs);
     if (codec === undefined) continue;
-    // The stream in use keeps its place; else the first that fits is taken.
-    if (chosen === undefined || index === previous?.stream?.index) chosen = { index, codec };
+    const security = answerSecurity(line, local.security);
+    if (!security.ok) {
+      refused ??= security.reason;
+    } else if (isBetter({ index, codec, security }, chosen, previous?.stream?.index)) {
+      chosen = { index, codec, security };
+    }
   }
   if (chosen === undefined) {
-    if (active) return { ok: false, reason: describeMismatch(offer) };
+    if (active) return { ok: false, reason: describeMismatch(offer, refused) };
     if (previous === undefined) return { ok: false, reason: "the offer has no active stream" };
     return { ok: true, media: offer.media.map(disabled), stream: undefined };
   }
@@ -124,6 +143,7 @@ export function answerOffer(
   const ptime = packetTime(line, local.capabilities.ptime);
   const codecs = events === undefined ? [chosen.codec] : [chosen.codec, ourEvents(events)];
   const direction = allowed(mirrored(peer), local.direction);
+  const rtcpMux = line.rtcpMux === true;
   const media = offer.media.map((offered, index) =>
     index === chosen.index
       ? {
@@ -135,6 +155,8 @@ export function answerOffer(
           direction,
           codecs,
           ptime,
+          rtcpMux,
+          crypto: chosen.security.crypto,
         }
       : disabled(offered),
   );
@@ -152,6 +174,8 @@ export function answerOffer(
       },
       direction,
       ...peerAddresses(line),
+      rtcpMux,
+      srtp: chosen.security.srtp,
       ptime,
     },
   };
@@ -187,6 +211,8 @@ export function acceptAnswer(
     if (codec === undefined) {
       return { ok: false, reason: "the answer takes none of the offered codecs" };
     }
+    const security = acceptSecurity(ours, line, local.security?.mode ?? "off");
+    if (!security.ok) return security;
     const theirEvents = eventsFor(line, codec);
     const ourEventCodec = ours.codecs.find(isTelephoneEvent);
     return {
@@ -206,6 +232,8 @@ export function acceptAnswer(
               },
         direction: allowed(mirrored(peerDirection(line)), ours.direction),
         ...peerAddresses(line),
+        rtcpMux: ours.rtcpMux === true && line.rtcpMux === true,
+        srtp: security.srtp,
         ptime: packetTime(line, local.capabilities.ptime),
       },
     };
@@ -247,6 +275,20 @@ export function maySend(direction: SdpDirection): boolean {
 
 export function mayReceive(direction: SdpDirection): boolean {
   return direction === "sendrecv" || direction === "recvonly";
+}
+
+/** A line of the offer that could be taken. */
+interface Choice {
+  readonly index: number;
+  readonly codec: SdpCodec;
+  readonly security: SecurityResult & { readonly ok: true };
+}
+
+/** The stream in use keeps its place; else an encrypted one goes before one in clear, else the first is taken. */
+function isBetter(choice: Choice, best: Choice | undefined, inUse: number | undefined): boolean {
+  if (best === undefined || choice.index === inUse) return true;
+  if (best.index === inUse) return false;
+  return choice.security.srtp !== undefined && best.security.srtp === undefined;
 }
 
 function disabled(line: SdpMedia): SdpMedia {
@@ -291,7 +333,7 @@ function offeredCodecs(
 }
 
 function commonCodec(line: SdpMedia, ours: readonly CodecCapability[]): SdpCodec | undefined {
-  if (line.kind !== "audio" || !ACCEPTED_PROTOCOLS.has(line.protocol)) return undefined;
+  if (line.kind !== "audio") return undefined;
   for (const mine of ours) {
     const theirs = line.codecs.find((codec) => sameCodec(codec, mine));
     if (theirs) return { ...theirs, parameters: mine.parameters };
@@ -332,7 +374,7 @@ function peerAddresses(
   };
 }
 
-function describeMismatch(offer: SdpDescription): string {
+function describeMismatch(offer: SdpDescription, refused: string | undefined): string {
   const shown = offer.media
     .filter((line) => line.port !== 0)
     .slice(0, 4)
@@ -340,5 +382,5 @@ function describeMismatch(offer: SdpDescription): string {
       const names = line.codecs.slice(0, 8).map((codec) => codec.name);
       return `${line.kind} ${line.protocol} ${names.join("/") || line.formats.slice(0, 8).join("/")}`;
     });
-  return `no common codec; the peer offers ${shown.join(", ").slice(0, 200)}`;
+  return `${refused ?? "no common codec"}; the peer offers ${shown.join(", ").slice(0, 200)}`;
 }

@@ -33,7 +33,9 @@ export class SdpCache {
   }
 
   read(text: string): KnownDescription {
-    if (text.length > LONGEST_KEPT) return { parsed: parseSdp(text), answer: undefined };
+    // Keys are never kept, and no two descriptions with keys are equal.
+    if (text.length > LONGEST_KEPT || text.includes("a=crypto:"))
+      return { parsed: parseSdp(text), answer: undefined };
     const key = withoutOrigin(text);
     const known = this.#known.get(key);
     if (known) return known;

@@ -43,6 +43,10 @@ export interface SdpMedia {
   /** RFC 3605. */
   readonly rtcpPort?: number | undefined;
   readonly rtcpAddress?: string | undefined;
+  /** RTP and RTCP on one port (RFC 5761). */
+  readonly rtcpMux?: boolean | undefined;
+  /** The values of the `a=crypto` lines as written (RFC 4568); absent = none. */
+  readonly crypto?: readonly string[] | undefined;
 }
 
 export interface SdpDescription {
@@ -79,6 +83,8 @@ interface MediaLine {
   readonly port: number;
   readonly protocol: string;
   readonly formats: string[];
+  rtcpMux?: boolean;
+  crypto?: string[];
 }
 
 /**
@@ -127,6 +133,8 @@ export function parseSdp(text: string): SdpParseResult {
         const colon = line.indexOf(":");
         const name = colon < 0 ? line.slice(2).trimEnd() : line.slice(2, colon);
         if (WANTED_ATTRIBUTES.has(name)) kept.push(line);
+        else if (name === "crypto" || name === "rtcp-mux")
+          takeTransportAttribute(line, name, mediaLines.at(-1));
         break;
       }
       case 99: // c=
@@ -156,6 +164,8 @@ export function writeSdpBody(media: readonly SdpMedia[], address: string): strin
       }
     }
     if (line.ptime !== undefined) text += `a=ptime:${line.ptime}\r\n`;
+    if (line.rtcpMux === true) text += "a=rtcp-mux\r\n";
+    for (const value of line.crypto ?? []) text += `a=crypto:${value}\r\n`;
     text += `a=${line.direction}\r\n`;
   }
   return text;
@@ -215,6 +225,17 @@ function parseMediaLine(line: string): MediaLine | undefined {
     }
   }
   return { kind: kind.toLowerCase(), port, protocol, formats };
+}
+
+/**
+ * What says how packets travel. Read here and not by sdp-transform, which reads one session parameter of a crypto line
+ * and would hide a second one that changes the packets.
+ */
+function takeTransportAttribute(line: string, name: string, media: MediaLine | undefined): void {
+  // Both have a meaning for one stream only.
+  if (media === undefined) return;
+  if (name === "rtcp-mux") media.rtcpMux = true;
+  else (media.crypto ??= []).push(line.slice("a=crypto:".length));
 }
 
 function view(parsed: SessionDescription, mediaLines: readonly MediaLine[]): SdpDescription {

@@ -21,6 +21,8 @@ export interface MediaDescription {
   readonly port: number;
   /** How digits can be sent. */
   readonly dtmf: "rfc4733" | "none";
+  /** The cipher suite of SRTP; absent = the stream is not encrypted. */
+  readonly srtp?: string | undefined;
 }
 
 export interface DigitEvent {
@@ -104,6 +106,8 @@ export interface MediaStatistics {
   readonly jitter: number;
   /** Milliseconds, undefined when no report came. */
   readonly roundTrip?: number | undefined;
+  /** With SRTP: packets that were not authentic, or came twice, or from elsewhere. */
+  readonly packetsRejected?: number | undefined;
 }
 
 export type AudioSource =

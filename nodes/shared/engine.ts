@@ -12,6 +12,7 @@ import { misuse } from "./errors.js";
 import { requestPolicy, wantsEveryMessage, watchSession, watchStack } from "./event-nodes.js";
 import { takeIncoming } from "./incoming-calls.js";
 import { liveNode } from "./live-nodes.js";
+import { setKeysShown } from "./media-keys.js";
 import { hasSupplements, stackSupplement } from "./supplement-nodes.js";
 import type { StackSettings } from "./stack-settings.js";
 
@@ -46,6 +47,7 @@ export class Engine {
     after: Promise<void> | undefined,
   ) {
     this.accounts = new AccountBook(logger, onStatus);
+    setKeysShown(stackId, settings.flowMakesDescriptions);
     // Sockets are opened by its start, so it can exist before the ports are free.
     if (!settings.usesTls) this.#createQuietly();
     setImmediate(() => void this.#start(after));

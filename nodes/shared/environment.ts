@@ -7,6 +7,7 @@ import {
   EmbeddedMediaHandler,
   type Logger,
   type MediaHandler,
+  type SrtpMode,
   SystemClock,
   UserAgent,
   type UserAgentOptions,
@@ -44,6 +45,7 @@ export interface EmbeddedMediaSettings {
   readonly portMin: number;
   readonly portMax: number;
   readonly codecs: readonly string[];
+  readonly srtp: SrtpMode;
   readonly logger: Logger;
 }
 

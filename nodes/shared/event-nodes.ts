@@ -14,6 +14,7 @@ import {
   stackEventFields,
   stackEventPayload,
 } from "./event-fields.js";
+import { hideKeys } from "./media-keys.js";
 import type { SipFields } from "./sip-fields.js";
 
 /** What a `sip-event` node asked for. */
@@ -98,7 +99,7 @@ function deliveries(
       nodeId: subscription.nodeId,
       run: (live) => {
         const { sip, payload } = build();
-        live.node.send({ topic: sip.event, payload, sip });
+        live.node.send({ topic: sip.event, payload, sip: hideKeys(sip) });
       },
     });
   }

@@ -6,6 +6,7 @@ import type { NodeMessage, NodeMessageInFlow } from "node-red";
 import { type Delivery, dispatcher } from "./dispatcher.js";
 import { nodeError } from "./errors.js";
 import type { LiveNode } from "./live-nodes.js";
+import { hideKeys } from "./media-keys.js";
 import { carriedHandles, readCarried, type CarriedFields, type SipFields } from "./sip-fields.js";
 
 /** What an output says, built freshly for each message. */
@@ -103,7 +104,7 @@ export class Input {
         const msg = live.RED.util.cloneMessage(this.#base);
         msg.topic = sip.event;
         msg.payload = payload;
-        msg["sip"] = { ...this.#carriedFields(), ...sip };
+        msg["sip"] = hideKeys({ ...this.#carriedFields(), ...sip });
         const outputs: (NodeMessage | null)[] = new Array<null>(output).fill(null);
         outputs[output - 1] = msg;
         live.node.send(outputs);

@@ -8,6 +8,7 @@ import {
   type Logger,
   type Rel100,
   type MediaHandler,
+  type SrtpMode,
   type TlsMaterial,
   type TransportOptions,
   type TransportProtocol,
@@ -43,6 +44,8 @@ export interface StackSettings {
   readonly unhandledStatus: number;
   /** Key material comes from other config nodes, which may be created after this one. */
   readonly usesTls: boolean;
+  /** `media: none`. */
+  readonly flowMakesDescriptions: boolean;
   /** @throws InvalidArgumentError `bad-stack` that names the wrong setting. */
   options(logger: Logger): UserAgentOptions;
 }
@@ -199,8 +202,15 @@ class SettingsReader {
       .filter((id): id is string => typeof id === "string" && id !== "");
   }
 
+  srtp(): SrtpMode {
+    const value = this.text("srtp") ?? "off";
+    if (value === "off" || value === "optional" || value === "required") return value;
+    throw misuse("bad-stack", "srtp must be off, optional or required");
+  }
+
   mediaHandler(advertise: string | undefined, logger: Logger): MediaHandler | undefined {
     const media = this.text("media") ?? "rtp";
+    const srtp = this.srtp();
     if (media === "none") return undefined;
     if (media !== "rtp") {
       throw misuse("bad-stack", `media "${media}" comes with a later version; choose rtp or none`);
@@ -218,6 +228,7 @@ class SettingsReader {
       portMin,
       portMax,
       codecs: this.list("codecs") ?? DEFAULT_CODECS,
+      srtp,
       logger,
     });
   }
@@ -246,6 +257,7 @@ function isTlsNode(value: unknown): value is TlsNode {
 export function readStackSettings(RED: NodeAPI, node: Node, config: NodeConfig): StackSettings {
   const reader = new SettingsReader(RED, node, config);
   const tlsIds = reader.tlsIds();
+  let hasWarned = false;
   const unhandled = wholeNumber(reader.raw("unhandledStatus") ?? "") ?? 480;
   return {
     fingerprint: fingerprint(RED, node, config, tlsIds),
@@ -253,9 +265,12 @@ export function readStackSettings(RED: NodeAPI, node: Node, config: NodeConfig):
     redeploy: config["redeploy"] === "hangup" ? "hangup" : "keep",
     unhandledStatus: unhandled >= 300 && unhandled <= 699 ? unhandled : 480,
     usesTls: tlsIds.length > 0,
+    flowMakesDescriptions: reader.raw("media") === "none",
     options: (logger) => {
-      refuseUnavailable(reader);
       const transports = reader.transports();
+      // A start that fails is tried again and again; the warning comes once.
+      if (!hasWarned) warnOfOpenKeys(reader, transports, logger);
+      hasWarned = true;
       const advertise = transports.find((transport) => transport.advertise)?.advertise;
       return {
         transports,
@@ -280,11 +295,18 @@ export function readStackSettings(RED: NodeAPI, node: Node, config: NodeConfig):
   };
 }
 
-/** What this version cannot do is refused where going without it would break a promise. */
-function refuseUnavailable(reader: SettingsReader): void {
-  if (reader.text("srtp") === "required") {
-    throw misuse("bad-stack", `srtp "required" comes with a later version`);
-  }
+/** The keys of SRTP travel in the session description: whoever reads the signalling can listen (RFC 4568 §8.1). */
+function warnOfOpenKeys(
+  reader: SettingsReader,
+  transports: readonly TransportOptions[],
+  logger: Logger,
+): void {
+  if (reader.srtp() === "off" || (reader.text("media") ?? "rtp") !== "rtp") return;
+  const open = transports.find(({ protocol }) => protocol !== "tls" && protocol !== "wss");
+  if (open === undefined) return;
+  logger.warn(
+    `SRTP: the keys of calls over ${open.protocol} can be read on the way; use tls or wss to keep them secret`,
+  );
 }
 
 /** The host of `host[:port]`, which SDP shows. */

@@ -9,6 +9,7 @@ import type { Clock, RandomSource } from "../../foundation/index.js";
 import type { MediaStatistics } from "../../session/media-handler.js";
 import { Player } from "../audio/player.js";
 import type { PlaybackResult, PlayRequest } from "../audio/player.js";
+import { SrtpProtection } from "../srtp/srtp-protection.js";
 import { InbandDigits } from "./inband-digits.js";
 import { canonicalAddress } from "./ip-address.js";
 import type { TickJob } from "./packet-ticker.js";
@@ -74,6 +75,10 @@ export class RtpSession implements TickJob {
   #remote = new Int16Array(0);
   #tones: (() => void) | undefined;
   #settings: StreamSettings | undefined;
+  /** Made by the first keys; kept when a call goes in clear for a while, so that no number is used twice. */
+  #protection: SrtpProtection | undefined;
+  /** Packets that were not authentic, or came twice, or from elsewhere. */
+  #rejected = 0;
   #started = false;
   /** Where the peer's reports come from, once they did. */
   #rtcpSource: Endpoint | undefined;
@@ -132,6 +137,10 @@ export class RtpSession implements TickJob {
     this.#started = started;
     this.#listeningSince = undefined;
     this.#rtcpSource = undefined;
+    if (normal?.srtp) {
+      if (this.#protection) this.#protection.configure(normal.srtp);
+      else this.#protection = new SrtpProtection(normal.srtp);
+    }
     this.#receiver.configure(normal, this.#clock.now());
     this.#sender.configure(normal);
     this.#listenForTones(normal !== undefined && normal.eventsReceived.length === 0);
@@ -171,7 +180,10 @@ export class RtpSession implements TickJob {
     const settings = this.#settings;
     const target = settings?.maySend === true ? this.#target(settings) : undefined;
     const packet = this.#sender.tick(target !== undefined);
-    if (packet && target) this.#send(this.#sockets.rtp, packet, target);
+    if (packet && target) {
+      const sealed = settings?.srtp ? this.#protection?.protectRtp(packet) : packet;
+      if (sealed) this.#send(this.#sockets.rtp, sealed, target);
+    }
     this.#sender.sent();
     if (this.#listeners.size > 0) this.#hear(nowMs, packet !== undefined);
     if (this.#reporter.due(nowMs)) this.#sendReport(nowMs, false);
@@ -195,6 +207,7 @@ export class RtpSession implements TickJob {
       packetsLost: this.#receiver.packetsLost,
       jitter: Math.round(this.#receiver.jitterMs * 100) / 100,
       roundTrip: this.#reporter.roundTripMs,
+      packetsRejected: this.#protection === undefined ? undefined : this.#rejected,
     };
     this.#player.stopAll();
     this.#sender.close();
@@ -242,8 +255,28 @@ export class RtpSession implements TickJob {
     if (this.#closing) return;
     if (looksLikeRtcp(datagram)) this.#rtcpDatagram(datagram, from);
     else {
-      this.#receiver.datagram(datagram, from.address, from.port, this.#clock.now());
+      const packet = this.#opened(datagram, from, false);
+      if (packet) this.#receiver.datagram(packet, from.address, from.port, this.#clock.now());
     }
+  }
+
+  /** What is in a packet: nothing of it is read before its tag was found right. Undefined = dropped and counted. */
+  #opened(datagram: Buffer, from: Endpoint, isRtcp: boolean): Buffer | undefined {
+    if (this.#settings?.srtp === undefined) return datagram;
+    // STUN and the like, to keep a way open: no packet of ours, and nobody's forgery.
+    if (datagram[0] >> 6 !== 2) return undefined;
+    const latched = this.#receiver.source;
+    const elsewhere =
+      latched !== undefined &&
+      (latched.address !== from.address || (!isRtcp && latched.port !== from.port));
+    // What comes from elsewhere is dropped in any case, and must not cost the work of reckoning its tag.
+    const packet = elsewhere
+      ? undefined
+      : isRtcp
+        ? this.#protection?.unprotectRtcp(datagram)
+        : this.#protection?.unprotectRtp(datagram);
+    if (packet === undefined) this.#rejected += 1;
+    return packet;
   }
 
   /** Reports count only from the host that the packets come from, or shall come from. */
@@ -256,7 +289,8 @@ export class RtpSession implements TickJob {
       ? address === latched.address
       : address === settings.rtcpAddress || address === settings.address;
     if (!trusted) return;
-    if (this.#reporter.datagram(datagram, this.#clock.now(), this.#clock.wallTime())) {
+    const report = this.#opened(datagram, from, true);
+    if (report && this.#reporter.datagram(report, this.#clock.now(), this.#clock.wallTime())) {
       this.#rtcpSource = { address, port };
     }
   }
@@ -273,6 +307,7 @@ export class RtpSession implements TickJob {
   }
 
   #rtcpTarget(settings: StreamSettings): Endpoint | undefined {
+    if (settings.rtcpMux) return this.#target(settings);
     if (this.#rtcpSource) return this.#rtcpSource;
     const latched = this.#receiver.source;
     const described = latched === undefined || latched.address === settings.address;
@@ -288,7 +323,9 @@ export class RtpSession implements TickJob {
     const target = settings && this.#rtcpTarget(settings);
     if (target === undefined || isUnspecified(target.address)) return;
     const report = this.#reporter.report(nowMs, this.#clock.wallTime(), bye);
-    this.#send(this.#sockets.rtcp, report, target);
+    const sealed = settings?.srtp ? this.#protection?.protectRtcp(report) : report;
+    const { rtp, rtcp } = this.#sockets;
+    if (sealed) this.#send(settings?.rtcpMux === true ? rtp : rtcp, sealed, target);
   }
 
   #send(socket: Socket, packet: Buffer, target: Endpoint): void {

@@ -1,4 +1,5 @@
 /** What negotiation tells the RTP endpoint: plain data that crosses to the worker. */
+import type { SrtpSettings } from "../srtp/srtp-protection.js";
 
 /** A payload number and what stands behind it. */
 export interface PayloadFormat {
@@ -15,6 +16,10 @@ export interface StreamSettings {
   readonly port: number;
   readonly rtcpAddress: string;
   readonly rtcpPort: number;
+  /** Reports go to, and come from, the port of RTP (RFC 5761). */
+  readonly rtcpMux: boolean;
+  /** Undefined = packets are in clear. */
+  readonly srtp: SrtpSettings | undefined;
   /** Source of the peer's signalling. */
   readonly signallingAddress: string;
   /** What we send. */

@@ -25,6 +25,8 @@ export interface BaresipOptions {
   readonly tone: number;
   /** First port of a range of 100 for RTP. */
   readonly rtpPort: number;
+  /** SRTP with keys in the description: offered beside RTP/AVP, or RTP/SAVP only. Default: none. */
+  readonly encryption?: "srtp" | "srtp-mand" | undefined;
 }
 
 export class Baresip {
@@ -36,13 +38,16 @@ export class Baresip {
     mkdirSync(join(this.folder, "config"));
     mkdirSync(join(this.folder, "recordings"));
     writeFileSync(join(this.folder, "tone.wav"), toneWav(options.tone, 30, 8000));
-    const { registrar, name } = options;
+    const { registrar, name, encryption } = options;
     const account = registrar
       ? `<sip:${name}@${registrar.domain}>;auth_user=${name};auth_pass=${registrar.password};outbound="sip:${registrar.address}:5060;transport=udp";regint=60`
       : `<sip:${name}@${options.address}>;regint=0`;
     const write = (file: string, text: string) =>
       writeFileSync(join(this.folder, "config", file), text);
-    write("accounts", `${account};answermode=${options.answer};audio_codecs=PCMU/8000/1\n`);
+    write(
+      "accounts",
+      `${account};answermode=${options.answer};audio_codecs=PCMU/8000/1${encryption ? `;mediaenc=${encryption}` : ""}\n`,
+    );
     write("contacts", "");
     write("uuid", "76018f43-e9c5-0e3a-7327-3fc499a28f82");
     write(
@@ -70,6 +75,7 @@ module ausine.so
 module aubridge.so
 module sndfile.so
 module uuid.so
+module srtp.so
 module_tmp account.so
 module_app contact.so
 module_app menu.so

@@ -31,6 +31,8 @@ export interface LinphoneOptions {
   readonly expires?: number;
   /** Calls at a time; the next one gets 486. Default 10. */
   readonly maxCalls?: number;
+  /** SRTP with keys in the description, and whether calls without it are refused. Default: none. */
+  readonly encryption?: "optional" | "required" | undefined;
 }
 
 export class Linphone {
@@ -144,6 +146,7 @@ function settings(options: LinphoneOptions): string {
     maxCalls = 10,
     expires = 60,
   } = options;
+  const { encryption } = options;
   const proxy = `${registrar.address}:${transport === "tls" ? 5061 : 5060};transport=${transport}`;
   const portOf = (protocol: string) => (protocol === transport ? port : 0);
   const timerLines =
@@ -169,6 +172,8 @@ use_rfc2833=0
 ipv6_migration_done=1
 verify_server_certs=0
 verify_server_cn=0
+media_encryption=${encryption ? "srtp" : "none"}
+media_encryption_mandatory=${encryption === "required" ? 1 : 0}
 incoming_calls_early_media=${earlyMedia ? 1 : 0}
 ${timerLines}[net]
 nat_policy_ref=
