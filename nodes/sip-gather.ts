@@ -1,6 +1,6 @@
 /** `sip-gather`: collects digits (contract §4.7). Outputs: 1 digits, 2 timeout, 3 invalid, 4 ended. */
 import type { NodeAPI } from "node-red";
-import type { Call } from "./shared/call.js";
+import { checkFree, checkMedia, resolvePrompt } from "./shared/collecting.js";
 import { entryPattern } from "./shared/digits.js";
 import { misuse } from "./shared/errors.js";
 import { type Action, registerActionNode } from "./shared/flow-node.js";
@@ -11,13 +11,11 @@ import {
   number,
   seconds,
   session,
-  type SourceValue,
   text,
   textOrNone,
 } from "./shared/properties.js";
 import { optionsOf } from "./shared/property-values.js";
 import { callFor, isEnding, leaveAtEnd, leaveOver } from "./shared/session-action.js";
-import { resolveSource } from "./shared/sources.js";
 
 const properties = {
   session,
@@ -49,22 +47,18 @@ async function run(action: Action<typeof properties>): Promise<void> {
   try {
     checkMedia(call);
     checkFree(call);
-    const source = isEmpty(prompt)
-      ? undefined
-      : (await resolveSource(RED, prompt, optionsOf(msg))).source;
-    // Both may have happened while the prompt was being fetched.
-    if (input.settled) return;
+    const source = await resolvePrompt(RED, prompt, optionsOf(msg));
+    // All of it may have happened while the prompt was being fetched.
+    if (input.settled || isEnding(call)) return;
     checkFree(call);
     unwatch();
     await new Gathering(input, call, { ...options, prompt: source, pattern }).start();
   } catch (error) {
+    // A sound broke off because the call did: its end is what the message leaves with.
+    if (isEnding(call)) return;
     unwatch();
     throw error;
   }
-}
-
-function isEmpty({ value }: SourceValue): boolean {
-  return value === undefined || value === null || value === "";
 }
 
 function checkedPattern(text: string): RegExp | undefined {
@@ -73,16 +67,4 @@ function checkedPattern(text: string): RegExp | undefined {
   } catch (error) {
     throw misuse("bad-pattern", patternProblem(error));
   }
-}
-
-/** Without a media handler digits can still come by INFO once the call is up. */
-function checkMedia(call: Call): void {
-  const { audio, state } = call.session;
-  if (audio === undefined ? state === "established" : audio.ready) return;
-  throw misuse("no-media", "no sound has been negotiated in this call yet: answer it first");
-}
-
-function checkFree(call: Call): void {
-  if (call.collector === undefined) return;
-  throw misuse("busy", "another node is collecting the digits of this call");
 }

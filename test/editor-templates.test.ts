@@ -235,6 +235,10 @@ describe("editor templates", () => {
       ["sip-reject", "statusCode", 200, /300 to 699/],
       ["sip-gather", "pattern", "[", /regular expression/],
       ["sip-gather", "terminator", "##", /one key/],
+      ["sip-menu", "choices", [], /1 to 100/],
+      ["sip-menu", "choices", [{ digits: "" }], /“”/],
+      ["sip-menu", "choices", [{ digits: "1x" }], /0-9/],
+      ["sip-menu", "choices", [{ digits: "a" }, { digits: "A" }], /twice/],
       ["sip-incoming", "match", "/[/", /regular expression/],
       ["sip-play", "loop", "often", /number/],
       ["sip-account", "uri", "alice", /sip:alice@example\.com/],
@@ -262,6 +266,9 @@ describe("editor templates", () => {
       ["sip-incoming", "match", "0170*"],
       ["sip-incoming", "from", "/^\\+49/"],
       ["sip-gather", "terminator", ""],
+      ["sip-menu", "choices", [{ digits: 1 }, { digits: "*0#", label: "operator" }]],
+      ["sip-menu", "choices", [{ digits: "${KEY}", label: "by environment" }]],
+      ["sip-menu", "choices", "1,2,3"],
       ["sip-play", "loop", true],
       ["sip-play", "loop", 3],
       ["sip-dtmf", "digits", "0123456789ABCD*#,", { digitsType: "str" }],
@@ -308,7 +315,11 @@ describe("editor templates", () => {
           );
         }
         if (category !== "config")
-          assert.equal((node.wires as unknown[]).length, outputs, `${file}: ${type}`);
+          assert.equal(
+            (node.wires as unknown[]).length,
+            "outputs" in defaults ? node.outputs : outputs,
+            `${file}: ${type}`,
+          );
         for (const transport of (node.transports ?? []) as { protocol: string; port: number }[]) {
           const place = `${transport.protocol} ${transport.port}`;
           assert.ok(!taken.has(place), `${file} and ${taken.get(place) ?? ""} both use ${place}`);

@@ -1,5 +1,6 @@
 /** Digits of a call: the ones that nobody has taken yet, and the collector that takes them (`sip-gather`). */
 import type { Clock, Timer } from "../../lib/index.js";
+import { isTooSlow, matchesInTime } from "./bounded-pattern.js";
 
 const KEPT = 32;
 /** A peer can press for ever; an entry cannot grow for ever. */
@@ -98,7 +99,8 @@ export class DigitCollector {
   /** The entry is complete: long enough and of the right form? */
   #end(): void {
     const { min, pattern } = this.options;
-    const valid = this.#entry.length >= min && (pattern === undefined || pattern.test(this.#entry));
+    const valid =
+      this.#entry.length >= min && (pattern === undefined || matchesInTime(pattern, this.#entry));
     this.#finish(valid ? "digits" : "invalid");
   }
 
@@ -108,7 +110,10 @@ export class DigitCollector {
   }
 }
 
-/** @throws SyntaxError when the pattern is no regular expression. */
+/** @throws Error when the pattern is no regular expression, or one that took too long for earlier entries. */
 export function entryPattern(pattern: string): RegExp | undefined {
-  return pattern === "" ? undefined : new RegExp(`^(?:${pattern})$`);
+  if (pattern === "") return undefined;
+  const regex = new RegExp(`^(?:${pattern})$`);
+  if (isTooSlow(regex)) throw new Error("it takes too long to test an entry against it");
+  return regex;
 }

@@ -1,11 +1,11 @@
 /** One entry of digits for a `sip-gather`: prompt, barge-in, time limits, result (contract §4.7). */
-import { errorText, MediaError, type AudioSource } from "../../lib/index.js";
-import type { ActivePlayback, Call, DigitTaker } from "./call.js";
+import { type AudioSource, errorText } from "../../lib/index.js";
+import type { Call, DigitTaker } from "./call.js";
 import { type CollectorOptions, type CollectorResult, DigitCollector } from "./digits.js";
 import { environment } from "./environment.js";
 import type { Input } from "./input.js";
-import { startPlaying } from "./playing.js";
-import { leaveAtEnd } from "./session-action.js";
+import { Prompt } from "./prompt.js";
+import { isEnding, leaveAtEnd } from "./session-action.js";
 
 export interface GatherOptions extends CollectorOptions {
   readonly prompt: AudioSource | undefined;
@@ -17,7 +17,7 @@ const OUTPUT: Readonly<Record<CollectorResult, number>> = { digits: 1, timeout: 
 
 export class Gathering implements DigitTaker {
   readonly #collector: DigitCollector;
-  #prompt: ActivePlayback | undefined;
+  readonly #prompt: Prompt;
   #prompting = false;
   readonly #unwatch: () => void;
 
@@ -29,9 +29,11 @@ export class Gathering implements DigitTaker {
     this.#collector = new DigitCollector(options, environment().clock, (result, entry) =>
       this.#finish(result, entry),
     );
+    this.#prompt = new Prompt(call, input.nodeId);
     call.collector = this;
     this.#unwatch = leaveAtEnd(input, call, 4, () => {
       this.#collector.close();
+      this.#prompt.stop();
       return { event: "ended", payload: this.#collector.entry };
     });
   }
@@ -43,9 +45,12 @@ export class Gathering implements DigitTaker {
     else call.digits.clear();
     if (this.#collector.finished || this.#collector.entry !== "") return;
     try {
-      if (options.prompt !== undefined) await this.#ask(options.prompt);
+      this.#prompting = options.prompt !== undefined;
+      if (options.prompt !== undefined) await this.#prompt.play(options.prompt);
+      this.#prompting = false;
     } catch (error) {
-      this.#free();
+      // While the call ends, its end is what the message leaves with.
+      if (!isEnding(call)) this.#free();
       throw error;
     }
     this.#collector.listen();
@@ -54,7 +59,7 @@ export class Gathering implements DigitTaker {
   digit(digit: string): void {
     // Without barge-in what comes before the end of the prompt is dropped.
     if (this.#prompting && !this.options.bargeIn) return;
-    this.#prompt?.playback.stop();
+    this.#prompt.stop();
     this.#collector.digit(digit);
   }
 
@@ -62,21 +67,6 @@ export class Gathering implements DigitTaker {
     let digit: string | undefined;
     while (!this.#collector.finished && (digit = this.call.digits.take()) !== undefined) {
       this.#collector.digit(digit);
-    }
-  }
-
-  async #ask(source: AudioSource): Promise<void> {
-    this.#prompting = true;
-    const { call, input } = this;
-    const prompt = await startPlaying(call, source, { nodeId: input.nodeId, bargeIn: false });
-    this.#prompt = prompt;
-    // A digit, or the end of the call, may have come while the prompt was being loaded.
-    if (this.#collector.finished || this.#collector.entry !== "") prompt.playback.stop();
-    const result = await prompt.playback.done;
-    this.#prompting = false;
-    this.#prompt = undefined;
-    if (result === "failed" && !this.#collector.finished) {
-      throw new MediaError(`the prompt broke off`, { rule: "media-failed" });
     }
   }
 
@@ -92,12 +82,12 @@ export class Gathering implements DigitTaker {
   #free(): void {
     this.#unwatch();
     this.#collector.close();
-    this.#prompt?.playback.stop();
+    this.#prompt.stop();
     if (this.call.collector === this) this.call.collector = undefined;
   }
 }
 
-/** For messages about a pattern that is no regular expression. */
+/** For messages about a pattern that cannot be used. */
 export function patternProblem(error: unknown): string {
-  return `"pattern" is no regular expression: ${errorText(error)}`;
+  return `"pattern" cannot be used: ${errorText(error)}`;
 }

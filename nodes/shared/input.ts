@@ -15,6 +15,9 @@ export interface Outgoing {
   readonly payload: unknown;
 }
 
+/** An output, counted from 1; a function where a deploy may renumber the outputs while the message waits. */
+export type OutputPort = number | ((live: LiveNode) => number);
+
 /** With which event a result leaves, if that event is still on its way. */
 export interface LeavesWith {
   readonly sessionId: string | undefined;
@@ -63,7 +66,7 @@ export class Input {
   }
 
   /** Sends a result; the input is done with it. */
-  leave(output: number, build: () => Outgoing, leavesWith: LeavesWith = ON_ITS_OWN): void {
+  leave(output: OutputPort, build: () => Outgoing, leavesWith: LeavesWith = ON_ITS_OWN): void {
     if (this.#settled) return;
     this.settle();
     dispatcher.output(
@@ -96,7 +99,7 @@ export class Input {
   }
 
   /** One message of this input as something to deliver; with `completes` the input's `done()` follows it. */
-  delivery(output: number, build: () => Outgoing, completes: boolean): Delivery {
+  delivery(output: OutputPort, build: () => Outgoing, completes: boolean): Delivery {
     return {
       nodeId: this.nodeId,
       run: (live) => {
@@ -105,8 +108,9 @@ export class Input {
         msg.topic = sip.event;
         msg.payload = payload;
         msg["sip"] = hideKeys({ ...this.#carriedFields(), ...sip });
-        const outputs: (NodeMessage | null)[] = new Array<null>(output).fill(null);
-        outputs[output - 1] = msg;
+        const port = typeof output === "number" ? output : output(live);
+        const outputs: (NodeMessage | null)[] = new Array<null>(port).fill(null);
+        outputs[port - 1] = msg;
         live.node.send(outputs);
         if (completes) this.#complete(live);
       },

@@ -3,7 +3,7 @@ import { type ActionOutcome, InvalidStateError, type SessionEvent } from "../../
 import { type Call, findCall } from "./call.js";
 import { misuse } from "./errors.js";
 import { outcomeFields, sessionEventFields } from "./event-fields.js";
-import type { Input, LeavesWith } from "./input.js";
+import type { Input, LeavesWith, OutputPort } from "./input.js";
 import { isRecord, jsonCopy, type SipFields } from "./sip-fields.js";
 
 /** Both names of a session's last event. */
@@ -50,7 +50,7 @@ export function overFields(input: Input, handle: unknown, event: string): SipFie
 export function leaveOver(
   input: Input,
   handle: unknown,
-  output: number,
+  output: OutputPort,
   event: string,
   payload: unknown = "no-session",
 ): void {
@@ -67,7 +67,7 @@ export function isEnding(call: Call): boolean {
 export function leaveAtEnd(
   input: Input,
   call: Call,
-  output: number,
+  output: OutputPort,
   message: (event: SessionEvent) => { readonly event: string; readonly payload: unknown } = (
     event,
   ) => ({ event: event.name, payload: event.snapshot.cause ?? event.name }),

@@ -57,6 +57,16 @@ describe("loopback with the real library", function () {
     { id: "ans", type: "sip-accept" },
     { id: "bye", type: "sip-bye" },
     { id: "get", type: "sip-gather", max: 3 },
+    {
+      id: "menu",
+      type: "sip-menu",
+      choices: [{ digits: "1" }, { digits: "2" }, { digits: "3" }],
+      prompt: "ring",
+      promptType: "tone",
+      invalidPrompt: "tone:busy",
+      timeout: 0.5,
+      retries: 1,
+    },
     { id: "dtmf", type: "sip-dtmf", digits: "123", gap: 100 },
     { id: "play", type: "sip-play", source: "beep", sourceType: "tone" },
     { id: "rej", type: "sip-reject" },
@@ -104,6 +114,36 @@ describe("loopback with the real library", function () {
     dial("door1", { options: { replaces: { callId } } });
     await until(seen("caught"));
     assert.equal(bench.only("caught").error.code, "bad-option");
+  });
+
+  it("goes through menus: barge-in, a wrong key, keys typed ahead, silence, a hang-up in mid-prompt", async () => {
+    await start();
+    const { caller, callee } = await talk();
+    const ask = (): void => bench.send("menu", { sip: { session: callee } });
+    ask();
+    bench.send("dtmf", { options: { digits: ",2" }, sip: { session: caller } });
+    await until(seen("menu:2"));
+    ask();
+    // Nine is wrong, one interrupts the words about it, three waits for the next menu.
+    bench.send("dtmf", { options: { digits: "913" }, sip: { session: caller } });
+    await until(seen("menu:1"));
+    await until(seen("dtmf:1", 2));
+    ask();
+    await until(seen("menu:3"));
+    bench.send("menu", { options: { prompt: "", retries: 0 }, sip: { session: callee } });
+    await until(seen("menu:4"));
+    bench.send("menu", { options: { prompt: "", retries: 0 }, sip: { session: callee } });
+    bench.send("dtmf", { options: { digits: "*" }, sip: { session: caller } });
+    await until(seen("menu:5"));
+    ask();
+    bench.send("bye", { sip: { session: caller } });
+    await until(seen("menu:6"));
+    assert.equal(bench.only("menu:6").sip.cause, "remote-bye");
+    assert.deepEqual(
+      bench.order().filter((from) => from.startsWith("menu")),
+      ["menu:2", "menu:1", "menu:3", "menu:4", "menu:5", "menu:6"],
+    );
+    assert.deepEqual(bench.of("caught"), []);
   });
 
   it("calls, answers, plays, sends digits, sends a text, hangs up", async () => {

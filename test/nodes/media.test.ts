@@ -473,6 +473,30 @@ describe("media nodes", () => {
       assert.equal((await caught()).code, "bad-pattern");
     });
 
+    it("ends a pattern that would take for ever, and refuses it after three times", async () => {
+      await established(gather({ pattern: "(\\d+)+x", max: 64 }));
+      for (let time = 1; time <= 3; time++) {
+        await to("get");
+        await dial("1".repeat(64));
+        assert.equal(bench.of("get:3").length, time);
+      }
+      await to("get");
+      const error = await caught();
+      assert.equal(error.code, "bad-pattern");
+      assert.match(error.message, /too long/);
+    });
+
+    it("bounds an entry without max and terminator to 128 keys", async () => {
+      await established(gather({ terminator: "", interDigitTimeout: 0 }));
+      await to("get");
+      await dial("1".repeat(200));
+      assert.equal(bench.only("get:1").payload.length, 128);
+      await to("get", { options: { max: 40 } });
+      bench.clock.advance(60_000);
+      await dial("2".repeat(8));
+      assert.equal(bench.of("get:1")[1]?.payload, "1".repeat(32) + "2".repeat(8));
+    });
+
     it("shows digits to sip-event as well, the collector first", async () => {
       await established(gather({ max: 1 }), {
         id: "ev",

@@ -13,6 +13,7 @@ import sipEvent from "../../nodes/sip-event.js";
 import sipGather from "../../nodes/sip-gather.js";
 import sipIncoming from "../../nodes/sip-incoming.js";
 import sipInvite from "../../nodes/sip-invite.js";
+import sipMenu from "../../nodes/sip-menu.js";
 import sipMessage from "../../nodes/sip-message.js";
 import sipPlay from "../../nodes/sip-play.js";
 import sipProgress from "../../nodes/sip-progress.js";
@@ -54,6 +55,7 @@ const MODULES: NodeModule[] = [
   sipRequest,
   sipDtmf,
   sipGather,
+  sipMenu,
   sipPlay,
   sipRegister,
   sipSession,
@@ -77,6 +79,8 @@ const OUTPUTS: Readonly<Record<string, number>> = {
   "sip-request": 3,
   "sip-dtmf": 2,
   "sip-gather": 4,
+  // Of a menu with three choices.
+  "sip-menu": 6,
   "sip-play": 2,
   "sip-register": 2,
   "sip-session": 2,
