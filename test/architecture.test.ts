@@ -106,7 +106,8 @@ const rooms: Record<
   "nodes/shared": {
     rooms: ["lib"],
     packages: ["node-red", "@types/node-red"],
-    node: ["node:fs", "node:fs/promises", "node:path", "node:crypto", "node:os"],
+    // node:vm only for the time limit of a regular expression.
+    node: ["node:fs", "node:fs/promises", "node:path", "node:crypto", "node:os", "node:vm"],
   },
   nodes: { rooms: ["lib", "nodes/shared"], packages: ["node-red"], node: ["node:path", "node:fs"] },
 };

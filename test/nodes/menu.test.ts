@@ -3,14 +3,8 @@
  * another, a burst that decides several rounds, a hang-up in mid-prompt, choices that a deploy moved meanwhile.
  */
 import assert from "node:assert/strict";
-import { FakeAudio, type FakeSession } from "../support/fake-user-agent.js";
-import {
-  type FlowEntry,
-  type Message,
-  NodeBench,
-  stack,
-  useNodeRed,
-} from "../support/node-bench.js";
+import type { FakeAudio, FakeSession } from "../support/fake-user-agent.js";
+import { type FlowEntry, NodeBench, stack, useNodeRed } from "../support/node-bench.js";
 
 const incoming: FlowEntry = { id: "in", type: "sip-incoming", stack: "stack" };
 /** Outputs: 1 sales, 2 support, 3 operator, 4 timeout, 5 invalid, 6 ended. */
@@ -55,7 +49,7 @@ describe("sip-menu", () => {
   const sounds = (): unknown[] =>
     audio().played.map(({ source }) => (source as { name?: string }).name);
   const error = (): { code: string; message: string } =>
-    (bench.only("caught") as Message).error as { code: string; message: string };
+    bench.only("caught").error as { code: string; message: string };
 
   it("leaves by the output of the choice with its label, user properties kept", async () => {
     await established(menu());
