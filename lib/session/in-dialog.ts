@@ -175,16 +175,27 @@ export class InDialog implements DialogUser {
   }
 
   /**
-   * Only an established call can be changed, and not before the ACK of its first INVITE (RFC 3261 §14.2); not while an
-   * INVITE of ours is open, nor while an UPDATE of either side has an offer out (RFC 6337 §2.3).
+   * Only an established call can be changed; not while an INVITE of ours is open, nor while an UPDATE of either side has
+   * an offer out (RFC 6337 §2.3). Who changes the call has our 2xx: the ACK of the first INVITE is not waited for, unless
+   * it is to bring the answer to our offer (RFC 5407 §3.1.4, §3.1.5).
    */
   #receiveInvite(transaction: ServerTransaction, dialog: Dialog): void {
     const core = this.#core;
-    const isUnconfirmed = this.#reInvites === undefined && this.#unacknowledged !== undefined;
+    const first = this.#reInvites === undefined ? this.#unacknowledged : undefined;
+    const isUnanswered = first !== undefined && core.negotiation.state !== "stable";
     const isGlare = this.#modifier?.hasOpenInvite === true;
-    if (!core.established || dialog !== core.dialog || isUnconfirmed || isGlare) {
+    if (!core.established || dialog !== core.dialog || isUnanswered || isGlare) {
       core.reply(transaction, 491);
       return;
+    }
+    if (first !== undefined) {
+      this.#unacknowledged = undefined;
+      first.acknowledge(transaction.request);
+      // We were only waiting for this to hang up. `first` has changed the state.
+      if (!core.established) {
+        core.reply(transaction, 481);
+        return;
+      }
     }
     if (this.#updates?.isOpen === true) {
       core.reply(transaction, 500, { headers: [["Retry-After", "1"]] });

@@ -115,17 +115,51 @@ describe("re-INVITE of the peer", () => {
     await hungUp(call);
   });
 
-  it("before the ACK of the first INVITE gets 491", async () => {
+  /** A call of ours that was answered, whose ACK has not come. */
+  async function unconfirmed(sdp?: string) {
     const services = new FakeServices();
-    const session = new IncomingSession(services, services.invite({ sdp: "v=0" }), {
-      account: ALICE,
-    });
+    const invite = services.invite(sdp === undefined ? {} : { sdp });
+    const session = new IncomingSession(services, invite, { account: ALICE });
+    const events: string[] = [];
+    session.on("event", ({ name }) => events.push(name));
     session.begin();
-    void session.accept();
+    const accepted = session.accept();
     await outcomeOf(Promise.resolve());
-    const reInvite = services.request(services.dialogOf(session), "INVITE", { sdp: "v=0" });
+    return { services, session, invite, events, accepted, dialog: services.dialogOf(session) };
+  }
+
+  it("stands for the ACK of the first INVITE, when that was lost (RFC 5407 §3.1.4)", async () => {
+    const { services, session, invite, events, accepted, dialog } = await unconfirmed("v=0");
+    const reInvite = services.request(dialog, "INVITE", { sdp: "v=0 sendonly" });
+    assert.equal(reInvite.status, 200);
+    assert.equal((await accepted).ok, true);
+    assert.equal(events.filter((name) => name === "confirmed").length, 1);
+    const sent = invite.responses.length;
+    services.clock.advance(10_000);
+    assert.equal(invite.responses.length, sent, "its 200 is not repeated any more");
+    services.ack(invite.request, dialog);
+    services.ack(reInvite.request, dialog);
+    assert.equal(events.filter((name) => name === "confirmed").length, 1);
+    services.clock.advance(40_000);
+    assert.equal(session.state, "established");
+    session.forceClose("shutdown");
+    assert.deepEqual(services.leftovers(), []);
+  });
+
+  it("gets 491 while the ACK is to bring the answer to our offer (RFC 5407 §3.1.5)", async () => {
+    const { services, session, dialog } = await unconfirmed();
+    const reInvite = services.request(dialog, "INVITE", { sdp: "v=0" });
     assert.equal(reInvite.status, 491);
     session.forceClose("shutdown");
+    assert.deepEqual(services.leftovers(), []);
+  });
+
+  it("gets 481 when we were only waiting for the ACK to hang up", async () => {
+    const { services, session, dialog } = await unconfirmed("v=0");
+    void session.end();
+    assert.equal(services.request(dialog, "INVITE", { sdp: "v=0" }).status, 481);
+    services.lastSent("BYE").respond(200);
+    assert.equal(session.state, "terminated");
     assert.deepEqual(services.leftovers(), []);
   });
 
