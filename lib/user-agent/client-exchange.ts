@@ -488,7 +488,12 @@ export class ClientExchange implements OutgoingRequest {
   ): "retry" | "challenged" | undefined {
     const { credentials } = this.#environment;
     const context = this.#authContext();
-    const answer = credentials.answer(response, request, context);
+    let answer = credentials.answer(response, request, context);
+    // A nonce that worked before is asked for again: the server counts anew. Only once, for what it did not ask for.
+    if (this.#challengesAnswered === 0 && "header" in answer && this.#hasSent(answer)) {
+      credentials.forget(context, answer.realm);
+      answer = credentials.answer(response, request, context);
+    }
     if ("refused" in answer) {
       const { refused, askable = false } = answer;
       const isAsked = this.#ask(response, request, refused, askable && mayAsk);
@@ -496,7 +501,7 @@ export class ClientExchange implements OutgoingRequest {
     }
     // The same nonce again means that the password is wrong (RFC 3261 §22.1).
     const sent = this.#sentAuthorizations.filter((each) => isSamePlace(each, answer));
-    const sameNonce = sent.some((each) => nonceOf(each) === nonceOf(answer));
+    const sameNonce = this.#challengesAnswered > 0 && this.#hasSent(answer);
     if (
       sent.length >= MOST_CREDENTIAL_TRIES ||
       this.#challengesAnswered >= MOST_CREDENTIAL_TRIES ||
@@ -510,6 +515,13 @@ export class ClientExchange implements OutgoingRequest {
     this.#authorization = answer;
     this.#repeat(request);
     return "retry";
+  }
+
+  /** Has this exchange had credentials for the nonce of this answer? */
+  #hasSent(answer: Authorization): boolean {
+    return this.#sentAuthorizations.some(
+      (each) => isSamePlace(each, answer) && nonceOf(each) === nonceOf(answer),
+    );
   }
 
   /** Tells of the challenge. @returns true when the application is looking for credentials. */

@@ -3,7 +3,8 @@
  * acceptance peer where its folder stands beside the checkout.
  */
 import assert from "node:assert/strict";
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync } from "node:fs";
+import { connect } from "node:net";
 import { join, resolve } from "node:path";
 import { NodeRed, projectRoot } from "../support/node-red.js";
 import { acceptanceFlow } from "../support/peers/acceptance-flow.js";
@@ -24,6 +25,8 @@ const elsewhere = new Set(["i20_message", "o21_register"]);
 /** Scenarios that transfer our flow → whom it calls then. */
 const transferredTo = new Map([
   ["i28_refer_in", join(foreign, "out/o01_basic.xml")],
+  ["in-5359-click-to-dial", join(own, "out/out-basic.xml")],
+  ["in-5589-replaces-refused", join(own, "pairs/pair-replaces-refused.xml")],
   ["in-refer-quiet", join(own, "out/out-basic.xml")],
   ["in-refer-attended", join(own, "pairs/pair-replaces.xml")],
   ["in-refer-refused", join(own, "out/out-busy.xml")],
@@ -42,7 +45,33 @@ const onlyOverUdp = /^(o25_|out-rel-lost-prack-answer)/;
 const transportsOf = (name: string) =>
   onlyOverUdp.test(name) ? (["u1"] as const) : (["u1", "t1"] as const);
 
+const replaces = { callId: "12345@elsewhere", toTag: "aa", fromTag: "bb", earlyOnly: true };
+/** Scenarios that need more than a call → what they need. */
+const PLANS: readonly (readonly [names: RegExp, plan: Plan])[] = [
+  [/^in-(3665-address|strict-route)/, { service: "hang" }],
+  [/^in-5359-find-me/, { service: "silent" }],
+  [/^in-5359-forward-no/, { service: "forward-late" }],
+  [/^in-5359-forward/, { service: "forward" }],
+  [/^out-(race-crossover|race-update|race-200)/, { entry: "call-hold" }],
+  [/^out-race-bye-bye/, { entry: "call" }],
+  [/^out-cancel-waits/, { entry: "call-cancel-early" }],
+  [/^out-auth/, { entry: "call-account" }],
+  [/^out-redirect-delayed/, { entry: "call-delayed" }],
+  [/^out-refer-/, { entry: "call-refer", message: { referTo: "sip:bob@127.0.0.1:9" } }],
+  [/^out-subscribe/, { entry: "subscribe" }],
+  [/^out-options/, { entry: "request-options" }],
+  [
+    /^out-publish/,
+    { entry: "request-publish", message: { payload: '<presence entity="sip:a@b"/>' } },
+  ],
+  [/^out-info/, { entry: "call-info" }],
+  [/^out-5359-pickup/, { entry: "call-pickup", message: { replaces } }],
+  [/^out-supplement/, { entry: "message-send", message: { payload: "hello" } }],
+];
+
 function planOf(name: string): Plan {
+  const plan = PLANS.find(([names]) => names.test(name));
+  if (plan !== undefined) return plan[1];
   if (/^i02/.test(name) || name === "in-cancel") return { service: "silent" };
   if (/^in-rel-no|^i45/.test(name)) return { service: "silent" };
   if (/^in-rel/.test(name)) return { service: "early" };
@@ -80,6 +109,18 @@ function scenarios(direction: "in" | "out"): { name: string; file: string }[] {
     .filter(({ name, file }) => file.endsWith(".xml") && !elsewhere.has(name));
 }
 
+/** Waits until the stack takes connections: Node-RED tells that it has started before that. */
+async function accepts(port: number): Promise<void> {
+  const isOpen = (): Promise<boolean> =>
+    new Promise((done) => {
+      const socket = connect(port, "127.0.0.1", () => done(true)).once("error", () => done(false));
+      socket.once("connect", () => socket.destroy());
+    });
+  for (let tries = 0; tries < 100 && !(await isOpen()); tries++) {
+    await new Promise((done) => setTimeout(done, 100));
+  }
+}
+
 describe("SIPp through a flow", function () {
   this.timeout(120_000);
   let nodeRed: NodeRed;
@@ -91,6 +132,7 @@ describe("SIPp through a flow", function () {
     port = await freePort();
     const { flows, credentials } = acceptanceFlow({ port, authPeer, refusingPeer, ipv6: true });
     nodeRed = await NodeRed.start({ flows, credentials });
+    await accepts(port);
     if (!existsSync(foreign))
       console.error(
         "      NOT TESTED: the acceptance peer's scenarios are not beside this checkout",
@@ -141,7 +183,7 @@ describe("SIPp through a flow", function () {
           };
           const at = fixed[plan.entry ?? ""] ?? local();
           const sipp = new Sipp({ scenario: file, local: at, transport });
-          await new Promise((done) => setTimeout(done, 400));
+          await sipp.listening();
           await nodeRed.inject(plan.entry ?? "call", {
             to: `sip:x@${at}${transport === "t1" ? ";transport=tcp" : ""}`,
             ...plan.message,
@@ -193,7 +235,7 @@ describe("SIPp through a flow", function () {
       const [one, two] = [local(), local()];
       const target = new Sipp({ scenario: join(own, "out/out-basic.xml"), local: two });
       const transferee = new Sipp({ scenario: join(own, "pairs/pair-transferee.xml"), local: one });
-      await new Promise((done) => setTimeout(done, 400));
+      await Promise.all([target.listening(), transferee.listening()]);
       await nodeRed.inject("call-join", { to: `sip:x@${one}`, second: `sip:x@${two}` });
       assert.equal((await transferee.result()).problem, "");
       assert.equal((await target.result()).problem, "");
@@ -203,10 +245,10 @@ describe("SIPp through a flow", function () {
   });
 
   // Scenarios spend most of their time waiting: those that share nothing run side by side, each reported on its own.
-  const alone = /call-account|o0[69]|o07|out-auth/;
+  const alone = /o0[69]|o07|out-auth/;
   const started = new Map<string, Promise<void>>();
-  const grep = process.argv.findIndex((word) => word === "-g" || word === "--grep");
-  const wanted = new RegExp(grep < 0 ? "" : (process.argv[grep + 1] ?? ""));
+  const grep = process.argv.find((word) => word.startsWith("--grep="));
+  const wanted = new RegExp(grep?.slice("--grep=".length) ?? "");
   function start(): void {
     if (started.size > 0) return;
     const queue = runs.filter(({ title }) => !alone.test(title) && wanted.test(title));
@@ -238,5 +280,17 @@ describe("SIPp through a flow", function () {
     );
     assert.equal(nodeRed.exitCode, undefined);
     assert.doesNotMatch(nodeRed.log, /Uncaught|TypeError|ReferenceError/);
+  });
+});
+
+describe("the list of our scenarios", () => {
+  it("names each of them, and no other", () => {
+    const listed = readFileSync(join(own, "README.md"), "utf8").matchAll(
+      /`((?:in|out|pairs)\/[\w-]+)`/g,
+    );
+    const there = ["in", "out", "pairs"].flatMap((folder) =>
+      readdirSync(join(own, folder)).map((file) => `${folder}/${file.replace(/\.xml$/, "")}`),
+    );
+    assert.deepEqual([...new Set(Array.from(listed, ([, name]) => name))].sort(), there.sort());
   });
 });

@@ -303,6 +303,27 @@ describe("credentials", () => {
     await end();
   });
 
+  it("counts from one again when a server asks anew with a nonce that it took before", async () => {
+    const { clock, alice, server, end } = await setUp();
+    server.onRequest = (request) => {
+      if (authorizationOf(request)?.get("nc") !== "00000001")
+        server.reply(request, 401, {
+          headers: [["WWW-Authenticate", 'Digest realm="r", nonce="n", qop="auth"']],
+        });
+      else server.reply(request, isRight(request) ? 200 : 403);
+    };
+    for (let i = 0; i < 3; i++) {
+      const outcome = alice.userAgent.request({ method: "MESSAGE", to: "bob", account: "a" });
+      await clock.advanceAsync(1_000);
+      assert.equal((await outcome).ok, true);
+    }
+    assert.deepEqual(
+      server.requests.map((request) => authorizationOf(request)?.get("nc")),
+      [undefined, "00000001", "00000002", "00000001", "00000002", "00000001"],
+    );
+    await end();
+  });
+
   it("does not fall back to MD5 at a server that asked for SHA-256 before", async () => {
     const { clock, alice, server, end } = await setUp();
     let algorithm = "SHA-256";

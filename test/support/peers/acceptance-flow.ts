@@ -98,6 +98,21 @@ export function acceptanceFlow(options: AcceptanceFlowOptions): {
     [flow.capture("busy/2")],
   ]);
 
+  // Forwarded at once, or after it has rung for a while.
+  const forward = flow.node(
+    "sip-reject",
+    { statusCode: 302, contacts: '["sip:other@example.com"]', contactsType: "json" },
+    [[flow.capture("forward/rejected")]],
+  );
+  flow.node("sip-incoming", { stack, match: "forward", ring: false }, [
+    [forward],
+    [flow.capture("forward/2")],
+  ]);
+  flow.node("sip-incoming", { stack, match: "forward-late", ring: true }, [
+    [delay(1, [forward])],
+    [flow.capture("forward-late/2")],
+  ]);
+
   // A 183 with a description, then at once the answer.
   const early = flow.node("sip-progress", { statusCode: 183, earlyMedia: true }, [
     [flow.capture("early/progress"), accept],
@@ -123,6 +138,49 @@ export function acceptanceFlow(options: AcceptanceFlowOptions): {
   flow.node("sip-event", { stack, events: ["refer"], answerWithin: 3000 }, [
     [flow.capture("refer"), follow],
   ]);
+
+  // A notifier of one package; any other is left to the stack.
+  const notify = flow.node(
+    "sip-notify",
+    { contentType: "application/pidf+xml" },
+    flow.captures("notify", 2),
+  );
+  const subscribed = flow.node(
+    "sip-accept",
+    { expires: 600 },
+    flow.captures("subscribed", 2, {
+      1: [
+        flow.node(
+          "change",
+          { rules: [{ t: "set", p: "payload", pt: "msg", to: "<presence/>", tot: "str" }] },
+          [[notify]],
+        ),
+      ],
+    }),
+  );
+  const isPresence = flow.node(
+    "switch",
+    {
+      property: "sip.headers.event",
+      propertyType: "msg",
+      rules: [{ t: "eq", v: "presence", vt: "str" }],
+      checkall: "true",
+      repair: false,
+      outputs: 1,
+    },
+    [[subscribed]],
+  );
+  flow.node("sip-event", { stack, events: ["subscribe"], answerWithin: 2000 }, [[isPresence]]);
+  flow.node(
+    "sip-supplement",
+    {
+      stack,
+      methods: ["MESSAGE"],
+      directions: ["outgoing-request"],
+      rules: [{ action: "add", header: "X-Supplement", value: "added", valueType: "str" }],
+    },
+    [[], [], [], [], [], []],
+  );
 
   // Outgoing calls: msg.to, and what happens after the answer by the entry's name.
   const invite = (
@@ -158,10 +216,36 @@ export function acceptanceFlow(options: AcceptanceFlowOptions): {
     [[bye]],
   );
   invite("call-cancel", [], {}, [ringing]);
+  const inviting = flow.node(
+    "switch",
+    {
+      property: "topic",
+      propertyType: "msg",
+      rules: [{ t: "eq", v: "inviting", vt: "str" }],
+      checkall: "true",
+      repair: false,
+      outputs: 1,
+    },
+    [[bye]],
+  );
+  invite("call-cancel-early", [], {}, [inviting]);
+  invite("call-pickup", [delay(0.5, [bye])], { replaces: "replaces", replacesType: "msg" });
+  const info = flow.node(
+    "sip-request",
+    { scope: "session", method: "INFO", infoPackage: "nr-test", contentType: "text/plain" },
+    flow.captures("info-out", 3, { 1: [delay(0.3, [bye])] }),
+  );
+  invite("call-info", [
+    flow.node(
+      "change",
+      { rules: [{ t: "set", p: "payload", pt: "msg", to: "news", tot: "str" }] },
+      [[info]],
+    ),
+  ]);
   const refer = flow.node(
     "sip-refer",
     { to: "referTo", toType: "msg", timeout: 20 },
-    flow.captures("refer-out", 3),
+    flow.captures("refer-out", 3, { 3: [delay(0.3, [bye])] }),
   );
   invite("call-refer", [delay(0.5, [refer])]);
   // Two calls, then the one is transferred to the other.
@@ -210,6 +294,24 @@ export function acceptanceFlow(options: AcceptanceFlowOptions): {
     flow.captures("subscribe", 2),
   );
   flow.entry("subscribe", [subscribe]);
+  for (const [name, properties] of [
+    ["request-options", { method: "OPTIONS" }],
+    [
+      "request-publish",
+      {
+        method: "PUBLISH",
+        contentType: "application/pidf+xml",
+        headers: [{ name: "Event", value: "presence", valueType: "str" }],
+      },
+    ],
+  ] as const) {
+    const request = flow.node(
+      "sip-request",
+      { stack, scope: "standalone", to: "to", toType: "msg", ...properties },
+      flow.captures(name, 3),
+    );
+    flow.entry(name, [request]);
+  }
 
   return {
     flows: flow.build(),

@@ -32,10 +32,14 @@ export class Sipp {
   readonly #folder = mkdtempSync(join(tmpdir(), "sipp-"));
   readonly #process: PeerProcess;
   readonly #name: string;
+  readonly #local: string;
+  readonly #transport: "u1" | "t1";
 
   constructor(options: SippOptions) {
     const [address, port] = splitLast(options.local);
     this.#name = basename(options.scenario, ".xml");
+    this.#local = options.local;
+    this.#transport = options.transport ?? "u1";
     const text = readFileSync(options.scenario, "utf8");
     const seconds = Number(/Takes (\d+) s/.exec(text)?.[1] ?? 20);
     const limit = options.limitSeconds ?? seconds + 20;
@@ -56,6 +60,19 @@ export class Sipp {
       ],
       { cwd: dirname(dirname(dirname(options.scenario))), env: { TERM: "xterm" } },
     );
+  }
+
+  /** Waits until its socket is there, 10 s at most: what comes before that is refused. */
+  async listening(): Promise<void> {
+    const [address, port] = splitLast(this.#local);
+    const hex = address.split(".").reverse();
+    const entry = `${hex.map((part) => toHex(Number(part), 2)).join("")}:${toHex(Number(port), 4)} `;
+    const table = this.#transport === "t1" ? "/proc/net/tcp" : "/proc/net/udp";
+    if (address.includes("[") || !existsSync(table)) return sleep(400);
+    for (let tries = 0; tries < 200 && this.#process.exitCode === undefined; tries++) {
+      if (readFileSync(table, "latin1").includes(` ${entry}`)) return sleep(50);
+      await sleep(50);
+    }
   }
 
   /** Waits for its end; cleans up. */
@@ -83,4 +100,12 @@ export class Sipp {
 function splitLast(text: string): [string, string] {
   const at = text.lastIndexOf(":");
   return [text.slice(0, at), text.slice(at + 1)];
+}
+
+function toHex(value: number, digits: number): string {
+  return value.toString(16).toUpperCase().padStart(digits, "0");
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((done) => setTimeout(done, ms));
 }
