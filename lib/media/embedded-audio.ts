@@ -2,10 +2,18 @@
 import { InvalidArgumentError, MediaError } from "../foundation/index.js";
 import { maySend } from "../sdp/index.js";
 import type { NegotiatedStream } from "../sdp/index.js";
-import type { AudioControl, AudioSource, Playback, PlayOptions } from "../session/media-handler.js";
+import type {
+  AudioControl,
+  AudioSource,
+  Playback,
+  PlayOptions,
+  Recording,
+  RecordingResult,
+  RecordOptions,
+} from "../session/media-handler.js";
 import type { PlaybackResult } from "./audio/player.js";
 import { digitFrequencies } from "./audio/tones.js";
-import type { TransferredSource } from "./rtp/worker-protocol.js";
+import type { TransferredRecording, TransferredSource } from "./rtp/worker-protocol.js";
 import type { WorkerClient } from "./worker-client.js";
 
 export interface EmbeddedAudioOptions {
@@ -27,6 +35,8 @@ export class EmbeddedAudio implements AudioControl {
   readonly #stream: () => NegotiatedStream | undefined;
   /** By the number of the play request. */
   readonly #playbacks = new Map<number, (result: PlaybackResult) => void>();
+  /** By the number of the record request. */
+  readonly #recordings = new Map<number, (result: RecordingResult) => void>();
 
   constructor(options: EmbeddedAudioOptions) {
     this.#worker = options.worker;
@@ -100,6 +110,45 @@ export class EmbeddedAudio implements AudioControl {
     });
   }
 
+  async record(options: RecordOptions): Promise<Recording> {
+    this.#negotiated();
+    const id = this.#worker.nextNumber();
+    const session = this.#session;
+    const done = new Promise<RecordingResult>((resolve) => this.#recordings.set(id, resolve));
+    const { path, channels, maxDuration, silence } = options;
+    try {
+      await this.#worker.request(
+        { type: "record", session, options: { path, channels, maxDuration, silence } },
+        { id },
+      );
+    } catch (error) {
+      this.#recordings.delete(id);
+      throw error;
+    }
+    const control = (action: "stopped" | "digit" | "pause" | "resume"): void =>
+      this.#worker.post({ type: "controlRecording", session, recording: id, action });
+    return {
+      done,
+      stop: (reason = "stopped") => control(reason),
+      pause: () => control("pause"),
+      resume: () => control("resume"),
+    };
+  }
+
+  recordingDone(id: number, result: TransferredRecording): void {
+    const resolve = this.#recordings.get(id);
+    this.#recordings.delete(id);
+    const { data, error } = result;
+    resolve?.({
+      reason: result.reason,
+      seconds: result.seconds,
+      bytes: result.bytes,
+      data: data && Buffer.from(data.buffer, data.byteOffset, data.byteLength),
+      error:
+        error && new MediaError(error.message, { rule: error.rule, statusHint: error.statusHint }),
+    });
+  }
+
   playbackDone(id: number, result: PlaybackResult): void {
     const resolve = this.#playbacks.get(id);
     this.#playbacks.delete(id);
@@ -109,6 +158,11 @@ export class EmbeddedAudio implements AudioControl {
   /** Everything that still runs ends with `result`. */
   end(result: PlaybackResult): void {
     for (const id of [...this.#playbacks.keys()]) this.playbackDone(id, result);
+    // Only a worker that was lost leaves recordings open here.
+    const error = { message: "The recording was lost", rule: "record-failed", statusHint: 500 };
+    for (const id of [...this.#recordings.keys()]) {
+      this.recordingDone(id, { reason: "failed", seconds: 0, bytes: 0, data: undefined, error });
+    }
   }
 
   #negotiated(): NegotiatedStream {

@@ -202,6 +202,9 @@ export class EmbeddedMediaSession implements MediaSession {
       case "playbackDone":
         this.#audio.playbackDone(message.playback, message.result);
         break;
+      case "recordingDone":
+        this.#audio.recordingDone(message.recording, message.result);
+        break;
       case "digit":
         this.#tell(() =>
           events.onDigit({

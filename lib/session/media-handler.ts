@@ -139,6 +139,38 @@ export interface Playback {
   resume(): void;
 }
 
+export interface RecordOptions {
+  /** Absolute path of a WAV file, overwritten; its folder is made. Undefined = the recording is given as a Buffer. */
+  readonly path?: string | undefined;
+  /** `stereo`: left what the peer said, right what it heard. */
+  readonly channels: "remote" | "mixed" | "stereo";
+  /** Milliseconds that end it; 0 = no limit. */
+  readonly maxDuration: number;
+  /** Milliseconds of silence of the peer that end it; 0 = none do. */
+  readonly silence: number;
+}
+
+/** `hangup` = the call ended; `failed` = it could not be written on, the part before is kept. */
+export type RecordingEnd = "stopped" | "silence" | "digit" | "max" | "hangup" | "failed";
+
+export interface RecordingResult {
+  readonly reason: RecordingEnd;
+  readonly seconds: number;
+  /** Of the whole WAV. */
+  readonly bytes: number;
+  /** The WAV, when no path was given. */
+  readonly data?: Buffer | undefined;
+  readonly error?: Error | undefined;
+}
+
+export interface Recording {
+  /** Resolves once, when all is written; never rejects. */
+  readonly done: Promise<RecordingResult>;
+  stop(reason?: "stopped" | "digit"): void;
+  pause(): void;
+  resume(): void;
+}
+
 export interface AudioControl {
   /** True once SDP was negotiated and sound can be sent. */
   readonly ready: boolean;
@@ -158,4 +190,9 @@ export interface AudioControl {
       readonly gap: number;
     },
   ): Promise<void>;
+  /**
+   * Records the call from now on; any number at once. Rejects with MediaError, `rule` `no-media` (nothing negotiated
+   * yet) or `record-failed` (the file cannot be made).
+   */
+  record(options: RecordOptions): Promise<Recording>;
 }

@@ -1,5 +1,11 @@
 /** What the main thread and the RTP worker say to each other: plain data, one message per line of these unions. */
-import type { AudioSource, MediaStatistics, PlayOptions } from "../../session/media-handler.js";
+import type {
+  AudioSource,
+  MediaStatistics,
+  PlayOptions,
+  RecordingEnd,
+  RecordOptions,
+} from "../../session/media-handler.js";
 import type { PlaybackResult } from "../audio/player.js";
 import type { DigitRequest } from "./rtp-sender.js";
 import type { StreamSettings } from "./stream-settings.js";
@@ -49,6 +55,19 @@ export type ToWorker =
       readonly action: "stop" | "pause" | "resume";
     }
   | ({ readonly type: "digits"; readonly session: number } & DigitRequest)
+  | {
+      readonly type: "record";
+      readonly id: number;
+      readonly session: number;
+      readonly options: RecordOptions;
+    }
+  | {
+      readonly type: "controlRecording";
+      readonly session: number;
+      /** The `id` of the record request. */
+      readonly recording: number;
+      readonly action: "stopped" | "digit" | "pause" | "resume";
+    }
   | { readonly type: "close"; readonly id: number; readonly session: number }
   /** Closes all sessions; the worker ends by itself then. */
   | { readonly type: "shutdown" };
@@ -58,6 +77,15 @@ export interface TransferredError {
   readonly message: string;
   readonly rule: string | undefined;
   readonly statusHint: number;
+}
+
+/** RecordingResult as it crosses. */
+export interface TransferredRecording {
+  readonly reason: RecordingEnd;
+  readonly seconds: number;
+  readonly bytes: number;
+  readonly data: Uint8Array | undefined;
+  readonly error: TransferredError | undefined;
 }
 
 export type FromWorker =
@@ -76,6 +104,12 @@ export type FromWorker =
       readonly digit: string;
       readonly duration: number;
       readonly method: "rfc4733" | "inband";
+    }
+  | {
+      readonly type: "recordingDone";
+      readonly session: number;
+      readonly recording: number;
+      readonly result: TransferredRecording;
     }
   | { readonly type: "mediaTimeout"; readonly session: number }
   | { readonly type: "error"; readonly session: number; readonly text: string }

@@ -6,6 +6,7 @@ import { loadCodecs } from "../codec/codecs.js";
 import { PacketTicker } from "./packet-ticker.js";
 import { PortAllocator } from "./port-allocator.js";
 import { RtpSession } from "./rtp-session.js";
+import { WorkerRecordings } from "./worker-recordings.js";
 import type { FromWorker, OpenRequest, ToWorker, WorkerReply } from "./worker-protocol.js";
 
 export interface WorkerSessionsOptions {
@@ -22,6 +23,7 @@ export class WorkerSessions {
   readonly #sessions = new Map<number, RtpSession>();
   readonly #ports: PortAllocator;
   readonly #ticker: PacketTicker;
+  readonly #recordings: WorkerRecordings;
 
   constructor(options: WorkerSessionsOptions) {
     this.#clock = options.clock;
@@ -29,6 +31,7 @@ export class WorkerSessions {
     this.#send = options.send;
     this.#ports = new PortAllocator(options.random);
     this.#ticker = new PacketTicker(options.clock);
+    this.#recordings = new WorkerRecordings(options.send);
   }
 
   /** Never throws; a request is answered with its reply or its failure. */
@@ -48,6 +51,12 @@ export class WorkerSessions {
         break;
       case "digits":
         this.#digits(message);
+        break;
+      case "record":
+        this.#answer(message.id, this.#record(message));
+        break;
+      case "controlRecording":
+        this.#recordings.control(message);
         break;
       case "close":
         this.#answer(message.id, this.#close(message.session));
@@ -137,6 +146,12 @@ export class WorkerSessions {
     return {};
   }
 
+  async #record(message: Extract<ToWorker, { type: "record" }>): Promise<WorkerReply> {
+    if (!this.#sessions.has(message.session)) throw ended();
+    await this.#recordings.start(message, () => this.#sessions.get(message.session));
+    return {};
+  }
+
   #control(message: Extract<ToWorker, { type: "control" }>): void {
     const rtp = this.#sessions.get(message.session);
     if (message.action === "stop") rtp?.stop(message.playback);
@@ -160,6 +175,7 @@ export class WorkerSessions {
     if (rtp === undefined) return {};
     this.#sessions.delete(session);
     this.#ticker.remove(rtp);
+    await this.#recordings.close(session);
     return { statistics: await rtp.close() };
   }
 }
