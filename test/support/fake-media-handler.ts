@@ -176,6 +176,10 @@ export class FakeAudio implements AudioControl {
     return Promise.reject(new MediaError("Nothing to play with"));
   }
 
+  record(): Promise<never> {
+    return Promise.reject(new MediaError("Nothing to record with"));
+  }
+
   sendDigits(digits: string, options: { readonly method: string }): Promise<void> {
     this.digits.push(`${options.method}:${digits}`);
     if (!this.deferred) return Promise.resolve();

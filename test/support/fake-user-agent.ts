@@ -20,6 +20,9 @@ import {
   type PendingRequest,
   type Playback,
   type PlayOptions,
+  type Recording,
+  type RecordingResult,
+  type RecordOptions,
   type ProgressOptions,
   type ReInviteOptions,
   type ReferOptions,
@@ -104,8 +107,33 @@ export class FakePlayback implements Playback {
   }
 }
 
+export class FakeRecording implements Recording {
+  readonly done: Promise<RecordingResult>;
+  readonly calls: string[] = [];
+  #resolve!: (result: RecordingResult) => void;
+
+  constructor(readonly options: RecordOptions) {
+    this.done = new Promise((resolve) => (this.#resolve = resolve));
+  }
+  /** It has ended; for two seconds of sound unless said otherwise. */
+  finish(reason: RecordingResult["reason"], more: Partial<RecordingResult> = {}): void {
+    this.#resolve({ reason, seconds: 2, bytes: 32_044, ...more });
+  }
+  stop(reason: "stopped" | "digit" = "stopped"): void {
+    this.calls.push(`stop ${reason}`);
+    this.finish(reason);
+  }
+  pause(): void {
+    this.calls.push("pause");
+  }
+  resume(): void {
+    this.calls.push("resume");
+  }
+}
+
 export class FakeAudio implements AudioControl {
   ready = true;
+  readonly recorded: FakeRecording[] = [];
   readonly played: FakePlayback[] = [];
   error: Error | undefined;
   #foreground: FakePlayback | undefined;
@@ -119,6 +147,12 @@ export class FakeAudio implements AudioControl {
     }
     this.played.push(playback);
     return playback;
+  }
+  async record(options: RecordOptions): Promise<Recording> {
+    if (this.error) throw this.error;
+    const recording = new FakeRecording(options);
+    this.recorded.push(recording);
+    return recording;
   }
   async sendDigits(): Promise<void> {
     // The fake session answers before it gets here.

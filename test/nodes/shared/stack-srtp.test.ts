@@ -36,7 +36,13 @@ describe("srtp of sip-stack", () => {
     const node = { id: "stack" } as unknown as Node;
     const RED = { nodes: { getNode: () => undefined } } as unknown as NodeAPI;
     try {
-      const settings = readStackSettings(RED, node, { id: "stack", type: "sip-stack", ...config });
+      const settings = readStackSettings(RED, node, {
+        id: "stack",
+        type: "sip-stack",
+        name: "",
+        z: "",
+        ...config,
+      });
       settings.options(logger);
       return { settings, srtp: made[0]?.srtp, warnings };
     } finally {

@@ -11,6 +11,8 @@ const SETTINGS: StreamSettings = {
   port: 4000,
   rtcpAddress: "192.0.2.1",
   rtcpPort: 4001,
+  rtcpMux: false,
+  srtp: undefined,
   signallingAddress: "192.0.2.1",
   send: { payloadType: 0, codec: "PCMU" },
   receive: [{ payloadType: 0, codec: "PCMU" }],
