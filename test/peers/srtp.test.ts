@@ -19,7 +19,7 @@ import { Baresip } from "../support/peers/baresip.js";
 import { Kamailio } from "../support/peers/kamailio.js";
 import { Linphone } from "../support/peers/linphone.js";
 import { needs } from "../support/peers/process.js";
-import { dominantFrequency, readWav } from "../support/peers/wav.js";
+import { dominantFrequency, readWav, toneShare } from "../support/peers/wav.js";
 import { freePort } from "../support/ports.js";
 
 /** Our side: takes every call, and keeps what the media of each call told at its end. */
@@ -101,6 +101,7 @@ describe("encrypted calls with telephones", function () {
   let plain: Baresip;
   let kamailio: Kamailio;
   let linphone: Linphone;
+  let lenient: Linphone;
 
   before(async function () {
     needs(this, "kamailio", "baresip", "linphonec", "openssl");
@@ -127,17 +128,28 @@ describe("encrypted calls with telephones", function () {
     plain = await phone("plain", "127.0.67.13", 32_100);
     kamailio = new Kamailio({ address: proxy });
     await kamailio.start();
-    linphone = new Linphone({
-      name: "alice",
-      address: "127.0.67.21",
-      port: await freePort("127.0.67.21"),
-      registrar: { address: proxy, domain: "sip.test", password: "alicepw" },
-      rtpPort: 32_200,
-      encryption: "required",
-    });
-    phones.push(linphone);
-    await linphone.start();
-    await linphone.command("autoanswer enable");
+    const telephone = async (
+      name: string,
+      address: string,
+      rtpPort: number,
+      encryption: "optional" | "required",
+    ) => {
+      const made = new Linphone({
+        name,
+        address,
+        port: await freePort(address),
+        registrar: { address: proxy, domain: "sip.test", password: `${name}pw` },
+        rtpPort,
+        encryption,
+        tone: 900,
+      });
+      phones.push(made);
+      await made.start();
+      await made.command("autoanswer enable");
+      return made;
+    };
+    linphone = await telephone("alice", "127.0.67.21", 32_200, "required");
+    lenient = await telephone("carol", "127.0.67.22", 32_300, "optional");
     // A linphone puts its registrar's domain into its Contact: calls with it go through Kamailio.
     for (const [mode, name] of [
       ["required", "nodered"],
@@ -176,6 +188,16 @@ describe("encrypted calls with telephones", function () {
     const { rate, samples } = readWav(wav);
     const frequency = dominantFrequency(samples, rate);
     assert.ok(Math.abs(frequency - 425) < 5, `${frequency} Hz`);
+  }
+
+  /** linphone's recording holds both sides: there our tone has its share beside the other. */
+  function holdsOurTone(wav: Buffer): void {
+    const { rate, samples } = readWav(wav);
+    const shares: number[] = [];
+    for (let at = 0; at + rate / 4 <= samples.length; at += rate / 4) {
+      shares.push(toneShare(samples.subarray(at, at + rate / 4), rate, 425));
+    }
+    assert.ok(Math.max(...shares) > 0.1, shares.map((share) => share.toFixed(2)).join(" "));
   }
 
   /** Plays for a while, takes digits where the phone can press them, hangs up; checks both directions. */
@@ -256,7 +278,7 @@ describe("encrypted calls with telephones", function () {
     assert.equal((await session.reinvite({ action: "resume" })).ok, true);
     await talk(our, session, true);
     await pause(300);
-    heardOurTone(linphone.recording("called.wav"));
+    holdsOurTone(linphone.recording("called.wav"));
   });
 
   it("optional: a linphone that insists calls", async () => {
@@ -266,6 +288,26 @@ describe("encrypted calls with telephones", function () {
     const [session] = await our.event("confirmed");
     await talk(our, session, true);
     await pause(300);
-    heardOurTone(linphone.recording("calling.wav"));
+    holdsOurTone(linphone.recording("calling.wav"));
+  });
+
+  it("required: a linphone that does not insist calls, and is encrypted", async () => {
+    const our = side("required");
+    await lenient.record("calling.wav");
+    await lenient.talksTo("sip:nodered@sip.test");
+    const [session] = await our.event("confirmed");
+    await talk(our, session, true);
+    await pause(300);
+    holdsOurTone(lenient.recording("calling.wav"));
+  });
+
+  it("optional: a linphone that does not insist passes over keys beside RTP/AVP, the call is in clear", async () => {
+    const our = side("optional");
+    await lenient.record("called.wav");
+    our.userAgent.invite({ targets: ["sip:carol@sip.test"], account: "bob" });
+    const [session] = await our.event("confirmed");
+    await talk(our, session, false);
+    await pause(300);
+    holdsOurTone(lenient.recording("called.wav"));
   });
 });
