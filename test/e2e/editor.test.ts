@@ -172,6 +172,63 @@ describe("the editor", function () {
     });
   }
 
+  it("keeps the wires of a menu's choices when rows are moved, added and removed", async () => {
+    await quiet();
+    // Outputs: 1, 2, 3, timeout, invalid, ended; a debug node of its own on each.
+    await page.evaluate(`(() => {
+      const z = RED.workspaces.active();
+      const sink = (index) => ({ id: "menu-sink-" + index, type: "debug", z, x: 900, y: 60 + 40 * index, wires: [], name: "sink " + index });
+      const menu = { id: "menu-under-test", type: "sip-menu", z, x: 600, y: 100, name: "", outputs: 6,
+        choices: ["1", "2", "3"].map((digits) => ({ digits, label: "choice " + digits })),
+        wires: [0, 1, 2, 3, 4, 5].map((index) => ["menu-sink-" + index]) };
+      RED.nodes.import([menu, ...[0, 1, 2, 3, 4, 5].map(sink)], { generateIds: false });
+      RED.view.redraw(true);
+      RED.editor.edit(RED.nodes.node("menu-under-test"));
+    })()`);
+    await page.waitForSelector("#node-dialog-ok");
+    await page.waitForTimeout(450);
+    await picture("menu-before");
+    // The first row goes, a new one comes, and the last of the old ones is dragged to the top.
+    await page.evaluate(`(() => {
+      const list = $("#node-input-choices-list");
+      list.editableList("removeItem", list.editableList("items").toArray()[0].data("data"));
+      list.editableList("addItem", { digits: "0", label: "operator" });
+      const items = list.editableList("items").toArray();
+      items[1].closest("li").insertBefore(items[0].closest("li"));
+      list.editableList("addItem", {});
+    })()`);
+    await page.waitForTimeout(100);
+    await picture("menu-after");
+    await page.click("#node-dialog-ok");
+    await page.waitForTimeout(400);
+    const saved = await page.evaluate<unknown>(`(() => {
+      const node = RED.nodes.node("menu-under-test");
+      const wires = RED.nodes.filterLinks({ source: node }).map((link) => [Number(link.sourcePort), link.target.name]);
+      const labels = Array.from({ length: node.outputs }, (_, index) => node._def.outputLabels.call(node, index));
+      return { outputs: node.outputs, choices: node.choices, wires: wires.sort((a, b) => a[0] - b[0]), labels };
+    })()`);
+    await page.evaluate(
+      `(() => { for (const id of ["menu-under-test", ...[0, 1, 2, 3, 4, 5].map((index) => "menu-sink-" + index)]) RED.nodes.remove(id); RED.view.redraw(true); })()`,
+    );
+    assert.deepEqual(saved, {
+      outputs: 6,
+      choices: [
+        { digits: "3", label: "choice 3" },
+        { digits: "2", label: "choice 2" },
+        { digits: "0", label: "operator" },
+      ],
+      wires: [
+        [0, "sink 2"],
+        [1, "sink 1"],
+        [3, "sink 3"],
+        [4, "sink 4"],
+        [5, "sink 5"],
+      ],
+      labels: ["3: choice 3", "2: choice 2", "0: operator", "timeout", "invalid", "ended"],
+    });
+    assert.deepEqual(problems, []);
+  });
+
   for (const type of ["sip-stack", "sip-account"]) {
     it(`opens the dialog of the config node ${type}, marks a wrong value and closes it with Cancel`, async () => {
       await quiet();

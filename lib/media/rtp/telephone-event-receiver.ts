@@ -3,7 +3,7 @@
  * packets make no difference. A digit is reported at its end, or when its packets stop coming.
  */
 import { timestampDistance } from "./rtp-packet.js";
-import { EVENT_DIGITS, EVENT_PAYLOAD_LENGTH } from "./telephone-event-sender.js";
+import { EVENT_DIGITS, EVENT_PAYLOAD_LENGTH, SEGMENT_UNITS } from "./telephone-event-sender.js";
 
 export interface ReceivedDigit {
   readonly digit: string;
@@ -15,10 +15,8 @@ export interface ReceivedDigit {
 export const EVENT_TIMEOUT_MS = 300;
 /** Reported digits per second that a peer is granted; more are no human's. */
 const DIGITS_PER_SECOND = 25;
-/** A lower timestamp than the last event's by less than this is a late packet, by more another clock (30 s). */
-const LATE_UNITS = 240_000;
-/** RFC 4733 §2.5.1.3: an event that outlasts the counter goes on under a new timestamp from here. */
-const SEGMENT_UNITS = 0xffff;
+/** A lower timestamp than the last event's by less than this is a late packet, by more another clock. */
+const LATE_SECONDS = 30;
 
 interface CurrentEvent {
   readonly event: number;
@@ -31,6 +29,7 @@ interface CurrentEvent {
 
 export class TelephoneEventReceiver {
   readonly #unitsPerMs: number;
+  readonly #lateUnits: number;
   readonly #report: (digit: ReceivedDigit) => void;
   #current: CurrentEvent | undefined;
   /** The last event that was reported. */
@@ -40,6 +39,7 @@ export class TelephoneEventReceiver {
 
   constructor(clockRate: number, report: (digit: ReceivedDigit) => void) {
     this.#unitsPerMs = clockRate / 1000;
+    this.#lateUnits = LATE_SECONDS * clockRate;
     this.#report = report;
   }
 
@@ -81,7 +81,7 @@ export class TelephoneEventReceiver {
     if (current) {
       if (current.timestamp === timestamp && current.event === event) return current;
       const behind = timestampDistance(current.timestamp, timestamp);
-      if (behind > 0 && behind < LATE_UNITS) return undefined;
+      if (behind > 0 && behind < this.#lateUnits) return undefined;
       if (
         event === current.event &&
         timestampDistance(timestamp, current.timestamp) === SEGMENT_UNITS
@@ -94,7 +94,7 @@ export class TelephoneEventReceiver {
     if (done) {
       if (done.timestamp === timestamp && done.event === event) return undefined;
       const behind = timestampDistance(done.timestamp, timestamp);
-      if (behind > 0 && behind < LATE_UNITS) return undefined;
+      if (behind > 0 && behind < this.#lateUnits) return undefined;
     }
     return this.#begin(event, timestamp, nowMs, 0);
   }

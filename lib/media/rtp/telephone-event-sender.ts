@@ -1,6 +1,7 @@
 /**
  * Sends digits as telephone events (RFC 4733 §2.5.1): one packet per packet time with the same timestamp and a
- * growing duration, the last one marked as end and sent three times; then a pause. Driven by the packet tick:
+ * growing duration, the last one marked as end and sent three times; then a pause. A digit that outlasts the counter
+ * goes on in segments (§2.5.1.3). Driven by the packet tick:
  * `next` says what the session sends instead of audio, or that audio goes on.
  */
 
@@ -10,7 +11,10 @@ export const EVENT_DIGITS = "0123456789*#ABCD";
 /** Bytes of the payload: event, end bit and volume, duration. */
 export const EVENT_PAYLOAD_LENGTH = 4;
 
-/** Longest event that one timestamp can count, rounded down (65 535 units of 1/8000 s). */
+/** Longest duration of a segment in timestamp units; the next begins that much later (RFC 4733 §2.5.1.3). */
+export const SEGMENT_UNITS = 0xffff;
+
+/** Longest event; one segment at 8 kHz, six at 48 kHz. */
 export const LONGEST_EVENT_MS = 8_000;
 /** RFC 4733 gives none; ITU-T Q.24 wants 40 ms, and detectors behind gateways a little more. */
 export const SHORTEST_EVENT_MS = 40;
@@ -41,7 +45,10 @@ interface Step {
 export class TelephoneEventSender {
   readonly #steps: Step[] = [];
   #step: Step | undefined;
+  /** Of the segment. */
   #startTimestamp = 0;
+  /** Samples of the step before the segment. */
+  #before = 0;
   /** Samples since the step began. */
   #elapsed = 0;
   #endsSent = 0;
@@ -93,6 +100,7 @@ export class TelephoneEventSender {
       this.#step = step;
       this.#startTimestamp = timestamp;
       this.#elapsed = 0;
+      this.#before = 0;
       this.#endsSent = 0;
       marker = true;
     }
@@ -101,14 +109,20 @@ export class TelephoneEventSender {
 
   #packet(step: Step, samples: number, marker: boolean): EventPacket {
     this.#elapsed += samples;
-    const end = this.#elapsed >= step.duration;
+    const duration = Math.round(Math.min(this.#elapsed, step.duration)) - this.#before;
+    const isFull = duration > SEGMENT_UNITS;
+    const end = !isFull && this.#elapsed >= step.duration;
     const packet: EventPacket = {
       marker,
       timestamp: this.#startTimestamp,
       event: step.event ?? 0,
       end,
-      duration: Math.round(Math.min(this.#elapsed, step.duration)),
+      duration: Math.min(duration, SEGMENT_UNITS),
     };
+    if (isFull) {
+      this.#before += SEGMENT_UNITS;
+      this.#startTimestamp = (this.#startTimestamp + SEGMENT_UNITS) >>> 0;
+    }
     if (end && ++this.#endsSent === END_PACKETS) {
       this.#step = undefined;
       // The repeats of the end are already part of the silence after the digit.

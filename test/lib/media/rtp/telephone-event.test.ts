@@ -65,6 +65,43 @@ describe("TelephoneEventSender", () => {
     assert.equal(sent("1", 60_000, 0).at(-1)?.packet?.duration, 64_000);
   });
 
+  it("goes on in contiguous segments where the counter is too short (RFC 4733 §2.5.1.3)", () => {
+    const sender = new TelephoneEventSender("5", 8_000, 0, 48_000);
+    const packets: EventPacket[] = [];
+    const first = 0xffff_0000;
+    for (let tick = 0; !sender.finished && tick < 1_000; tick++) {
+      const packet = sender.next((first + tick * 960) >>> 0, 960);
+      if (packet) packets.push(packet);
+    }
+    const payload = Buffer.alloc(4);
+    for (const packet of packets) writeEventPayload(payload, 0, packet);
+    const starts = [...new Set(packets.map(({ timestamp }) => timestamp))];
+    assert.deepEqual(
+      starts,
+      [0, 1, 2, 3, 4, 5].map((segment) => (first + segment * 0xffff) >>> 0),
+    );
+    for (const start of starts.slice(0, -1)) {
+      const segment = packets.filter(({ timestamp }) => timestamp === start);
+      assert.equal(segment.at(-1)?.duration, 0xffff);
+      assert.ok(segment.every(({ end }) => !end));
+    }
+    assert.equal(packets.filter(({ marker }) => marker).length, 1);
+    assert.deepEqual(
+      packets.slice(-3).map(({ end, duration }) => [end, duration]),
+      Array(3).fill([true, 384_000 - 5 * 0xffff]),
+    );
+    // The receiver makes one press of it, also when packets are missing.
+    const digits: ReceivedDigit[] = [];
+    const receiver = new TelephoneEventReceiver(48_000, (digit) => digits.push(digit));
+    const random = new SeededRandom(4733);
+    packets.forEach((packet, index) => {
+      if (random.next() < 0.1 && index < packets.length - 3) return;
+      writeEventPayload(payload, 0, packet);
+      receiver.packet(payload, 0, 4, packet.timestamp, index * 20);
+    });
+    assert.deepEqual(digits, [{ digit: "5", duration: 8_000 }]);
+  });
+
   it("knows all sixteen digits, in either case", () => {
     for (const [event, digit] of [...EVENT_DIGITS].entries()) {
       assert.equal(sent(digit, 40, 0)[0].packet?.event, event);
@@ -202,6 +239,18 @@ describe("TelephoneEventReceiver", () => {
     receiver.packet({ timestamp: 0xffff, event: 9, end: false, duration: 160 });
     receiver.packet({ timestamp: 0xffff, event: 9, end: true, duration: 800 });
     assert.deepEqual(receiver.digits, [{ digit: "9", duration: Math.round((0xffff + 800) / 8) }]);
+  });
+
+  it("keeps one number of a press that never ends, and reports it when its packets stop", () => {
+    const receiver = new Receiver();
+    for (let segment = 0; segment < 1_000; segment++) {
+      const timestamp = (segment * 0xffff) >>> 0;
+      receiver.packet({ timestamp, event: 9, end: false, duration: 0xffff });
+      receiver.wait(200);
+    }
+    assert.equal(receiver.text, "");
+    receiver.wait(EVENT_TIMEOUT_MS + 40);
+    assert.equal(receiver.text, "9");
   });
 
   it("begins anew when the source changed", () => {
