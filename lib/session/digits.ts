@@ -125,7 +125,7 @@ export class DigitSender {
         method: "INFO",
         headers,
         contentType: relay ? "application/dtmf-relay" : "application/dtmf",
-        body: relay ? `Signal=${digit}\r\nDuration=${duration}\r\n` : digit,
+        body: relay ? `Signal=${digit}\r\nDuration=${Math.round(duration)}\r\n` : digit,
       });
       if (!outcome.ok) return outcome;
       if (index + 1 < digits.length) {

@@ -24,6 +24,11 @@ const RUNS: readonly (readonly [string, string, readonly string[]])[] = [
   ["messages/Requests of any method", "publish", ["request", "response"]],
   ["advanced/Watch and change messages", "send", ["outgoing-request", "message", "delivered"]],
   ["presence/Voicemail lamp", "watch the mailbox", ["notify"]],
+  [
+    "calls/Menu of three levels",
+    "caller who presses 1, 9, 1, 2",
+    ["choice", "choice", "choice", "choice", "ended"],
+  ],
   ["advanced/SDP from the flow", "call", ["inviting", "answered", "ended"]],
 ];
 
