@@ -2,14 +2,14 @@
 import { MediaError } from "../../foundation/index.js";
 import type { TransferredSource } from "../rtp/worker-protocol.js";
 import type { SampleSource } from "./audio-source.js";
+import { openStoredAudio } from "./open-stored-audio.js";
 import type { PcmFormat } from "./pcm-format.js";
 import { openBuffer, openFile } from "./random-access.js";
-import { openStoredAudio } from "./stored-audio.js";
-import { TONE_NAMES, toneSource } from "./tones.js";
+import { KNOWN_TONES, toneSource } from "./tones.js";
 
 /**
- * @param sampleRate - Hz of the line.
  * @param loop - As in PlayOptions: true = for ever, a number = that many times.
+ * @param sampleRate - Hz of the samples that are wanted.
  * @throws MediaError, rule `no-file` or `unsupported-audio`.
  */
 export async function openSource(
@@ -22,17 +22,17 @@ export async function openSource(
     case "tone": {
       const tone = toneSource(source.name, rounds, sampleRate);
       if (tone) return tone;
-      throw new MediaError(
-        `There is no tone "${source.name}"; known are ${TONE_NAMES.join(", ")}`,
-        { rule: "unsupported-audio" },
-      );
+      throw new MediaError(`There is no tone "${source.name}"; known are ${KNOWN_TONES}`, {
+        rule: "unsupported-audio",
+      });
     }
     case "file":
-      return openStoredAudio(await openFile(source.path), rounds, sampleRate);
+      return openStoredAudio(await openFile(source.path), { rounds, sampleRate });
     case "buffer": {
       const { data } = source;
       const buffer = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
-      return openStoredAudio(openBuffer(buffer), rounds, sampleRate, rawFormat(source));
+      const raw = rawFormat(source);
+      return openStoredAudio(openBuffer(buffer), { rounds, sampleRate, raw });
     }
   }
 }

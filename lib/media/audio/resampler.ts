@@ -1,17 +1,17 @@
 /**
- * Changes the sample rate with a polyphase low-pass filter: a windowed sinc (Kaiser window, 60 dB) that passes
+ * Changes the sample rate with a polyphase low-pass filter: a windowed sinc (Kaiser window, 70 dB) that passes
  * what the lower of both rates can carry. Streams: what is pushed may come in pieces of any length.
  */
 
 /** Stop band attenuation, dB. */
-const ATTENUATION = 60;
+const ATTENUATION = 70;
 /** Kaiser's β for that attenuation. */
 const BETA = 0.1102 * (ATTENUATION - 8.7);
-/** The filter falls from the first to the second share of half the lower rate: 3.4 to 4.2 kHz at 8 kHz. */
+/** The filter falls from the first to the second share of half the lower rate: 3.4 to 4 kHz at 8 kHz. */
 const PASS_EDGE = 0.85;
-const STOP_EDGE = 1.05;
+const STOP_EDGE = 1;
 /** Ratios with more phases use the nearest of these. */
-const MOST_PHASES = 512;
+const MOST_PHASES = 1024;
 /** Filters kept for the next stream of the same rates. */
 const MOST_FILTERS = 16;
 

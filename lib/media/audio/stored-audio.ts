@@ -1,87 +1,44 @@
 /**
- * Plays stored audio, a file or a buffer, in pieces: reads ahead for one second, decodes, makes it mono and of the line's rate.
- * Long files so cost no memory, and a slow disk no sound. Each packet asks for one piece at most, so that many
- * streams in one thread do not hold up each other's packets.
+ * Plays stored audio, a file or a buffer, in pieces: reads ahead for one second, decodes, makes it mono and of the
+ * rate that is wanted. Long files so cost no memory, and a slow disk no sound. Each packet asks for one piece at most,
+ * so that many streams in one thread do not hold up each other's packets.
  */
-import { MediaError } from "../../foundation/index.js";
+import type { SoundDecoder } from "./sound-decoder.js";
+import { PIECE_MS } from "./sound-decoder.js";
 import type { SampleSource } from "./audio-source.js";
-import { decodeToMono, frameLength } from "./pcm-format.js";
-import type { PcmFormat } from "./pcm-format.js";
-import type { RandomAccess } from "./random-access.js";
 import { Resampler } from "./resampler.js";
-import { readWavHeader } from "./wav-header.js";
-import type { WavAudio } from "./wav-header.js";
 
-/** One piece is this long. */
-const PIECE_MS = 200;
-/** With less ready the next piece is read. */
+/** With less than this ready the next piece is read. Milliseconds. */
 const READ_AHEAD_MS = 800;
 
-/**
- * Opens a WAV source, or raw samples when `raw` is given, and has the first piece ready.
- *
- * @param rounds - How many times it is played; Infinity = for ever.
- * @param sampleRate - Hz that it is wanted at.
- * @throws MediaError, rule `unsupported-audio`; the access is closed then.
- */
-export async function openStoredAudio(
-  access: RandomAccess,
-  rounds: number,
-  sampleRate: number,
-  raw?: PcmFormat,
-): Promise<SampleSource> {
-  try {
-    const audio: WavAudio = raw
-      ? { format: raw, dataStart: 0, dataLength: access.size }
-      : await readWavHeader(access);
-    const source = new StoredAudio(access, audio, rounds, sampleRate);
-    await source.fill();
-    return source;
-  } catch (error) {
-    await access.close();
-    if (error instanceof MediaError) throw error;
-    throw new MediaError(`The audio of "${access.name}" cannot be read`, {
-      cause: error,
-      rule: "unsupported-audio",
-    });
-  }
-}
-
-class StoredAudio implements SampleSource {
+export class StoredAudio implements SampleSource {
   readonly sampleRate: number;
-  readonly #access: RandomAccess;
-  readonly #format: PcmFormat;
-  readonly #start: number;
-  readonly #end: number;
+  readonly #decoder: SoundDecoder;
   readonly #resampler: Resampler | undefined;
   /** Decoded pieces, oldest first, and how much of the first was given out. */
   readonly #pieces: Int16Array[] = [];
   #given = 0;
   #ready = 0;
-  /** Bytes. */
-  #position: number;
   #rounds: number;
+  /** Of this round. */
+  #decoded = 0;
   #filling = false;
   #readToEnd = false;
   #closed = false;
+  #released = false;
   #failed = false;
+  #reason: unknown;
 
-  constructor(access: RandomAccess, audio: WavAudio, rounds: number, sampleRate: number) {
+  /**
+   * @param rounds - How many times it is played; Infinity = for ever.
+   * @param sampleRate - Hz of what it gives.
+   */
+  constructor(decoder: SoundDecoder, rounds: number, sampleRate: number) {
     this.sampleRate = sampleRate;
-    this.#access = access;
-    this.#format = audio.format;
-    this.#start = audio.dataStart;
-    const frame = frameLength(audio.format);
-    const length = Math.floor(audio.dataLength / frame) * frame;
-    this.#end = audio.dataStart + length;
-    this.#position = audio.dataStart;
-    // Nothing, however often repeated, is nothing.
-    this.#rounds = length === 0 ? 0 : rounds;
-    this.#readToEnd = this.#rounds <= 0;
+    this.#decoder = decoder;
+    this.#rounds = rounds;
     this.#resampler =
-      audio.format.sampleRate === sampleRate
-        ? undefined
-        : new Resampler(audio.format.sampleRate, sampleRate);
+      decoder.sampleRate === sampleRate ? undefined : new Resampler(decoder.sampleRate, sampleRate);
   }
 
   get ended(): boolean {
@@ -90,6 +47,11 @@ class StoredAudio implements SampleSource {
 
   get failed(): boolean {
     return this.#failed;
+  }
+
+  /** Why it failed. */
+  get reason(): unknown {
+    return this.#reason;
   }
 
   read(target: Int16Array, count: number): number {
@@ -107,8 +69,8 @@ class StoredAudio implements SampleSource {
       }
     }
     this.#ready -= filled;
-    if (this.#ready < this.#samples(READ_AHEAD_MS) && !this.#readToEnd && !this.#filling)
-      void this.fill();
+    const low = this.#ready < (this.sampleRate * READ_AHEAD_MS) / 1000;
+    if (low && !this.#readToEnd && !this.#filling) void this.fill();
     return filled;
   }
 
@@ -117,14 +79,15 @@ class StoredAudio implements SampleSource {
     if (this.#filling || this.#closed || this.#failed) return;
     this.#filling = true;
     // A looped sound may be shorter than a piece.
-    const enough = this.#ready + this.#samples(PIECE_MS / 2);
+    const enough = this.#ready + (this.sampleRate * PIECE_MS) / 2000;
     try {
       do {
         if (!this.#readToEnd) await this.#readPiece();
       } while (this.#ready < enough && !this.#readToEnd && !this.#isClosed());
-    } catch {
-      // A disk that fails, a file system that went away: the session hears silence, the flow `failed`.
+    } catch (error) {
+      // A disk that fails, a stream that cannot be decoded: the session hears silence, the flow `failed`.
       this.#failed = true;
+      this.#reason = error;
     }
     this.#filling = false;
     if (this.#readToEnd || this.#failed || this.#closed) await this.#release();
@@ -137,33 +100,26 @@ class StoredAudio implements SampleSource {
     if (!this.#filling) void this.#release();
   }
 
-  #samples(milliseconds: number): number {
-    return (this.sampleRate * milliseconds) / 1000;
-  }
-
   #isClosed(): boolean {
     return this.#closed;
   }
 
   async #readPiece(): Promise<void> {
-    const frame = frameLength(this.#format);
-    const wanted = Math.ceil((this.#format.sampleRate * PIECE_MS) / 1000) * frame;
-    const length = Math.min(wanted, this.#end - this.#position);
-    const data = await this.#access.read(this.#position, length);
-    this.#position += data.length;
-    // Shorter than it was at the start: somebody cut the file.
-    const exhausted = data.length < length || this.#position >= this.#end;
-    if (data.length >= frame) this.#append(decodeToMono(data, this.#format));
-    if (!exhausted) return;
+    const samples = await this.#decoder.next();
+    if (samples) {
+      this.#decoded += samples.length;
+      this.#keep(this.#resampler ? this.#resampler.push(samples) : samples);
+      return;
+    }
     this.#rounds -= 1;
-    this.#position = this.#start;
-    if (this.#rounds > 0 && data.length >= frame) return;
+    // Nothing, however often repeated, is nothing.
+    if (this.#rounds > 0 && this.#decoded > 0 && !this.#closed) {
+      this.#decoded = 0;
+      await this.#decoder.rewind();
+      return;
+    }
     this.#readToEnd = true;
     if (this.#resampler) this.#keep(this.#resampler.flush());
-  }
-
-  #append(samples: Float32Array): void {
-    this.#keep(this.#resampler ? this.#resampler.push(samples) : samples);
   }
 
   #keep(samples: Float32Array): void {
@@ -177,13 +133,11 @@ class StoredAudio implements SampleSource {
     this.#ready += piece.length;
   }
 
-  #released = false;
-
   async #release(): Promise<void> {
     if (this.#released) return;
     this.#released = true;
     try {
-      await this.#access.close();
+      await this.#decoder.close();
     } catch {
       // Closing a handle of a vanished file system fails; there is nothing left to free.
     }

@@ -1,8 +1,6 @@
-/**
- * Tones made by calculation: the call progress tones of the German network (ITU-T E.180 supplement 2), a beep, and the
- * digits in band (ITU-T Q.23).
- */
+/** Tones made by calculation: call progress tones by country, a beep, silence, and the digits in band (ITU-T Q.23). */
 import type { SampleSource } from "./audio-source.js";
+import { NATIONAL_TONES, nationalTone, TONE_COUNTRIES } from "./tone-plans.js";
 
 /** A stretch of one or two frequencies, or of silence. */
 interface ToneSegment {
@@ -23,29 +21,29 @@ const on = (frequency: number, duration: number): ToneSegment => ({
   duration,
 });
 const off = (duration: number): ToneSegment => ({ frequencies: [], duration });
-const forEver = (...segments: ToneSegment[]): ToneDefinition => ({ segments, once: false });
 
 /** A tone that has no end of its own sounds this long each time it is played, in whole cadences. Milliseconds. */
 const ONE_PLAY = 5_000;
+/** The longest that a name can ask for: an hour. */
+const LONGEST = 3_600_000;
 
-const TONES: ReadonlyMap<string, ToneDefinition> = new Map([
-  ["ring", forEver(on(425, 1000), off(4000))],
-  ["busy", forEver(on(425, 480), off(480))],
-  ["congestion", forEver(on(425, 240), off(240))],
-  ["dial", forEver(on(425, ONE_PLAY))],
-  ["waiting", forEver(on(425, 200), off(200), on(425, 200), off(5000))],
-  ["silence", forEver(off(1000))],
-  ["beep", { segments: [on(1000, 250)], once: true }],
+/** The names that `toneSource` knows, each with `/` and a country or milliseconds, or both, if need be. */
+export const TONE_NAMES: readonly string[] = [...NATIONAL_TONES, "beep", "silence"];
+/** For error texts. */
+export const KNOWN_TONES = `${TONE_NAMES.join(", ")}, of the countries ${TONE_COUNTRIES.join(", ")}`;
+
+/** Short names. */
+const ALIASES: ReadonlyMap<string, string> = new Map([
+  ["waiting", "call-waiting"],
+  ["info", "special-information"],
 ]);
 
-/** The names that `toneSource` knows. */
-export const TONE_NAMES: readonly string[] = [...TONES.keys()];
-
-/** −13 dBm0 or so: as loud as exchanges are. */
-const AMPLITUDE = 6_000;
+/** −13 dBm0 in all, the middle of what ITU-T E.180 §4 recommends: the peak of a sine, and of each of two. */
+const AMPLITUDE = 5_100;
+const PAIR_AMPLITUDES = [3_600, 3_600] as const;
 /** Each of the two tones of a digit. */
 const DIGIT_AMPLITUDES = [6_500, 8_000] as const;
-/** Rise and fall at the ends of a stretch, so that it does not click. */
+/** Rise and fall at the ends of a stretch, so that it does not click. Milliseconds. */
 const RAMP_MS = 2;
 
 /** Hz. */
@@ -66,7 +64,8 @@ export function digitFrequencies(digit: string): readonly [number, number] | und
 }
 
 /**
- * @param repeats - how often it is played, Infinity = until stopped.
+ * @param name - One of TONE_NAMES; with a country (`ring/uk`), with milliseconds (`silence/500`), or with both.
+ * @param repeats - How often it is played, Infinity = until stopped.
  * @param sampleRate - Hz.
  * @returns undefined when there is no tone of this name.
  */
@@ -75,15 +74,21 @@ export function toneSource(
   repeats: number,
   sampleRate: number,
 ): SampleSource | undefined {
-  const definition = TONES.get(name);
+  const [tone, ...more] = name.split("/");
+  const milliseconds = /^\d{1,7}$/.test(more.at(-1) ?? "") ? Number(more.pop()) : undefined;
+  if (more.length > 1 || (milliseconds ?? 0) > LONGEST) return undefined;
+  const definition = definitionOf(ALIASES.get(tone) ?? tone, more.at(0));
   if (definition === undefined) return undefined;
+  if (milliseconds !== undefined) {
+    const segments = cut(definition.segments, milliseconds);
+    return new ToneSource(segments, repeats, undefined, sampleRate);
+  }
   // A tone that ends by itself is repeated with a pause as long as itself.
   const [first] = definition.segments;
   const segments =
     definition.once && repeats > 1 ? [first, off(first.duration)] : definition.segments;
-  const cadence = definition.segments.reduce((sum, { duration }) => sum + duration, 0);
-  const rounds = definition.once ? repeats : repeats * Math.ceil(ONE_PLAY / cadence);
-  return new ToneSource(segments, rounds, [AMPLITUDE], sampleRate);
+  const rounds = definition.once ? repeats : repeats * Math.ceil(ONE_PLAY / lengthOf(segments));
+  return new ToneSource(segments, rounds, undefined, sampleRate);
 }
 
 /** Digits as dual tones; `,` is a pause of half a second. */
@@ -106,11 +111,49 @@ export function digitTones(
   return new ToneSource(segments, 1, DIGIT_AMPLITUDES, sampleRate);
 }
 
+function definitionOf(tone: string, country: string | undefined): ToneDefinition | undefined {
+  if (tone === "silence" || tone === "beep") {
+    if (country !== undefined) return undefined;
+    return tone === "beep"
+      ? { segments: [on(1000, 250)], once: true }
+      : { segments: [off(1000)], once: false };
+  }
+  const national = NATIONAL_TONES.find((known) => known === tone);
+  const stretches = national && nationalTone(national, country);
+  return (
+    stretches && {
+      segments: stretches.map(({ frequencies, duration = ONE_PLAY }) => ({
+        frequencies,
+        duration,
+      })),
+      once: false,
+    }
+  );
+}
+
+/** The segments, repeated and cut to a length. A single one becomes so long, without seams. */
+function cut(segments: readonly ToneSegment[], milliseconds: number): ToneSegment[] {
+  if (segments.length === 1) return [{ ...segments[0], duration: milliseconds }];
+  const result: ToneSegment[] = [];
+  for (let left = milliseconds, next = 0; left > 0; next = (next + 1) % segments.length) {
+    const duration = Math.min(left, segments[next].duration);
+    result.push({ ...segments[next], duration });
+    left -= duration;
+  }
+  return result;
+}
+
+function lengthOf(segments: readonly ToneSegment[]): number {
+  return segments.reduce((sum, { duration }) => sum + duration, 0);
+}
+
 /** Plays stretches in turn. */
 class ToneSource implements SampleSource {
+  readonly sampleRate: number;
   readonly failed = false;
   readonly #segments: readonly ToneSegment[];
-  readonly #amplitudes: readonly number[];
+  /** Undefined = as loud as exchanges are. */
+  readonly #amplitudes: readonly number[] | undefined;
   #rounds: number;
   #segment = 0;
   /** Samples since the stretch began. */
@@ -119,11 +162,12 @@ class ToneSource implements SampleSource {
   constructor(
     segments: readonly ToneSegment[],
     rounds: number,
-    amplitudes: readonly number[],
-    readonly sampleRate: number,
+    amplitudes: readonly number[] | undefined,
+    sampleRate: number,
   ) {
+    this.sampleRate = sampleRate;
     this.#segments = segments;
-    this.#rounds = segments.length === 0 ? 0 : rounds;
+    this.#rounds = lengthOf(segments) === 0 ? 0 : rounds;
     this.#amplitudes = amplitudes;
   }
 
@@ -159,10 +203,12 @@ class ToneSource implements SampleSource {
     target.fill(0, offset, offset + count);
     // A continuous tone must not dip where its stretch begins again; whole hertz fit into whole seconds.
     const smooth = this.#segments.length > 1 || this.#rounds !== Infinity;
-    for (const [index, frequency] of segment.frequencies.entries()) {
-      const amplitude = this.#amplitudes[Math.min(index, this.#amplitudes.length - 1)];
+    const ramp = (this.sampleRate * RAMP_MS) / 1000;
+    const { frequencies } = segment;
+    const amplitudes = this.#amplitudes ?? (frequencies.length > 1 ? PAIR_AMPLITUDES : [AMPLITUDE]);
+    for (const [index, frequency] of frequencies.entries()) {
+      const amplitude = amplitudes[Math.min(index, amplitudes.length - 1)];
       const step = (2 * Math.PI * frequency) / this.sampleRate;
-      const ramp = (RAMP_MS * this.sampleRate) / 1000;
       for (let i = 0; i < count; i++) {
         const place = this.#position + i;
         const edge = smooth ? Math.min(place, length - place, ramp) / ramp : 1;

@@ -16,7 +16,7 @@ export interface WavAudio {
 
 /** For error texts: what can be played. */
 export const ACCEPTED_AUDIO =
-  "WAV with PCM of 8, 16, 24 or 32 bits, floating point or G.711, mono or stereo, 4 to 192 kHz";
+  "WAV with PCM of 8, 16, 24 or 32 bits, floating point or G.711, mono or stereo, 4 to 192 kHz; MP3; Ogg Opus";
 
 /** A file with more chunks before its samples is no honest file. */
 const MOST_CHUNKS = 1_000;
@@ -25,6 +25,14 @@ const FLOAT = 3;
 const A_LAW = 6;
 const MU_LAW = 7;
 const EXTENSIBLE = 0xfffe;
+/** For error texts. */
+const TAGS: ReadonlyMap<number, string> = new Map([
+  [1, "PCM"],
+  [2, "Microsoft ADPCM"],
+  [0x11, "IMA ADPCM"],
+  [0x31, "GSM"],
+  [0x55, "MP3 inside WAV"],
+]);
 
 /** @throws MediaError, rule `unsupported-audio`, naming the source and what is accepted. */
 export async function readWavHeader(source: RandomAccess): Promise<WavAudio> {
@@ -35,6 +43,8 @@ export async function readWavHeader(source: RandomAccess): Promise<WavAudio> {
   }
   if (riff !== "RIFF" && riff !== "RF64") throw unsupported(source, `its form is ${riff.trim()}`);
   let format: PcmFormat | undefined;
+  /** Of a file with more than 4 GB (EBU Tech 3306). */
+  let longLength: number | undefined;
   let position = 12;
   for (let chunks = 0; chunks < MOST_CHUNKS; chunks++) {
     const header = await source.read(position, 8);
@@ -44,9 +54,12 @@ export async function readWavHeader(source: RandomAccess): Promise<WavAudio> {
     const body = position + 8;
     if (id === "fmt ") {
       format = formatOf(source, await source.read(body, Math.min(size, 40)));
+    } else if (id === "ds64") {
+      longLength = longDataLength(await source.read(body, Math.min(size, 16)));
     } else if (id === "data") {
       if (format === undefined) throw unsupported(source, "its samples come before their format");
-      return { format, dataStart: body, dataLength: await dataLength(source, body, size) };
+      const given = size === 0xffff_ffff ? (longLength ?? size) : size;
+      return { format, dataStart: body, dataLength: await dataLength(source, body, given) };
     }
     // Chunks are filled up to an even length.
     position = body + size + (size & 1);
@@ -65,7 +78,7 @@ function formatOf(source: RandomAccess, chunk: Buffer): PcmFormat {
   if (tag === EXTENSIBLE && chunk.length >= 26) tag = chunk.readUInt16LE(24);
   const encoding = encodingOf(tag, bits);
   if (encoding === undefined) {
-    throw unsupported(source, `its format is ${tag} with ${bits} bits`);
+    throw unsupported(source, `its format is ${TAGS.get(tag) ?? tag} with ${bits} bits`);
   }
   if (channels !== 1 && channels !== 2) throw unsupported(source, `it has ${channels} channels`);
   if (sampleRate < 4_000 || sampleRate > 192_000) {
@@ -93,6 +106,13 @@ function encodingOf(tag: number, bits: number): SampleEncoding | undefined {
   if (bits !== 8) return undefined;
   if (tag === A_LAW) return "alaw";
   return tag === MU_LAW ? "mulaw" : undefined;
+}
+
+/** Undefined where the writer did not fill it in. */
+function longDataLength(chunk: Buffer): number | undefined {
+  if (chunk.length < 16) return undefined;
+  const length = Number(chunk.readBigUInt64LE(8));
+  return length === 0 ? undefined : length;
 }
 
 async function dataLength(source: RandomAccess, start: number, size: number): Promise<number> {

