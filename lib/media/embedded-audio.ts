@@ -10,10 +10,15 @@ import type {
   Recording,
   RecordingResult,
   RecordOptions,
+  SingleAudioSource,
 } from "../session/media-handler.js";
 import type { PlaybackResult } from "./audio/player.js";
 import { digitFrequencies } from "./audio/tones.js";
-import type { TransferredRecording, TransferredSource } from "./rtp/worker-protocol.js";
+import type {
+  TransferredOne,
+  TransferredRecording,
+  TransferredSource,
+} from "./rtp/worker-protocol.js";
 import type { WorkerClient } from "./worker-client.js";
 
 export interface EmbeddedAudioOptions {
@@ -62,10 +67,7 @@ export class EmbeddedAudio implements AudioControl {
           source: transferred,
           options: { loop, background, settle },
         },
-        {
-          id,
-          transfer: transferred.kind === "buffer" ? [transferred.data.buffer as ArrayBuffer] : [],
-        },
+        { id, transfer: memoryOf(transferred) },
       );
     } catch (error) {
       this.#playbacks.delete(id);
@@ -176,6 +178,11 @@ export class EmbeddedAudio implements AudioControl {
 
 /** A copy that can be moved: a Buffer shares its memory with others. */
 function transferable(source: AudioSource): TransferredSource {
+  if (source.kind !== "list") return transferableOne(source);
+  return { kind: "list", sources: source.sources.map(transferableOne) };
+}
+
+function transferableOne(source: SingleAudioSource): TransferredOne {
   if (source.kind !== "buffer") return source;
   if (source.data.length > LARGEST_BUFFER) {
     throw new MediaError(`A buffer of ${source.data.length} bytes is too large to be played`, {
@@ -183,6 +190,12 @@ function transferable(source: AudioSource): TransferredSource {
     });
   }
   return { ...source, data: new Uint8Array(source.data) };
+}
+
+/** The memory that moves with it. */
+function memoryOf(source: TransferredSource): ArrayBuffer[] {
+  const sources = source.kind === "list" ? source.sources : [source];
+  return sources.flatMap((one) => (one.kind === "buffer" ? [one.data.buffer as ArrayBuffer] : []));
 }
 
 function checkDigits(digits: string): void {

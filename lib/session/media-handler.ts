@@ -111,15 +111,20 @@ export interface MediaStatistics {
 }
 
 export type AudioSource =
+  | SingleAudioSource
+  /** One after the other without a gap; `loop` repeats them all. */
+  | { readonly kind: "list"; readonly sources: readonly SingleAudioSource[] };
+
+export type SingleAudioSource =
   | { readonly kind: "file"; readonly path: string }
   | {
       readonly kind: "buffer";
       readonly data: Buffer;
-      /** Without them the data is a WAV file; with them raw samples. */
+      /** Without them the data is a file: WAV, MP3 or Ogg Opus; with them raw samples. */
       readonly format?: "pcm16" | "mulaw" | "alaw" | undefined;
       readonly sampleRate?: number | undefined;
     }
-  /** `ring` `busy` `beep` `silence` `dial` … ; lasts until stopped, except `beep`. */
+  /** `ring` `busy` `beep` `silence` `dial` …, by country `ring/uk`, so many milliseconds `silence/500`. */
   | { readonly kind: "tone"; readonly name: string };
 
 export interface PlayOptions {

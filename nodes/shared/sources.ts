@@ -2,26 +2,57 @@
 import { realpath, stat } from "node:fs/promises";
 import { isAbsolute, join, resolve, sep, win32 } from "node:path";
 import type { NodeAPI } from "node-red";
-import { type AudioSource, errorText } from "../../lib/index.js";
+import { type AudioSource, errorText, type SingleAudioSource } from "../../lib/index.js";
 import { misuse } from "./errors.js";
 import type { Origin, SourceValue } from "./properties.js";
 
 export interface ResolvedSource {
   readonly source: AudioSource;
   /** What `playing` shows. */
+  readonly shown: string | Buffer | readonly (string | Buffer)[];
+}
+
+interface ResolvedOne {
+  readonly source: SingleAudioSource;
   readonly shown: string | Buffer;
 }
+
+/** Sounds of one list. */
+const MOST_SOURCES = 100;
 
 const LARGEST_DOWNLOAD = 20 * 1024 * 1024;
 const LONGEST_DOWNLOAD_MS = 10_000;
 const RAW_FORMATS = ["pcm16", "mulaw", "alaw"] as const;
 
-/** @throws InvalidArgumentError `unsupported-audio`, `no-file`, `bad-path`, `bad-url` or `no-source`. */
+/**
+ * A text, a Buffer, or an array of them that is played in order.
+ *
+ * @throws InvalidArgumentError `unsupported-audio`, `no-file`, `bad-path`, `bad-url` or `no-source`.
+ */
 export async function resolveSource(
   RED: NodeAPI,
   { value, origin }: SourceValue,
   options: Record<string, unknown> | undefined,
 ): Promise<ResolvedSource> {
+  if (!Array.isArray(value)) return resolveOne(RED, value, origin, options);
+  if (value.length === 0 || value.length > MOST_SOURCES) {
+    throw misuse("no-source", `a list to play has 1 to ${MOST_SOURCES} sounds`);
+  }
+  const resolved: ResolvedOne[] = [];
+  // In order, so that the first that is missing is named.
+  for (const one of value as unknown[]) resolved.push(await resolveOne(RED, one, origin, options));
+  return {
+    source: { kind: "list", sources: resolved.map(({ source }) => source) },
+    shown: resolved.map(({ shown }) => shown),
+  };
+}
+
+async function resolveOne(
+  RED: NodeAPI,
+  value: unknown,
+  origin: Origin,
+  options: Record<string, unknown> | undefined,
+): Promise<ResolvedOne> {
   if (Buffer.isBuffer(value)) return bufferSource(value, value, options);
   if (typeof value !== "string" || value === "") {
     throw misuse("no-source", "there is nothing to play: give a file, URL, tone or Buffer");
@@ -34,7 +65,7 @@ export async function resolveSource(
   return { source: { kind: "file", path: await filePath(RED, value, origin) }, shown: value };
 }
 
-function toneSource(name: string): ResolvedSource {
+function toneSource(name: string): ResolvedOne {
   return { source: { kind: "tone", name }, shown: `tone:${name}` };
 }
 
@@ -42,7 +73,7 @@ function bufferSource(
   data: Buffer,
   shown: string | Buffer,
   options: Record<string, unknown> | undefined,
-): ResolvedSource {
+): ResolvedOne {
   const given = options?.["format"];
   const format = RAW_FORMATS.find((name) => name === given);
   if (given !== undefined && format === undefined) {

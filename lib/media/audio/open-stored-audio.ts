@@ -1,7 +1,9 @@
 /** Finds out what a file or a buffer holds, by its content and never by its name, and makes its decoder. */
 import { errorText, MediaError } from "../../foundation/index.js";
 import type { SoundDecoder } from "./sound-decoder.js";
+import { audioCodec } from "../codec/codecs.js";
 import { openMp3 } from "./mp3-decoder.js";
+import { openOggOpus } from "./ogg-opus-decoder.js";
 import type { PcmFormat } from "./pcm-format.js";
 import type { RandomAccess } from "./random-access.js";
 import { StoredAudio } from "./stored-audio.js";
@@ -45,6 +47,7 @@ export async function openDecoder(access: RandomAccess, raw?: PcmFormat): Promis
     if (form === "RIFF" || form === "RF64") {
       return new WavDecoder(access, await readWavHeader(access));
     }
+    if (form === "OggS") return await openOgg(access, head);
     const known = FORMS.find(({ is }) => is(head));
     if (known) throw unsupported(access, `it is ${known.name}`);
     const mp3 = await openMp3(access);
@@ -54,6 +57,16 @@ export async function openDecoder(access: RandomAccess, raw?: PcmFormat): Promis
     await access.close();
     throw error instanceof MediaError ? error : unreadable(access, error);
   }
+}
+
+/** Of what Ogg can hold, calls know Opus. */
+async function openOgg(access: RandomAccess, head: Buffer): Promise<SoundDecoder> {
+  const codec = audioCodec("OPUS");
+  await codec?.load?.();
+  const decoder = codec && (await openOggOpus(access, codec));
+  if (decoder) return decoder;
+  const other = ["vorbis", "FLAC", "Speex", "OpusHead"].find((name) => head.includes(name));
+  throw unsupported(access, `it is Ogg with ${other ?? "no Opus"}`);
 }
 
 interface Form {

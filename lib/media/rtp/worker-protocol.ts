@@ -1,19 +1,21 @@
 /** What the main thread and the RTP worker say to each other: plain data, one message per line of these unions. */
 import type {
-  AudioSource,
   MediaStatistics,
   PlayOptions,
   RecordingEnd,
   RecordOptions,
+  SingleAudioSource,
 } from "../../session/media-handler.js";
 import type { PlaybackResult } from "../audio/player.js";
 import type { DigitRequest } from "./rtp-sender.js";
 import type { StreamSettings } from "./stream-settings.js";
 
 /** An audio source that can cross: a Buffer's bytes, moved and not copied again. */
+export type TransferredOne =
+  | Exclude<SingleAudioSource, { kind: "buffer" }>
+  | (Omit<Extract<SingleAudioSource, { kind: "buffer" }>, "data"> & { readonly data: Uint8Array });
 export type TransferredSource =
-  | Exclude<AudioSource, { kind: "buffer" }>
-  | (Omit<Extract<AudioSource, { kind: "buffer" }>, "data"> & { readonly data: Uint8Array });
+  TransferredOne | { readonly kind: "list"; readonly sources: readonly TransferredOne[] };
 
 export interface OpenRequest {
   readonly type: "open";
