@@ -11,6 +11,7 @@ import { NodeRed, projectRoot } from "../support/node-red.js";
 /** File, name of the inject node to press, events that must reach the debug nodes in this order. */
 const RUNS: readonly (readonly [string, string, readonly string[]])[] = [
   ["calls/Early media", "call", ["inviting", "progress", "answered", "ended"]],
+  ["sound/Play MP3, tones and lists", "call", ["inviting", "answered", "played", "ended"]],
   ["calls/Hold and resume", "call the hotline", ["hold", "resume", "ended"]],
   ["transfer/Redirect a call", "call", ["inviting", "redirecting", "answered", "ended"]],
   ["transfer/Attended transfer", "call both", ["refer-progress", "transferred"]],

@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { createSocket } from "node:dgram";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Worker } from "node:worker_threads";
@@ -15,6 +15,7 @@ import { createRtpWorker } from "../../../lib/media/worker-client.js";
 import { readRtcp } from "../../../lib/media/rtp/rtcp-packet.js";
 import type {
   AudioControl,
+  AudioSource,
   DigitEvent,
   MediaSession,
   Playback,
@@ -149,6 +150,38 @@ describe("EmbeddedMediaHandler on loopback", function () {
       await pause(40);
       await session.close();
       assert.ok(Math.abs(toneFrequency(sound(phone).slice(200, 4500)) - 440) < 2);
+    });
+
+    it("an MP3 is heard at its pitch, level and length, while a list goes on without a gap", async () => {
+      const mp3 = readFileSync(join(__dirname, "../../fixtures/audio/tone-440.mp3"));
+      const calls = await Promise.all([call(), call()]);
+      const sources: AudioSource[] = [
+        { kind: "buffer", data: mp3 },
+        {
+          kind: "list",
+          sources: [
+            { kind: "buffer", data: mp3 },
+            { kind: "tone", name: "silence/100" },
+            { kind: "tone", name: "ring/uk/300" },
+          ],
+        },
+      ];
+      const playbacks = await Promise.all(calls.map(({ audio }, i) => audio.play(sources[i])));
+      for (const { done } of playbacks) assert.equal(await done, "completed");
+      await pause(60);
+      const [one, list] = calls.map(({ phone }) => sound(phone));
+      await Promise.all(calls.map(({ session }) => session.close()));
+      assert.ok(Math.abs(one.length - 8000) < 80, `${one.length} samples`);
+      assert.ok(Math.abs(list.length - 11_200) < 80, `${list.length} samples`);
+      for (const heard of [one, list]) {
+        const middle = heard.slice(400, 7600);
+        assert.ok(Math.abs(toneFrequency(middle) / 440 - 1) < 0.01);
+        const level = 20 * Math.log10(toneAmplitude(middle, 440) / 16_384);
+        assert.ok(Math.abs(level) < 1, `${level} dB`);
+      }
+      for (const frequency of [400, 450]) {
+        assert.ok(toneAmplitude(list.slice(9000, 10_600), frequency) > 3000, `${frequency} Hz`);
+      }
     });
 
     it("goes on without a gap while the main thread is blocked for two seconds", async () => {
