@@ -20,7 +20,7 @@ export interface StoredAudioOptions {
 }
 
 /**
- * Opens stored audio and has the first piece ready.
+ * Opens stored audio and has the beginning ready.
  *
  * @throws (rejects with) MediaError, rule `unsupported-audio`; the access is closed then.
  */
@@ -30,7 +30,7 @@ export async function openStoredAudio(
 ): Promise<StoredAudio> {
   const decoder = await openDecoder(access, options.raw);
   const source = new StoredAudio(decoder, options.rounds ?? 1, options.sampleRate);
-  await source.fill();
+  await source.prepare();
   if (source.failed) throw unreadable(access, source.reason);
   return source;
 }

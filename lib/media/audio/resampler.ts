@@ -129,9 +129,20 @@ function sinc(x: number): number {
   return x === 0 ? 1 : Math.sin(Math.PI * x) / (Math.PI * x);
 }
 
+/** Kaiser's window from its middle to its end; filters are designed in the time of packets, so it is looked up. */
+const WINDOW_STEPS = 2048;
+let window: Float64Array | undefined;
+
 /** @param x - From −1 to 1. */
 function kaiser(x: number): number {
-  return Math.abs(x) >= 1 ? 0 : bessel(BETA * Math.sqrt(1 - x * x)) / bessel(BETA);
+  window ??= Float64Array.from({ length: WINDOW_STEPS + 1 }, (_, i) => {
+    const place = i / WINDOW_STEPS;
+    return bessel(BETA * Math.sqrt(1 - place * place)) / bessel(BETA);
+  });
+  const place = Math.abs(x) * WINDOW_STEPS;
+  const below = Math.floor(place);
+  if (below >= WINDOW_STEPS) return 0;
+  return window[below] + (window[below + 1] - window[below]) * (place - below);
 }
 
 /** The modified Bessel function of order 0, by its power series. */

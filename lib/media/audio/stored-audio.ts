@@ -10,6 +10,8 @@ import { Resampler } from "./resampler.js";
 
 /** With less than this ready the next piece is read. Milliseconds. */
 const READ_AHEAD_MS = 800;
+/** So much is ready before the first sample is asked for. Milliseconds. */
+const PREPARED_MS = 400;
 
 export class StoredAudio implements SampleSource {
   readonly sampleRate: number;
@@ -72,6 +74,17 @@ export class StoredAudio implements SampleSource {
     const low = this.#ready < (this.sampleRate * READ_AHEAD_MS) / 1000;
     if (low && !this.#readToEnd && !this.#filling) void this.fill();
     return filled;
+  }
+
+  /**
+   * Reads the first pieces: the second of an MP3 may take a while, because a thread that decodes for the first time is
+   * slow. Never rejects.
+   */
+  async prepare(): Promise<void> {
+    const enough = (this.sampleRate * PREPARED_MS) / 1000;
+    while (this.#ready < enough && !this.#readToEnd && !this.#failed && !this.#isClosed()) {
+      await this.fill();
+    }
   }
 
   /** Reads the next piece. Never rejects; what goes wrong ends the source as failed. */
