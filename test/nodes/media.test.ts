@@ -92,6 +92,41 @@ describe("media nodes", () => {
       });
     });
 
+    it("plays an array in order: texts, tones and Buffers of its own, and shows it", async () => {
+      await established(play({ background: true }));
+      const data = Buffer.from("ID3");
+      await to("play", { payload: ["tone:silence/300", "hello.wav", data] });
+      await playing(1);
+      data.fill(0);
+      assert.deepEqual(audio().last.source, {
+        kind: "list",
+        sources: [
+          { kind: "tone", name: "silence/300" },
+          { kind: "file", path: join(folder, "sip-media", "hello.wav") },
+          {
+            kind: "buffer",
+            data: Buffer.from("ID3"),
+            format: undefined,
+            sampleRate: undefined,
+          },
+        ],
+      });
+      const { payload } = bench.only("play:1") as { payload: unknown[] };
+      assert.deepEqual(payload, ["tone:silence/300", "hello.wav", Buffer.from("ID3")]);
+    });
+
+    it("reads an array typed into the editor as JSON", async () => {
+      await established(play({ source: '["tone:ring/uk","tone:beep"]', sourceType: "json" }));
+      await to("play");
+      assert.deepEqual(audio().last.source, {
+        kind: "list",
+        sources: [
+          { kind: "tone", name: "ring/uk" },
+          { kind: "tone", name: "beep" },
+        ],
+      });
+    });
+
     it("finds a file of a message in the media folder, and a literal anywhere", async () => {
       await established(
         play(),
@@ -115,6 +150,11 @@ describe("media nodes", () => {
       ["a missing file", "missing.wav", "no-file"],
       ["nothing", "", "no-source"],
       ["an object", {}, "no-source"],
+      ["an empty array", [], "no-source"],
+      ["an array in an array", [["tone:beep"]], "no-source"],
+      ["an array of hundreds", Array.from({ length: 101 }, () => "tone:beep"), "no-source"],
+      ["an array with a way out", ["tone:beep", "../secret.wav"], "bad-path"],
+      ["an array with a missing file", ["hello.wav", "missing.wav"], "no-file"],
     ] as const) {
       it(`refuses ${name} from a message with ${code}`, async () => {
         await established(play());

@@ -80,6 +80,12 @@ function assertTone(samples: Int16Array, frequency = 440, length = 8000): void {
 
 const PCM16 = tone(2, (target, at, value) => target.writeInt16LE(Math.round(value * 32_767), at));
 
+function longLength(bytes: number): Buffer {
+  const body = Buffer.alloc(28);
+  body.writeBigUInt64LE(BigInt(bytes), 8);
+  return body;
+}
+
 describe("stored audio", () => {
   const FORMATS: [string, Chunk, Buffer][] = [
     ["8 bits", format(1, 8), tone(1, (t, at, v) => (t[at] = Math.round(v * 127) + 128))],
@@ -168,6 +174,18 @@ describe("stored audio", () => {
       "the form RF64",
       wav(
         [{ id: "ds64", body: Buffer.alloc(28) }, format(1, 16), { ...data, size: 0xffff_ffff }],
+        "RF64",
+      ),
+    ],
+    [
+      "the length of the samples in its ds64 chunk",
+      wav(
+        [
+          { id: "ds64", body: longLength(PCM16.length) },
+          format(1, 16),
+          { ...data, size: 0xffff_ffff },
+          { id: "LIST", body: Buffer.alloc(3000, 0x7f) },
+        ],
         "RF64",
       ),
     ],
@@ -301,6 +319,20 @@ describe("audio files", () => {
     const path = join(folder, "long.wav");
     writeFileSync(path, wavOfTone(440, 6000, { sampleRate: 48_000, channels: 2 }));
     assertTone(await drained(await openSource({ kind: "file", path }, false, 8000)), 440, 48_000);
+  });
+
+  it("of more than 2 GB play at once, and are not loaded", async () => {
+    const path = join(folder, "huge.wav");
+    const head = wavOfTone(440, 3000);
+    head.writeUInt32LE(2_400_000_000, 40);
+    writeFileSync(path, head);
+    // The rest is a hole that takes no place on the disk.
+    truncateSync(path, 2_400_000_044);
+    const before = process.memoryUsage().arrayBuffers;
+    const source = await openSource({ kind: "file", path }, false, 8000);
+    const samples = await drained(source, 16_000);
+    assert.ok(Math.abs(toneFrequency(samples.slice(0, 16_000)) - 440) < 0.5);
+    assert.ok(process.memoryUsage().arrayBuffers - before < 20_000_000);
   });
 
   it("that are missing are refused by name", async () => {
