@@ -62,10 +62,11 @@ export async function openDecoder(access: RandomAccess, raw?: PcmFormat): Promis
 /** Of what Ogg can hold, calls know Opus. */
 async function openOgg(access: RandomAccess, head: Buffer): Promise<SoundDecoder> {
   const codec = audioCodec("OPUS");
-  await codec?.load?.();
-  const decoder = codec && (await openOggOpus(access, codec));
+    if (codec === undefined) throw unsupported(access, "it is Ogg, for which there is no codec");
+  await codec.load?.();
+  const decoder = await openOggOpus(access, codec);
   if (decoder) return decoder;
-  const other = ["vorbis", "FLAC", "Speex", "OpusHead"].find((name) => head.includes(name));
+  const other = ["vorbis", "FLAC", "Speex"].find((name) => head.includes(name));
   throw unsupported(access, `it is Ogg with ${other ?? "no Opus"}`);
 }
 
