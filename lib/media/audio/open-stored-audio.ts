@@ -62,7 +62,7 @@ export async function openDecoder(access: RandomAccess, raw?: PcmFormat): Promis
 /** Of what Ogg can hold, calls know Opus. */
 async function openOgg(access: RandomAccess, head: Buffer): Promise<SoundDecoder> {
   const codec = audioCodec("OPUS");
-    if (codec === undefined) throw unsupported(access, "it is Ogg, for which there is no codec");
+  if (codec === undefined) throw unsupported(access, "it is Ogg, for which there is no codec");
   await codec.load?.();
   const decoder = await openOggOpus(access, codec);
   if (decoder) return decoder;
