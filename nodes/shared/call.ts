@@ -2,7 +2,7 @@
  * What the nodes know about one session besides the session itself: who brought it, who waits for its end, its
  * digits and its sounds. Lives in the stack, not in a node, and therefore through a deploy.
  */
-import type { Playback, Session, SessionEvent, Timer } from "../../lib/index.js";
+import type { Playback, Recording, Session, SessionEvent, Timer } from "../../lib/index.js";
 import { DigitBuffer } from "./digits.js";
 import type { Delivery } from "./dispatcher.js";
 import { environment } from "./environment.js";
@@ -30,6 +30,14 @@ export interface ActivePlayback {
   stoppedByDigit: boolean;
 }
 
+/** A recording that a node makes of the session. */
+export interface ActiveRecording {
+  readonly nodeId: string;
+  /** Any of these digits ends it. */
+  readonly terminator: string;
+  readonly recording: Recording;
+}
+
 /** Whoever takes the digits now; one at a time. */
 export interface DigitTaker {
   digit(digit: string): void;
@@ -39,6 +47,7 @@ export class Call {
   readonly id: string;
   readonly digits = new DigitBuffer();
   readonly playbacks = new Set<ActivePlayback>();
+  readonly recordings = new Set<ActiveRecording>();
   /** Waiting nodes that the end of the session releases. */
   readonly closers = new Set<(event: SessionEvent) => void>();
   /** Called at the end: attempts that end with this session (`linked`). */
@@ -133,6 +142,7 @@ export class Call {
     this.closers.clear();
     this.dependants.clear();
     this.playbacks.clear();
+    this.recordings.clear();
     this.collector = undefined;
     if (this.#owner !== undefined) ownedCalls.remove(this.#owner.nodeId, this);
   }
@@ -150,6 +160,9 @@ export class Call {
       if (!active.bargeIn) continue;
       active.stoppedByDigit = true;
       active.playback.stop();
+    }
+    for (const { terminator, recording } of this.recordings) {
+      if (terminator.includes(digit)) recording.stop("digit");
     }
     if (this.collector !== undefined) this.collector.digit(digit);
     else if (this.answered) this.digits.add(digit);

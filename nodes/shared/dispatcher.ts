@@ -24,6 +24,8 @@ interface Slot {
   readonly others: () => readonly Delivery[];
   /** Set when the slot's turn has come. */
   open: Delivery[] | undefined;
+  /** How many results that belong to it are still being made; its turn waits for them. */
+  held: number;
 }
 
 /**
@@ -48,7 +50,7 @@ class Dispatcher {
 
   /** An event happened; `others` says later who (besides the waiting nodes) gets a message. */
   event(sessionId: string | undefined, eventName: string, others: () => readonly Delivery[]): void {
-    this.#slots.push({ sessionId, eventName, waiting: [], others, open: undefined });
+    this.#slots.push({ sessionId, eventName, waiting: [], others, open: undefined, held: 0 });
     this.#schedule();
   }
 
@@ -76,12 +78,37 @@ class Dispatcher {
         waiting: [{ since, delivery }],
         others: () => [],
         open: undefined,
+        held: 0,
       });
     this.#schedule();
   }
 
+  /**
+   * A result that belongs to this event needs a moment more, such as a file that is being closed: the event and what
+   * follows it in that session wait, other sessions do not.
+   *
+   * @returns to be called when the result has left, or never will. Idempotent.
+   */
+  hold(sessionId: string, causes: readonly string[]): () => void {
+    const slot = this.#slots.find(
+      (candidate) =>
+        candidate.open === undefined &&
+        candidate.sessionId === sessionId &&
+        causes.includes(candidate.eventName),
+    );
+    if (slot === undefined) return () => undefined;
+    slot.held += 1;
+    let released = false;
+    return () => {
+      if (released) return;
+      released = true;
+      slot.held -= 1;
+      this.#schedule();
+    };
+  }
+
   #schedule(): void {
-    if (this.#scheduled || this.#slots.length === 0 || deploys.phase === "changing") return;
+    if (this.#scheduled || deploys.phase === "changing" || this.#next() === undefined) return;
     this.#scheduled = true;
     setImmediate(() => {
       this.#scheduled = false;
@@ -95,10 +122,10 @@ class Dispatcher {
   #turn(): void {
     if (deploys.phase === "changing") return;
     let slot: Slot | undefined;
-    while ((slot = this.#slots[0]) !== undefined) {
+    while ((slot = this.#next()) !== undefined) {
       slot.open ??= open(slot);
       const delivery = slot.open.shift();
-      if (slot.open.length === 0) this.#slots.shift();
+      if (slot.open.length === 0) this.#slots.splice(this.#slots.indexOf(slot), 1);
       if (delivery === undefined) continue;
       const live = liveNode(delivery.nodeId);
       if (live === undefined) continue;
@@ -109,6 +136,17 @@ class Dispatcher {
       }
       return;
     }
+  }
+
+  /** The first slot that nothing holds back, neither itself nor an earlier one of its session. */
+  #next(): Slot | undefined {
+    const first = this.#slots.at(0);
+    if (first === undefined || first.held === 0) return first;
+    const heldSessions = new Set<string | undefined>();
+    return this.#slots.find((slot) => {
+      if (slot.held > 0) heldSessions.add(slot.sessionId);
+      return !heldSessions.has(slot.sessionId);
+    });
   }
 }
 

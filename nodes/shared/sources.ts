@@ -1,6 +1,6 @@
 /** What a flow wants to be heard → an audio source (contract §4.7 "Sources and files"). */
-import { realpath, stat } from "node:fs/promises";
-import { isAbsolute, join, resolve, sep, win32 } from "node:path";
+import { lstat, realpath, stat } from "node:fs/promises";
+import { dirname, isAbsolute, join, resolve, sep, win32 } from "node:path";
 import type { NodeAPI } from "node-red";
 import { type AudioSource, errorText, type SingleAudioSource } from "../../lib/index.js";
 import { misuse } from "./errors.js";
@@ -131,16 +131,60 @@ async function filePath(RED: NodeAPI, name: string, origin: Origin): Promise<str
     const inFolder = join(folder, name);
     return (await isFile(inFolder)) ? inFolder : existing(resolve(workingFolder(RED), name), name);
   }
-  const parts = name.split(/[\\/]/);
-  if (isAbsolute(name) || win32.isAbsolute(name) || parts.includes("..") || name.includes("\0")) {
-    throw misuse("bad-path", `"${name}" must be a name inside ${folder} (sipMediaDir)`);
-  }
+  checkInside(name, folder);
   const path = await existing(join(folder, name), name);
   const [real, realFolder] = await Promise.all([realpath(path), realpath(folder)]);
   if (!real.startsWith(realFolder + sep)) {
     throw misuse("bad-path", `"${name}" leads out of ${folder} (sipMediaDir)`);
   }
   return real;
+}
+
+/**
+ * Where a recording of this name goes: a name in a message stays inside the media folder, links included; a literal
+ * may point anywhere, a relative one into the media folder.
+ *
+ * @throws InvalidArgumentError `bad-path`.
+ */
+export async function recordingPath(
+  RED: NodeAPI,
+  { value, origin }: SourceValue,
+): Promise<string | undefined> {
+  if (value === undefined || value === null || value === "") return undefined;
+  if (typeof value !== "string" || value.includes("\0")) {
+    throw misuse("bad-path", "the target of a recording must be the name of a file");
+  }
+  const folder = mediaFolder(RED);
+  const path = resolve(folder, value);
+  if (origin.literal) return path;
+  checkInside(value, folder);
+  // The part of the way that exists may be a link.
+  let there = path;
+  while (!(await exists(there)) && there !== folder) there = dirname(there);
+  if (there === folder) return path;
+  const [real, realFolder] = await Promise.all([realpath(there), realpath(folder)]);
+  if (real !== realFolder && !real.startsWith(realFolder + sep)) {
+    throw misuse("bad-path", `"${value}" leads out of ${folder} (sipMediaDir)`);
+  }
+  return path;
+}
+
+/** @throws InvalidArgumentError `bad-path`. */
+function checkInside(name: string, folder: string): void {
+  const parts = name.split(/[\\/]/);
+  if (isAbsolute(name) || win32.isAbsolute(name) || parts.includes("..") || name.includes("\0")) {
+    throw misuse("bad-path", `"${name}" must be a name inside ${folder} (sipMediaDir)`);
+  }
+}
+
+/** Links count, wherever they lead. */
+async function exists(path: string): Promise<boolean> {
+  try {
+    await lstat(path);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 async function existing(path: string, name: string): Promise<string> {

@@ -16,6 +16,7 @@ import sipInvite from "../../nodes/sip-invite.js";
 import sipMenu from "../../nodes/sip-menu.js";
 import sipMessage from "../../nodes/sip-message.js";
 import sipPlay from "../../nodes/sip-play.js";
+import sipRecord from "../../nodes/sip-record.js";
 import sipProgress from "../../nodes/sip-progress.js";
 import sipReinvite from "../../nodes/sip-reinvite.js";
 import sipRefer from "../../nodes/sip-refer.js";
@@ -57,6 +58,7 @@ const MODULES: NodeModule[] = [
   sipGather,
   sipMenu,
   sipPlay,
+  sipRecord,
   sipRegister,
   sipSession,
   sipEvent,
@@ -82,6 +84,7 @@ const OUTPUTS: Readonly<Record<string, number>> = {
   // Of a menu with three choices.
   "sip-menu": 6,
   "sip-play": 2,
+  "sip-record": 2,
   "sip-register": 2,
   "sip-session": 2,
   "sip-event": 1,
