@@ -44,7 +44,7 @@ export class DescriptionMediaHandler implements MediaHandler {
   constructor(options: DescriptionMediaHandlerOptions = {}) {
     this.#address = options.address;
     this.#port = options.port ?? 9;
-    this.#capabilities = capabilitiesOf(options.codecs ?? []);
+    this.#capabilities = capabilitiesOf(options.codecs ?? ["PCMU", "PCMA"]);
     this.#random = options.random ?? new CryptoRandom();
   }
 

@@ -9,7 +9,7 @@ import {
   SystemClock,
 } from "../foundation/index.js";
 import type { Clock, Logger, RandomSource } from "../foundation/index.js";
-import { capabilitiesOf, SdpCache } from "../sdp/index.js";
+import { capabilitiesOf, SdpCache, unknownCodecs, withoutCodecs } from "../sdp/index.js";
 import type { Capabilities, SrtpMode } from "../sdp/index.js";
 import type { MediaHandler, MediaSession, MediaSessionContext } from "../session/media-handler.js";
 import { EmbeddedMediaSession } from "./embedded-session.js";
@@ -25,7 +25,7 @@ export interface EmbeddedMediaHandlerOptions {
   /** UDP ports. Default 10000 to 20000. */
   readonly portMin?: number | undefined;
   readonly portMax?: number | undefined;
-  /** By preference; names that are not supported are ignored. Default PCMU, PCMA. */
+  /** By preference; names that are not known are left out. Default opus, G722, PCMU, PCMA. */
   readonly codecs?: readonly string[] | undefined;
   /** Milliseconds without a packet after which `onMediaTimeout` is called; 0 (default) = never. */
   readonly mediaTimeout?: number | undefined;
@@ -52,6 +52,8 @@ export class EmbeddedMediaHandler implements MediaHandler {
   readonly #logger: Logger;
   readonly #worker: WorkerClient;
   readonly #sessions = new Set<EmbeddedMediaSession>();
+  /** By the codecs that could not be loaded; there are few. */
+  readonly #limited = new Map<string, Capabilities>();
 
   /** @throws InvalidArgumentError for a port range that holds no pair of ports. */
   constructor(options: EmbeddedMediaHandlerOptions = {}) {
@@ -71,11 +73,15 @@ export class EmbeddedMediaHandler implements MediaHandler {
       logger: this.#logger,
       createWorker: options.createWorker,
     });
+    for (const name of unknownCodecs(options.codecs ?? [])) {
+      this.#logger.warn(`There is no codec "${name}"; it is left out`);
+    }
   }
 
   /** Starts the worker beforehand, so that the first call need not wait for it. */
-  start(): Promise<void> {
-    return this.#worker.start();
+  async start(): Promise<void> {
+    await this.#worker.start();
+    this.#worker.post({ type: "load", codecs: this.#codecNames });
   }
 
   createSession(context: MediaSessionContext): MediaSession {
@@ -88,6 +94,7 @@ export class EmbeddedMediaHandler implements MediaHandler {
       context,
       worker: this.#worker,
       capabilities: this.#capabilities,
+      usableCodecs: (unusable) => this.#usableCodecs(unusable),
       cache: this.#cache,
       random: this.#random,
       logger: this.#logger,
@@ -101,6 +108,18 @@ export class EmbeddedMediaHandler implements MediaHandler {
     });
     this.#sessions.add(session);
     return session;
+  }
+
+  get #codecNames(): readonly string[] {
+    return this.#capabilities.codecs.map(({ name }) => name);
+  }
+
+  #usableCodecs(unusable: readonly string[]): Capabilities {
+    if (unusable.length === 0) return this.#capabilities;
+    const key = unusable.join();
+    const known = this.#limited.get(key) ?? withoutCodecs(this.#capabilities, unusable);
+    this.#limited.set(key, known);
+    return known;
   }
 
   /** Sessions that are open. */

@@ -30,6 +30,8 @@ export interface EmbeddedSessionOptions {
   readonly context: MediaSessionContext;
   readonly worker: WorkerClient;
   readonly capabilities: Capabilities;
+  /** What is left of `capabilities` without the codecs of these names; the same object for the same names. */
+  readonly usableCodecs: (unusable: readonly string[]) => Capabilities;
   readonly cache: SdpCache;
   readonly random: RandomSource;
   readonly logger: Logger;
@@ -166,7 +168,7 @@ export class EmbeddedMediaSession implements MediaSession {
       onLost: (error) => this.#lost(error),
     });
     try {
-      const { port } = await worker.request({
+      const { port, unusable = [] } = await worker.request({
         type: "open",
         session: this.#number,
         address: bindAddress,
@@ -176,6 +178,7 @@ export class EmbeddedMediaSession implements MediaSession {
         mediaTimeout,
       });
       this.#negotiator.moveTo(describedAddress, port ?? 0);
+      this.#negotiator.limitTo(this.#options.usableCodecs(unusable));
       this.#isOpen = true;
     } catch (error) {
       worker.unlisten(this.#number);

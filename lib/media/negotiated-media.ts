@@ -105,6 +105,7 @@ export function streamSettings(
     })),
     eventPayloadType: stream.telephoneEvent?.payloadType,
     eventsReceived: stream.telephoneEvent?.receive ?? [],
+    eventClockRates: stream.telephoneEvent?.clockRates,
     clockRate: stream.codec.clockRate,
     ptime: stream.ptime,
     maySend: maySend(stream.direction),

@@ -65,7 +65,7 @@ const NOTHING: Exchange = {
 type Change = { readonly offer: LocalOffer } | { readonly exchange: Exchange } | undefined;
 
 export class Negotiator {
-  readonly #capabilities: Capabilities;
+  #capabilities: Capabilities;
   readonly #cache: SdpCache;
   readonly #sessionId: string;
   readonly #security: StreamSecurity | undefined;
@@ -118,6 +118,11 @@ export class Negotiator {
   moveTo(address: string, port: number): void {
     this.#address = address;
     this.#port = port;
+  }
+
+  /** From now on only these are offered and taken. */
+  limitTo(capabilities: Capabilities): void {
+    this.#capabilities = capabilities;
   }
 
   /** Our offer. Asked again before the answer, the newer one counts. */

@@ -3,7 +3,12 @@
  * answer. One audio stream is negotiated; every other m-line is refused with port 0 in its place.
  */
 import type { Capabilities, CodecCapability } from "./capabilities.js";
-import { isTelephoneEvent, sameCodec, TELEPHONE_EVENT } from "./capabilities.js";
+import {
+  isTelephoneEvent,
+  sameCodec,
+  TELEPHONE_EVENT,
+  telephoneEventsFor,
+} from "./capabilities.js";
 import type { SdpCodec, SdpDescription, SdpDirection, SdpMedia } from "./sdp.js";
 import type { NegotiatedSrtp, SecurityResult, StreamSecurity } from "./stream-security.js";
 import {
@@ -30,13 +35,12 @@ export interface NegotiatedStream {
   /** Place of its m-line. */
   readonly index: number;
   readonly kind: string;
-  /** What we send. */
+  /** What we send: the peer's number, spelling and parameters. */
   readonly codec: SdpCodec;
   /** What may arrive. */
   readonly receiveCodecs: readonly SdpCodec[];
-  /** RFC 4733 events of the clock rate of `codec`: `payloadType` to send, `receive` all that may arrive. */
-  readonly telephoneEvent:
-    { readonly payloadType: number; readonly receive: readonly number[] } | undefined;
+  /** RFC 4733 events, undefined when the peer takes none. */
+  readonly telephoneEvent: TelephoneEvents | undefined;
   /** From our side. */
   readonly direction: SdpDirection;
   /** The peer's address; `0.0.0.0` and `::` are given as they are, and nothing must be sent there. */
@@ -50,6 +54,15 @@ export interface NegotiatedStream {
   readonly srtp: NegotiatedSrtp | undefined;
   /** Milliseconds per packet that we send, a multiple of 10 from 10 to 60. */
   readonly ptime: number;
+}
+
+export interface TelephoneEvents {
+  /** To send with. Of the clock rate of the codec where the peer has that (RFC 4733 §2.5.1.1). */
+  readonly payloadType: number;
+  /** All that may arrive. */
+  readonly receive: readonly number[];
+  /** Hz of the durations, by payload number. */
+  readonly clockRates: Readonly<Record<number, number>>;
 }
 
 /** Both descriptions of the last exchange as far as the next one must respect them. */
@@ -128,8 +141,8 @@ export function answerOffer(
     const security = answerSecurity(line, local.security);
     if (!security.ok) {
       refused ??= security.reason;
-    } else if (isBetter({ index, codec, security }, chosen, previous?.stream?.index)) {
-      chosen = { index, codec, security };
+    } else if (isBetter({ index, ...codec, security }, chosen, previous?.stream?.index)) {
+      chosen = { index, ...codec, security };
     }
   }
   if (chosen === undefined) {
@@ -138,10 +151,12 @@ export function answerOffer(
     return { ok: true, media: offer.media.map(disabled), stream: undefined };
   }
   const line = offer.media[chosen.index];
-  const events = eventsFor(line, chosen.codec);
+  const { mine, theirs } = chosen;
+  const events = eventsFor(line, theirs);
   const peer = peerDirection(line);
-  const ptime = packetTime(line, local.capabilities.ptime);
-  const codecs = events === undefined ? [chosen.codec] : [chosen.codec, ourEvents(events)];
+  const ptime = packetTime(line, local.capabilities.ptime, mine);
+  const codecs: SdpCodec[] = [{ ...theirs, parameters: mine.parameters }];
+  if (events) codecs.push(ourEvents(events));
   const direction = allowed(mirrored(peer), local.direction);
   const rtcpMux = line.rtcpMux === true;
   const media = offer.media.map((offered, index) =>
@@ -166,12 +181,9 @@ export function answerOffer(
     stream: {
       index: chosen.index,
       kind: line.kind,
-      codec: chosen.codec,
+      codec: theirs,
       receiveCodecs: codecsInCommon(line, local.capabilities.codecs),
-      telephoneEvent: events && {
-        payloadType: events.payloadType,
-        receive: [events.payloadType],
-      },
+      telephoneEvent: events && telephoneEvents(events, line.codecs),
       direction,
       ...peerAddresses(line),
       rtcpMux,
@@ -214,27 +226,21 @@ export function acceptAnswer(
     const security = acceptSecurity(ours, line, local.security?.mode ?? "off");
     if (!security.ok) return security;
     const theirEvents = eventsFor(line, codec);
-    const ourEventCodec = ours.codecs.find(isTelephoneEvent);
+    const mine = local.capabilities.codecs.find((known) => sameCodec(known, codec));
     return {
       ok: true,
       stream: {
         index,
         kind: line.kind,
         codec,
-        receiveCodecs: ours.codecs.filter((mine) => !isTelephoneEvent(mine)),
-        telephoneEvent:
-          theirEvents === undefined || ourEventCodec === undefined
-            ? undefined
-            : {
-                payloadType: theirEvents.payloadType,
-                // Some peers send with their own number, some with ours.
-                receive: [...new Set([ourEventCodec.payloadType, theirEvents.payloadType])],
-              },
+        receiveCodecs: expectedCodecs(ours, codec),
+        // Some peers send with their own number, some with ours.
+        telephoneEvent: theirEvents && telephoneEvents(theirEvents, [...ours.codecs, theirEvents]),
         direction: allowed(mirrored(peerDirection(line)), ours.direction),
         ...peerAddresses(line),
         rtcpMux: ours.rtcpMux === true && line.rtcpMux === true,
         srtp: security.srtp,
-        ptime: packetTime(line, local.capabilities.ptime),
+        ptime: packetTime(line, local.capabilities.ptime, mine),
       },
     };
   }
@@ -278,9 +284,8 @@ export function mayReceive(direction: SdpDirection): boolean {
 }
 
 /** A line of the offer that could be taken. */
-interface Choice {
+interface Choice extends CommonCodec {
   readonly index: number;
-  readonly codec: SdpCodec;
   readonly security: SecurityResult & { readonly ok: true };
 }
 
@@ -316,27 +321,34 @@ function offeredCodecs(
   previous: PreviousExchange | undefined,
 ): SdpCodec[] {
   const inUse = previous?.stream?.codec;
-  const wanted: CodecCapability[] = [...capabilities.codecs, TELEPHONE_EVENT];
+  const wanted = [...capabilities.codecs, ...telephoneEventsFor(capabilities.codecs)];
   const current = inUse && wanted.findIndex((codec) => sameCodec(codec, inUse));
   if (current !== undefined && current > 0) wanted.unshift(...wanted.splice(current, 1));
   const taken = previous?.payloadTypes ?? new Map<number, SdpCodec>();
   const used = new Set(taken.keys());
-  return wanted.map((codec) => {
+  return wanted.map(({ name, clockRate, channels, parameters, payloadType: usual }) => {
+    const codec = { name, clockRate, channels, parameters };
     for (const known of taken.values()) {
       if (sameCodec(known, codec)) return { ...codec, payloadType: known.payloadType };
     }
-    let payloadType = codec.payloadType;
+    let payloadType = usual;
     for (let free = 96; used.has(payloadType) && free < 128; free++) payloadType = free;
     used.add(payloadType);
     return { ...codec, payloadType };
   });
 }
 
-function commonCodec(line: SdpMedia, ours: readonly CodecCapability[]): SdpCodec | undefined {
+/** A codec that both sides have, as each describes it. */
+interface CommonCodec {
+  readonly mine: CodecCapability;
+  readonly theirs: SdpCodec;
+}
+
+function commonCodec(line: SdpMedia, ours: readonly CodecCapability[]): CommonCodec | undefined {
   if (line.kind !== "audio") return undefined;
   for (const mine of ours) {
     const theirs = line.codecs.find((codec) => sameCodec(codec, mine));
-    if (theirs) return { ...theirs, parameters: mine.parameters };
+    if (theirs) return { mine, theirs };
   }
   return undefined;
 }
@@ -345,11 +357,34 @@ function codecsInCommon(line: SdpMedia, ours: readonly CodecCapability[]): SdpCo
   return line.codecs.filter((codec) => ours.some((mine) => sameCodec(mine, codec)));
 }
 
-/** RFC 4733 §2.5.1.1 wants the events to share the clock of the audio they replace. */
+/** What may arrive after an answer: what we offered, also under the number that the answer gives to its codec. */
+function expectedCodecs(ours: SdpMedia, answered: SdpCodec): SdpCodec[] {
+  const codecs = ours.codecs.filter((mine) => !isTelephoneEvent(mine));
+  const taken = ours.codecs.some((mine) => mine.payloadType === answered.payloadType);
+  return taken ? codecs : [...codecs, answered];
+}
+
+/**
+ * RFC 4733 §2.5.1.1 wants the events to share the clock of the audio they replace. Many that speak Opus name them at
+ * 8000 Hz only; better so than not at all.
+ */
 function eventsFor(line: SdpMedia, codec: SdpCodec): SdpCodec | undefined {
-  return line.codecs.find(
-    (other) => isTelephoneEvent(other) && other.clockRate === codec.clockRate,
-  );
+  const events = line.codecs.filter(isTelephoneEvent);
+  return events.find((event) => event.clockRate === codec.clockRate) ?? events.find(inBasicClock);
+}
+
+function inBasicClock(event: SdpCodec): boolean {
+  return event.clockRate === TELEPHONE_EVENT.clockRate;
+}
+
+/** @param all - Codecs among which are all events that may arrive, the first of a number counts. */
+function telephoneEvents(sent: SdpCodec, all: readonly SdpCodec[]): TelephoneEvents {
+  const clockRates: Record<number, number> = {};
+  for (const codec of all) {
+    if (isTelephoneEvent(codec)) clockRates[codec.payloadType] ??= codec.clockRate;
+  }
+  const receive = all.filter(isTelephoneEvent).map(({ payloadType }) => payloadType);
+  return { payloadType: sent.payloadType, receive: [...new Set(receive)], clockRates };
 }
 
 /** We list the events that we understand, under the number that the peer chose. */
@@ -358,8 +393,10 @@ function ourEvents(offered: SdpCodec): SdpCodec {
 }
 
 /** What the peer asks for, kept to what a packet can hold and our tick can serve. */
-function packetTime(line: SdpMedia, normal: number): number {
+function packetTime(line: SdpMedia, normal: number, codec: CodecCapability | undefined): number {
   const wanted = Math.min(line.ptime ?? normal, line.maxPtime ?? 60, 60);
+  const possible = codec?.packetTimes;
+  if (possible) return possible.findLast((time) => time <= wanted) ?? possible[0];
   return Math.max(10, Math.floor(wanted / 10) * 10);
 }
 

@@ -3,11 +3,13 @@
  * server or of a load test are often equal but for the origin line, which negotiation does not read; they cost
  * then no parsing at all. Bounded; results are shared, so nobody may change them.
  */
+import type { Capabilities } from "./capabilities.js";
 import type { AnswerResult, LocalStream, Mismatch } from "./offer-answer.js";
 import { parseSdp } from "./sdp.js";
 import type { SdpMedia, SdpParseResult } from "./sdp.js";
 
 interface Place {
+  readonly capabilities: Capabilities;
   readonly address: string;
   readonly port: number;
   readonly direction: string;
@@ -69,11 +71,13 @@ export class SdpCache {
 }
 
 function placeOf(local: LocalStream): Place {
-  return { address: local.address, port: local.port, direction: local.direction };
+  const { capabilities, address, port, direction } = local;
+  return { capabilities, address, port, direction };
 }
 
 function samePlace(place: Place, local: LocalStream): boolean {
   return (
+    place.capabilities === local.capabilities &&
     place.port === local.port &&
     place.address === local.address &&
     place.direction === local.direction

@@ -22,6 +22,19 @@ export interface AudioDecoder {
   decode(source: Uint8Array, start: number, end: number, target: Int16Array): number;
   /** Fills `count` samples of a packet that is missing: what is likely to have been said, fading to silence. */
   conceal(target: Int16Array, count: number): void;
+  /**
+   * Fills `count` samples that were lost right before the payload `source[start…end)` with what that payload repeats
+   * of them. Absent = payloads repeat nothing.
+   *
+   * @returns false when it cannot; `conceal` is to be used then.
+   */
+  recover?(
+    source: Uint8Array,
+    start: number,
+    end: number,
+    target: Int16Array,
+    count: number,
+  ): boolean;
   /** Frees what it holds. Idempotent. */
   close(): void;
 }

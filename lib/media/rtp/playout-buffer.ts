@@ -46,6 +46,8 @@ const NEW_STREAM_MS = 2_000;
 const GIVE_UP_MS = 120;
 /** The lowest filling is looked at in windows this long, to find what is too much. */
 const WATCH_MS = 500;
+/** A lost packet of this length is recovered whole. */
+const RECOVERABLE_MS = 20;
 /** What is held above the target before a little is left out. */
 const SLACK_MS = 15;
 /** Far above the target something came in a burst: it is skipped at once. */
@@ -173,6 +175,7 @@ export class PlayoutBuffer {
       this.#next = (next + covered) >>> 0;
       if (covered === gap) return true;
       const missing = Math.round(((gap - covered) * format.sampleRate) / format.clockRate);
+      if (this.#recover(packet, missing, wanted)) return true;
       return this.#makeUp(format, Math.min(wanted, missing), true);
     }
     this.#stretched = 0;
@@ -211,6 +214,20 @@ export class PlayoutBuffer {
       this.#waitingSince = undefined;
       this.#stretched = 0;
     }
+    return true;
+  }
+
+  /** Takes a lost packet from what the one after it repeats. Not more than is due now, for the rest may still come. */
+  #recover({ payload, format, timestamp }: StoredPacket, missing: number, wanted: number): boolean {
+    const { decoder, sampleRate } = format;
+    if (decoder.recover === undefined || format !== this.#format) return false;
+    if (missing > Math.max(wanted, (RECOVERABLE_MS * sampleRate) / 1000)) return false;
+    if (this.#decoded.length < missing) this.#decoded = new Int16Array(missing);
+    if (!decoder.recover(payload, 0, payload.length, this.#decoded, missing)) return false;
+    this.#add(this.#decoded, missing);
+    this.#madeUp += missing;
+    this.#concealedMs += (missing * 1000) / sampleRate;
+    this.#next = timestamp;
     return true;
   }
 

@@ -31,17 +31,20 @@ const FIRST_CLOCK_RATE = 8000;
 export class RtpReceiver {
   readonly #ownSsrc: number;
   readonly #latch = new SourceLatch();
-  readonly #onDigit: (digit: ReceivedDigit) => void;
-  #events: TelephoneEventReceiver;
+  readonly #events: TelephoneEventReceiver;
+  /** Of the audio that comes; of what we send until something comes. */
   #clockRate = FIRST_CLOCK_RATE;
   readonly #header = emptyRtpHeader();
   /** By payload number; each stream has decoders of its own, made when first needed. */
   readonly #formats = new Map<number, PlayoutFormat>();
   readonly #codecs = new Map<number, string>();
+  readonly #clockRates = new Map<number, number>();
+  #eventClockRates: Readonly<Record<number, number>> = {};
   /** While somebody hears. */
   #playout: PlayoutBuffer | undefined;
   #concealedBefore = 0;
   #converted: SampleSource | undefined;
+  #convertedFrom = 0;
   #now = 0;
   #eventTypes: readonly number[] = [];
   #listening = false;
@@ -55,7 +58,6 @@ export class RtpReceiver {
 
   constructor(options: RtpReceiverOptions) {
     this.#ownSsrc = options.ownSsrc;
-    this.#onDigit = options.onDigit;
     this.#events = new TelephoneEventReceiver(FIRST_CLOCK_RATE, options.onDigit);
   }
 
@@ -68,9 +70,13 @@ export class RtpReceiver {
       if (now?.codec !== this.#codecs.get(payloadType)) this.#forget(payloadType);
     }
     for (const { payloadType, codec } of receive) {
-      if (audioCodec(codec)) this.#codecs.set(payloadType, codec);
+      const known = audioCodec(codec);
+      if (known === undefined) continue;
+      this.#codecs.set(payloadType, codec);
+      this.#clockRates.set(payloadType, known.clockRate);
     }
-    this.#setClock(settings?.clockRate ?? this.#clockRate, nowMs);
+    this.#eventClockRates = settings?.eventClockRates ?? {};
+    if (this.#statistics === undefined) this.#setClock(settings?.clockRate, nowMs);
     this.#latch.expect(
       settings && { address: settings.address, port: settings.port },
       settings?.signallingAddress ?? "",
@@ -156,8 +162,10 @@ export class RtpReceiver {
       playout.pull(target, count, nowMs);
       return;
     }
-    if (this.#converted?.sampleRate !== sampleRate)
+    if (this.#converted?.sampleRate !== sampleRate || this.#convertedFrom !== rate) {
       this.#converted = this.#convert(playout, rate, sampleRate);
+      this.#convertedFrom = rate;
+    }
     const filled = this.#converted.read(target, count);
     target.fill(0, filled, count);
   }
@@ -175,15 +183,17 @@ export class RtpReceiver {
       this.#dropped += 1;
       return;
     }
-    const statistics = this.#statisticsOf(header, nowMs);
     const isEvent = this.#eventTypes.includes(header.payloadType);
+    if (!isEvent) this.#setClock(this.#clockRates.get(header.payloadType), nowMs);
+    const statistics = this.#statisticsOf(header, nowMs);
     const timestamp = isEvent ? undefined : header.timestamp;
     if (!statistics.packet(header.sequenceNumber, timestamp, nowMs)) return;
     this.#lastPacketAt = nowMs;
     if (!this.#listening) return;
     if (isEvent) {
-      const { payloadStart, payloadEnd } = header;
-      this.#events.packet(datagram, payloadStart, payloadEnd, header.timestamp, nowMs);
+      const { payloadStart, payloadEnd, timestamp: start, payloadType } = header;
+      const clockRate = this.#eventClockRates[payloadType] ?? this.#clockRate;
+      this.#events.packet(datagram, payloadStart, payloadEnd, start, nowMs, clockRate);
     } else if (this.#playout) {
       this.#keep(this.#playout, datagram, header, nowMs);
     }
@@ -242,6 +252,7 @@ export class RtpReceiver {
 
   #forget(payloadType: number): void {
     this.#codecs.delete(payloadType);
+    this.#clockRates.delete(payloadType);
     const format = this.#formats.get(payloadType);
     if (format === undefined) return;
     this.#formats.delete(payloadType);
@@ -251,11 +262,10 @@ export class RtpReceiver {
   }
 
   /** Another clock: what was counted stays, what is measured in its units begins anew. */
-  #setClock(clockRate: number, nowMs: number): void {
-    if (clockRate === this.#clockRate) return;
+  #setClock(clockRate: number | undefined, nowMs: number): void {
+    if (clockRate === undefined || clockRate === this.#clockRate) return;
     this.#clockRate = clockRate;
     this.#events.reset(nowMs);
-    this.#events = new TelephoneEventReceiver(clockRate, this.#onDigit);
     const known = this.#statistics;
     if (known === undefined) return;
     this.#receivedBefore += known.received;

@@ -176,6 +176,7 @@ export class RtpSender {
     const request = this.#requests.shift();
     if (request === undefined) return undefined;
     const { id, digits, duration, gap } = request;
+    const { clockRate = 8000, eventPayloadType, eventClockRates } = this.#settings ?? {};
     this.#job =
       request.method === "rfc4733"
         ? {
@@ -184,7 +185,8 @@ export class RtpSender {
               digits,
               duration,
               gap,
-              this.#settings?.clockRate ?? 8000,
+              clockRate,
+              eventClockRates?.[eventPayloadType ?? -1],
             ),
             tones: undefined,
           }

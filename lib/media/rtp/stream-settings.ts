@@ -29,6 +29,8 @@ export interface StreamSettings {
   /** RFC 4733 number to send with; undefined = the peer takes no events. */
   readonly eventPayloadType: number | undefined;
   readonly eventsReceived: readonly number[];
+  /** Hz of the durations of events by number, where it is not `clockRate`. */
+  readonly eventClockRates?: Readonly<Record<number, number>> | undefined;
   /** Hz of the timestamps of what we send, events included. */
   readonly clockRate: number;
   /** Milliseconds per packet, a multiple of 5 up to 60. */

@@ -21,6 +21,7 @@ const LATE_SECONDS = 30;
 interface CurrentEvent {
   readonly event: number;
   readonly timestamp: number;
+  readonly unitsPerMs: number;
   /** Units of earlier segments of the same press. */
   readonly before: number;
   duration: number;
@@ -28,8 +29,7 @@ interface CurrentEvent {
 }
 
 export class TelephoneEventReceiver {
-  readonly #unitsPerMs: number;
-  readonly #lateUnits: number;
+  readonly #clockRate: number;
   readonly #report: (digit: ReceivedDigit) => void;
   #current: CurrentEvent | undefined;
   /** The last event that was reported. */
@@ -37,9 +37,9 @@ export class TelephoneEventReceiver {
   #allowance = DIGITS_PER_SECOND;
   #allowanceAt = 0;
 
+  /** @param clockRate - Hz of the durations, where `packet` does not say otherwise. */
   constructor(clockRate: number, report: (digit: ReceivedDigit) => void) {
-    this.#unitsPerMs = clockRate / 1000;
-    this.#lateUnits = LATE_SECONDS * clockRate;
+    this.#clockRate = clockRate;
     this.#report = report;
   }
 
@@ -47,15 +47,23 @@ export class TelephoneEventReceiver {
    * Takes one event packet from the source that is listened to.
    *
    * @param nowMs - Monotonic.
+   * @param clockRate - Hz of its duration.
    * @returns false when the payload is no digit event.
    */
-  packet(datagram: Buffer, start: number, end: number, timestamp: number, nowMs: number): boolean {
+  packet(
+    datagram: Buffer,
+    start: number,
+    end: number,
+    timestamp: number,
+    nowMs: number,
+    clockRate = this.#clockRate,
+  ): boolean {
     if (end - start < EVENT_PAYLOAD_LENGTH) return false;
     const event = datagram[start];
     if (event >= EVENT_DIGITS.length) return false;
     const isEnd = (datagram[start + 1] & 0x80) !== 0;
     const duration = datagram.readUInt16BE(start + 2);
-    const current = this.#follow(event, timestamp, nowMs);
+    const current = this.#follow(event, timestamp, nowMs, clockRate / 1000);
     if (current === undefined) return true;
     current.duration = Math.max(current.duration, duration);
     current.lastArrival = nowMs;
@@ -76,17 +84,24 @@ export class TelephoneEventReceiver {
   }
 
   /** The press that the packet belongs to; undefined when it was reported already. */
-  #follow(event: number, timestamp: number, nowMs: number): CurrentEvent | undefined {
+  #follow(
+    event: number,
+    timestamp: number,
+    nowMs: number,
+    unitsPerMs: number,
+  ): CurrentEvent | undefined {
+    const lateUnits = LATE_SECONDS * 1000 * unitsPerMs;
     const current = this.#current;
     if (current) {
       if (current.timestamp === timestamp && current.event === event) return current;
       const behind = timestampDistance(current.timestamp, timestamp);
-      if (behind > 0 && behind < this.#lateUnits) return undefined;
+      if (behind > 0 && behind < lateUnits) return undefined;
       if (
         event === current.event &&
         timestampDistance(timestamp, current.timestamp) === SEGMENT_UNITS
       ) {
-        return this.#begin(event, timestamp, nowMs, current.before + SEGMENT_UNITS);
+        const before = current.before + SEGMENT_UNITS;
+        return this.#begin({ event, timestamp, unitsPerMs, before }, nowMs);
       }
       this.#finish(nowMs);
     }
@@ -94,13 +109,16 @@ export class TelephoneEventReceiver {
     if (done) {
       if (done.timestamp === timestamp && done.event === event) return undefined;
       const behind = timestampDistance(done.timestamp, timestamp);
-      if (behind > 0 && behind < this.#lateUnits) return undefined;
+      if (behind > 0 && behind < lateUnits) return undefined;
     }
-    return this.#begin(event, timestamp, nowMs, 0);
+    return this.#begin({ event, timestamp, unitsPerMs, before: 0 }, nowMs);
   }
 
-  #begin(event: number, timestamp: number, nowMs: number, before: number): CurrentEvent {
-    this.#current = { event, timestamp, before, duration: 0, lastArrival: nowMs };
+  #begin(
+    press: Pick<CurrentEvent, "event" | "timestamp" | "unitsPerMs" | "before">,
+    nowMs: number,
+  ): CurrentEvent {
+    this.#current = { ...press, duration: 0, lastArrival: nowMs };
     return this.#current;
   }
 
@@ -118,7 +136,7 @@ export class TelephoneEventReceiver {
     this.#allowance -= 1;
     this.#report({
       digit: EVENT_DIGITS.charAt(current.event),
-      duration: Math.round((current.before + current.duration) / this.#unitsPerMs),
+      duration: Math.round((current.before + current.duration) / current.unitsPerMs),
     });
   }
 }

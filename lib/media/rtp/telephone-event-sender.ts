@@ -47,20 +47,31 @@ export class TelephoneEventSender {
   #step: Step | undefined;
   /** Of the segment. */
   #startTimestamp = 0;
-  /** Samples of the step before the segment. */
+  /** Units of the step before the segment. */
   #before = 0;
   /** Samples since the step began. */
   #elapsed = 0;
   #endsSent = 0;
   /** Samples of pause left. */
   #pause = 0;
+  /** Units of the events' clock per unit of the audio's. */
+  readonly #scale: number;
 
   /**
    * @param digits - Characters of `EVENT_DIGITS` and `,`.
    * @param durationMs - Per digit; kept between the shortest and the longest possible.
+   * @param clockRate - Hz of the audio's timestamps.
+   * @param eventClockRate - Hz of the durations on the line, where the peer has events of another clock only.
    */
-  constructor(digits: string, durationMs: number, gapMs: number, clockRate: number) {
+  constructor(
+    digits: string,
+    durationMs: number,
+    gapMs: number,
+    clockRate: number,
+    eventClockRate = clockRate,
+  ) {
     const samples = clockRate / 1000;
+    this.#scale = eventClockRate / clockRate;
     const duration = Math.min(Math.max(durationMs, SHORTEST_EVENT_MS), LONGEST_EVENT_MS) * samples;
     for (const [index, digit] of [...digits].entries()) {
       if (digit === ",") {
@@ -109,7 +120,8 @@ export class TelephoneEventSender {
 
   #packet(step: Step, samples: number, marker: boolean): EventPacket {
     this.#elapsed += samples;
-    const duration = Math.round(Math.min(this.#elapsed, step.duration)) - this.#before;
+    const whole = Math.round(Math.min(this.#elapsed, step.duration) * this.#scale);
+    const duration = whole - this.#before;
     const isFull = duration > SEGMENT_UNITS;
     const end = !isFull && this.#elapsed >= step.duration;
     const packet: EventPacket = {

@@ -34,6 +34,8 @@ export interface OpenRequest {
 
 export type ToWorker =
   | OpenRequest
+  /** Codecs that calls will need: loaded before the first is there. */
+  | { readonly type: "load"; readonly codecs: readonly string[] }
   | {
       readonly type: "configure";
       readonly session: number;
@@ -117,8 +119,10 @@ export type FromWorker =
   | { readonly type: "error"; readonly session: number; readonly text: string }
   | { readonly type: "log"; readonly level: "debug" | "warn"; readonly text: string };
 
-/** What a request gives: the port of `open`, the statistics of `close`, nothing else. */
+/** What a request gives: port and codecs of `open`, the statistics of `close`, nothing else. */
 export interface WorkerReply {
   readonly port?: number | undefined;
+  /** Codecs of the request that cannot be used here, and must not be negotiated. */
+  readonly unusable?: readonly string[] | undefined;
   readonly statistics?: MediaStatistics | undefined;
 }

@@ -22,6 +22,8 @@ export class WorkerSessions {
   readonly #send: (message: FromWorker) => void;
   readonly #sessions = new Map<number, RtpSession>();
   readonly #ports: PortAllocator;
+  /** Codecs that could not be loaded. */
+  readonly #reported = new Set<string>();
   readonly #ticker: PacketTicker;
   readonly #recordings: WorkerRecordings;
 
@@ -37,6 +39,9 @@ export class WorkerSessions {
   /** Never throws; a request is answered with its reply or its failure. */
   receive(message: Exclude<ToWorker, { type: "shutdown" }>): void {
     switch (message.type) {
+      case "load":
+        void this.#load(message.codecs);
+        break;
       case "open":
         this.#answer(message.id, this.#open(message));
         break;
@@ -91,7 +96,7 @@ export class WorkerSessions {
 
   async #open(request: OpenRequest): Promise<WorkerReply> {
     const { session } = request;
-    await loadCodecs(request.codecs);
+    const unusable = await this.#load(request.codecs);
     const sockets = await this.#ports.open(request.address, {
       min: request.portMin,
       max: request.portMax,
@@ -123,7 +128,7 @@ export class WorkerSessions {
     });
     this.#sessions.set(session, rtp);
     this.#ticker.add(rtp);
-    return { port: rtp.port };
+    return { port: rtp.port, unusable };
   }
 
   async #play(message: Extract<ToWorker, { type: "play" }>): Promise<WorkerReply> {
@@ -150,6 +155,21 @@ export class WorkerSessions {
     if (!this.#sessions.has(message.session)) throw ended();
     await this.#recordings.start(message, () => this.#sessions.get(message.session));
     return {};
+  }
+
+  /** @returns the names of those that cannot be used; each is logged once. */
+  async #load(names: readonly string[]): Promise<readonly string[]> {
+    const unusable = await loadCodecs(names);
+    for (const { name, reason } of unusable) {
+      if (this.#reported.has(name)) continue;
+      this.#reported.add(name);
+      this.#send({
+        type: "log",
+        level: "warn",
+        text: `The codec ${name} could not be loaded and is left out of calls: ${reason}`,
+      });
+    }
+    return unusable.map(({ name }) => name);
   }
 
   #control(message: Extract<ToWorker, { type: "control" }>): void {

@@ -7,8 +7,12 @@ import {
   createOffer,
   mirrored,
   parseSdp,
+  unknownCodecs,
+  withoutCodecs,
+  writeSdpBody,
 } from "../../../lib/sdp/index.js";
 import type {
+  Capabilities,
   LocalStream,
   NegotiatedStream,
   PreviousExchange,
@@ -300,6 +304,124 @@ describe("answerOffer", () => {
   });
 });
 
+describe("answerOffer with Opus and G722", () => {
+  const OPUS = "a=rtpmap:96 opus/48000/2";
+  const wide = (codecs = "opus,G722,PCMU,PCMA") => local(codecs);
+
+  it("takes Opus with our parameters in the answer, and sends by the peer's", () => {
+    const offer = description(
+      "m=audio 4 RTP/AVP 0 96",
+      OPUS,
+      "a=fmtp:96 maxplaybackrate=16000;useinbandfec=1",
+    );
+    const { lines, stream, media } = answered(offer, wide());
+    assert.deepEqual(lines, ["audio 10000 96 sendrecv"]);
+    assert.equal(media[0].codecs[0].parameters, "minptime=10;useinbandfec=1");
+    assert.equal(stream?.codec.parameters, "maxplaybackrate=16000;useinbandfec=1");
+    assert.deepEqual(
+      stream.receiveCodecs.map(({ payloadType }) => payloadType),
+      [0, 96],
+    );
+  });
+
+  it("takes G722 by its static number without rtpmap, at a clock of 8000", () => {
+    const { lines, stream } = answered(description("m=audio 4 RTP/AVP 0 9 101", EVENTS), wide());
+    assert.deepEqual(lines, ["audio 10000 9 101 sendrecv"]);
+    assert.equal(stream?.codec.clockRate, 8000);
+  });
+
+  it("understands Opus whose channels were forgotten, and answers as it was written", () => {
+    const offer = description("m=audio 4 RTP/AVP 96", "a=rtpmap:96 OPUS/48000");
+    const { media } = answered(offer, wide());
+    assert.equal(writeSdpBody(media, "x").includes("a=rtpmap:96 OPUS/48000\r\n"), true);
+    assert.equal(
+      answerOffer(description("m=audio 4 RTP/AVP 96", "a=rtpmap:96 opus/16000/2"), wide()).ok,
+      false,
+    );
+  });
+
+  it("answers with the events of Opus' clock, hearing those of both", () => {
+    const { lines, stream } = answered(
+      description("m=audio 4 RTP/AVP 96 101 97", OPUS, EVENTS, "a=rtpmap:97 telephone-event/48000"),
+      wide(),
+    );
+    assert.deepEqual(lines, ["audio 10000 96 97 sendrecv"]);
+    assert.deepEqual(stream?.telephoneEvent, {
+      payloadType: 97,
+      receive: [101, 97],
+      clockRates: { 97: 48_000, 101: 8_000 },
+    });
+  });
+
+  it("takes events of 8000 Hz beside Opus where the peer has no others", () => {
+    const { lines, stream } = answered(
+      description("m=audio 4 RTP/AVP 96 101", OPUS, EVENTS),
+      wide(),
+    );
+    assert.deepEqual(lines, ["audio 10000 96 101 sendrecv"]);
+    assert.deepEqual(stream?.telephoneEvent?.clockRates, { 101: 8_000 });
+  });
+
+  const PTIMES: [string, number][] = [
+    ["a=ptime:30", 20],
+    ["a=ptime:50", 40],
+    ["a=ptime:5", 10],
+    ["a=ptime:60", 60],
+    ["a=maxptime:30", 20],
+  ];
+  for (const [line, expected] of PTIMES) {
+    it(`sends Opus in packets of ${expected} ms for "${line}"`, () => {
+      const offer = description("m=audio 4 RTP/AVP 96", OPUS, line);
+      assert.equal(answered(offer, wide()).stream?.ptime, expected);
+    });
+  }
+
+  it("changes from G.711 to Opus and back by re-offers, keeping all numbers", () => {
+    const first = answered(description("m=audio 4 RTP/AVP 0 101", EVENTS), wide());
+    const offer = createOffer(wide(), previousOf(first.media, first.stream));
+    assert.deepEqual(shown(offer), ["audio 10000 0 111 9 8 110 101 sendrecv"]);
+    const result = acceptAnswer(
+      offer,
+      description(
+        "m=audio 4 RTP/AVP 111 110",
+        "a=rtpmap:111 opus/48000/2",
+        "a=rtpmap:110 telephone-event/48000",
+      ),
+      wide(),
+    );
+    assert.ok(result.ok);
+    assert.equal(result.stream.codec.name, "opus");
+    const again = createOffer(wide(), previousOf(offer, result.stream));
+    assert.deepEqual(shown(again), ["audio 10000 111 9 0 8 110 101 sendrecv"]);
+  });
+
+  it("sends under the number of the answer and hears ours as well as the answer's", () => {
+    const offer = createOffer(wide("opus,PCMU"));
+    const result = acceptAnswer(
+      offer,
+      description(
+        "m=audio 4 RTP/AVP 98 101",
+        "a=rtpmap:98 opus/48000/2",
+        "a=fmtp:98 usedtx=1",
+        EVENTS,
+      ),
+      wide("opus,PCMU"),
+    );
+    assert.ok(result.ok);
+    assert.equal(result.stream.codec.payloadType, 98);
+    assert.equal(result.stream.codec.parameters, "usedtx=1");
+    assert.deepEqual(
+      result.stream.receiveCodecs.map(({ payloadType, name }) => `${payloadType} ${name}`),
+      ["111 opus", "0 PCMU", "98 opus"],
+    );
+    assert.deepEqual(result.stream.telephoneEvent, {
+      payloadType: 101,
+      receive: [110, 101],
+      clockRates: { 101: 8_000, 110: 48_000 },
+    });
+  });
+});
+
 describe("createOffer", () => {
   it("lists our codecs by preference and telephone-event", () => {
     assert.deepEqual(shown(createOffer(local("PCMA,PCMU"))), ["audio 10000 8 0 101 sendrecv"]);
@@ -307,10 +429,36 @@ describe("createOffer", () => {
   });
 
   it("ignores names of codecs that are not supported", () => {
-    assert.deepEqual(shown(createOffer(local("opus,G722,PCMA,pcma"))), [
-      "audio 10000 8 101 sendrecv",
+    assert.deepEqual(shown(createOffer(local("G729,PCMA,pcma"))), ["audio 10000 8 101 sendrecv"]);
+    assert.deepEqual(shown(createOffer(local("G729"))), ["audio 10000 0 8 101 sendrecv"]);
+    assert.deepEqual(unknownCodecs(["G729", " Opus", "telephone-event", "pcmu"]), ["G729"]);
+  });
+
+  it("offers every codec by default, with events at each clock rate (RFC 4733 §2.5.1.1)", () => {
+    const [media] = createOffer({ ...local(), capabilities: capabilitiesOf([]) });
+    const lines = writeSdpBody([media], "198.51.100.1").split("\r\n").slice(3);
+    assert.deepEqual(lines, [
+      "m=audio 10000 RTP/AVP 111 9 0 8 110 101",
+      "a=rtpmap:111 opus/48000/2",
+      "a=fmtp:111 minptime=10;useinbandfec=1",
+      "a=rtpmap:9 G722/8000",
+      "a=rtpmap:0 PCMU/8000",
+      "a=rtpmap:8 PCMA/8000",
+      "a=rtpmap:110 telephone-event/48000",
+      "a=fmtp:110 0-15",
+      "a=rtpmap:101 telephone-event/8000",
+      "a=fmtp:101 0-15",
+      "a=ptime:20",
+      "a=sendrecv",
+      "",
     ]);
-    assert.deepEqual(shown(createOffer(local("opus"))), ["audio 10000 0 8 101 sendrecv"]);
+  });
+
+  it("leaves out what turned out to be unusable, and never everything", () => {
+    const all = capabilitiesOf([]);
+    const names = (left: Capabilities) => left.codecs.map(({ name }) => name);
+    assert.deepEqual(names(withoutCodecs(all, ["OPUS"])), ["G722", "PCMU", "PCMA"]);
+    assert.deepEqual(names(withoutCodecs(capabilitiesOf(["opus"]), ["opus"])), ["PCMU", "PCMA"]);
   });
 
   it("keeps order, refused m-lines, numbers and the codec in use in a re-offer", () => {
@@ -361,7 +509,11 @@ describe("acceptAnswer", () => {
     );
     assert.ok(result.ok);
     assert.equal(result.stream.codec.name, "PCMA");
-    assert.deepEqual(result.stream.telephoneEvent, { payloadType: 97, receive: [101, 97] });
+    assert.deepEqual(result.stream.telephoneEvent, {
+      payloadType: 97,
+      receive: [101, 97],
+      clockRates: { 101: 8000, 97: 8000 },
+    });
     assert.deepEqual(
       result.stream.receiveCodecs.map(({ payloadType }) => payloadType),
       [0, 8],

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { AudioDecoder } from "../../../../lib/media/codec/audio-codec.js";
 import { pcmu } from "../../../../lib/media/codec/g711-codec.js";
 import { PlayoutBuffer } from "../../../../lib/media/rtp/playout-buffer.js";
 import type { PlayoutFormat } from "../../../../lib/media/rtp/playout-buffer.js";
@@ -200,5 +201,64 @@ describe("PlayoutBuffer", () => {
       if (i % 20 === 0) buffer.pull(out, FRAME, i);
       assert.ok(buffer.heldMs < 10_000);
     }
+  });
+});
+
+describe("PlayoutBuffer and packets that repeat what was lost", () => {
+  /** Decodes to what the payload says, recovers to its negative. */
+  function setUp(recovers = true) {
+    const log: string[] = [];
+    const decoder: AudioDecoder = {
+      decode(source, start, _end, target) {
+        log.push(`decode ${source[start]}`);
+        target.fill(source[start], 0, FRAME);
+        return FRAME;
+      },
+      conceal(target, count) {
+        log.push(`conceal ${count}`);
+        target.fill(0, 0, count);
+      },
+      recover(source, start, _end, target, count) {
+        log.push(`recover ${count} from ${source[start]}`);
+        if (!recovers) return false;
+        target.fill(-source[start], 0, count);
+        return true;
+      },
+      close: () => undefined,
+    };
+    const format: PlayoutFormat = { decoder, sampleRate: 8000, clockRate: 8000 };
+    const buffer = new PlayoutBuffer();
+    for (const packet of [0, 1, 3, 4, 7]) {
+      buffer.push(packet * FRAME, Uint8Array.of(packet), format, packet * 20);
+    }
+    const samples: number[] = [];
+    const out = new Int16Array(FRAME);
+    for (let tick = 0; tick < 8; tick++) {
+      buffer.pull(out, FRAME, 200 + tick * 20);
+      samples.push(out[0]);
+    }
+    return { log, samples, buffer };
+  }
+
+  it("takes one lost packet from the next one, and of two only the second", () => {
+    const { log, samples, buffer } = setUp();
+    assert.deepEqual(samples.slice(0, 5), [0, 1, -3, 3, 4]);
+    assert.deepEqual(log.slice(0, 7), [
+      "decode 0",
+      "decode 1",
+      "recover 160 from 3",
+      "decode 3",
+      "decode 4",
+      "conceal 160",
+      "recover 160 from 7",
+    ]);
+    assert.deepEqual(samples.slice(5), [0, -7, 7]);
+    assert.equal(buffer.statistics.concealedMs, 60);
+  });
+
+  it("conceals where nothing is repeated", () => {
+    const { samples, log } = setUp(false);
+    assert.deepEqual(samples, [0, 1, 0, 3, 4, 0, 0, 7]);
+    assert.equal(log.filter((line) => line === "conceal 160").length, 3);
   });
 });

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import { g722 } from "../../../../lib/media/codec/g722-codec.js";
 import { writeRtpHeader } from "../../../../lib/media/rtp/rtp-packet.js";
 import { RtpReceiver } from "../../../../lib/media/rtp/rtp-receiver.js";
 import type { StreamSettings } from "../../../../lib/media/rtp/stream-settings.js";
+import { decibels, sine, toneLevel } from "../../../support/signals.js";
 import { SeededRandom } from "../../../support/seeded-random.js";
 
 export const SETTINGS: StreamSettings = {
@@ -64,6 +66,72 @@ function receiver(settings: StreamSettings | undefined = SETTINGS) {
     },
   };
 }
+
+describe("RtpReceiver and clocks", () => {
+  const WIDE: StreamSettings = {
+    ...SETTINGS,
+    send: { payloadType: 96, codec: "OPUS" },
+    receive: [
+      { payloadType: 96, codec: "OPUS" },
+      { payloadType: 9, codec: "G722" },
+      { payloadType: 0, codec: "PCMU" },
+    ],
+    eventsReceived: [101, 97],
+    eventClockRates: { 101: 8_000, 97: 48_000 },
+    clockRate: 48_000,
+  };
+
+  it("reads each event's duration in the clock of its number", () => {
+    const durations: number[] = [];
+    const made = new RtpReceiver({
+      ownSsrc: 99,
+      onDigit: ({ duration }) => durations.push(duration),
+    });
+    made.configure(WIDE, 0);
+    // 100 ms in 8000 and in 48 000 Hz.
+    const presses: [number, number][] = [
+      [101, 800],
+      [97, 4800],
+    ];
+    for (const [index, [payloadType, units]] of presses.entries()) {
+      const payload = Buffer.from([5, 0x8a, units >> 8, units & 0xff]);
+      const datagram = packet({ payloadType, sequence: index, timestamp: index * 48_000, payload });
+      made.datagram(datagram, "192.0.2.1", 4000, index * 1000);
+    }
+    assert.deepEqual(durations, [100, 100]);
+  });
+
+  it("measures the jitter in the clock of what comes, not of what is sent", () => {
+    const { receiver: made, from } = receiver(WIDE);
+    for (let sequence = 0; sequence < 100; sequence++) from(packet({ sequence }));
+    assert.ok(made.jitterMs < 0.1, `${made.jitterMs} ms`);
+    assert.equal(made.packetsReceived, 100);
+  });
+
+  it("takes comfort noise beside any codec without hearing it, and drops unknown numbers", () => {
+    const { receiver: made, from } = receiver(WIDE);
+    made.hear(true);
+    from(packet({ sequence: 1, payloadType: 13, payload: Buffer.of(60) }));
+    from(packet({ sequence: 2, payloadType: 18, payload: Buffer.alloc(20) }));
+    assert.equal(made.packetsReceived, 1);
+    assert.equal(made.packetsDropped, 1);
+  });
+
+  it("follows a sender that changes from G.711 to G.722, at twice the samples on the same clock", () => {
+    const { receiver: made, from, pull } = receiver(WIDE);
+    made.hear(true);
+    const encoder = g722.createEncoder();
+    const tone = sine(1000, 1000, 16_000);
+    for (let sequence = 0; sequence < 50; sequence++) {
+      const payload = Buffer.alloc(160);
+      encoder.encode(tone.subarray(sequence * 320, (sequence + 1) * 320), 320, payload, 0);
+      from(sequence < 10 ? packet({ sequence }) : packet({ sequence, payloadType: 9, payload }));
+      const heard = pull(960, 48_000);
+      if (sequence < 30) continue;
+      assert.ok(Math.abs(decibels(toneLevel(heard, 1000, 48_000) / 0.3)) < 1, `at ${sequence}`);
+    }
+  });
+});
 
 describe("RtpReceiver", () => {
   it("counts, decodes while somebody hears and knows when the last packet came", () => {

@@ -1,9 +1,13 @@
 import assert from "node:assert/strict";
 import { Player } from "../../../../lib/media/audio/player.js";
+import { loadCodecs } from "../../../../lib/media/codec/codecs.js";
+import { opus } from "../../../../lib/media/codec/opus-codec.js";
 import { toneSource } from "../../../../lib/media/audio/tones.js";
 import { emptyRtpHeader, readRtpHeader } from "../../../../lib/media/rtp/rtp-packet.js";
 import { RtpSender } from "../../../../lib/media/rtp/rtp-sender.js";
 import type { StreamSettings } from "../../../../lib/media/rtp/stream-settings.js";
+import { TelephoneEventSender } from "../../../../lib/media/rtp/telephone-event-sender.js";
+import { decibels, sine, toneLevel } from "../../../support/signals.js";
 
 const SETTINGS: StreamSettings = {
   address: "192.0.2.1",
@@ -50,6 +54,100 @@ function setUp(settings: StreamSettings = SETTINGS) {
     },
   };
 }
+
+describe("RtpSender and the codec", () => {
+  before(() => loadCodecs(["opus"]));
+
+  const OPUS: StreamSettings = {
+    ...SETTINGS,
+    send: { payloadType: 111, codec: "OPUS", parameters: "useinbandfec=1" },
+    clockRate: 48_000,
+  };
+
+  it("goes on playing when it changes in mid-call, from 8000 to 48000 Hz", async () => {
+    const { player, sender, tick } = setUp();
+    const tone = sine(523, 1200, 8000);
+    let at = 0;
+    player.play({
+      id: 1,
+      background: false,
+      settle: 0,
+      source: {
+        sampleRate: 8000,
+        failed: false,
+        get ended() {
+          return at >= tone.length;
+        },
+        read: (target, count) => {
+          const part = tone.subarray(at, at + count);
+          target.set(part);
+          at += part.length;
+          return part.length;
+        },
+        close: () => undefined,
+      },
+    });
+    assert.match(tick(), /^8 m 65534 4294967040 160$/);
+    sender.configure(OPUS);
+    // What the library makes for the stream is there after its promises.
+    await new Promise((resolve) => setImmediate(resolve));
+    const decoder = opus.createDecoder();
+    await new Promise((resolve) => setImmediate(resolve));
+    const heard = new Int16Array(40 * 960);
+    const timestamps: number[] = [];
+    for (let i = 0; i < 40; i++) {
+      const packet = sender.tick(true);
+      sender.sent();
+      const header = emptyRtpHeader();
+      assert.ok(packet && readRtpHeader(packet, header));
+      assert.equal(header.payloadType, 111);
+      timestamps.push(header.timestamp);
+      const count = decoder.decode(
+        packet,
+        header.payloadStart,
+        header.payloadEnd,
+        heard.subarray(i * 960),
+      );
+      assert.equal(count, 960);
+    }
+    decoder.close();
+    sender.close();
+    assert.equal((timestamps[1] - timestamps[0]) >>> 0, 960);
+    const middle = heard.subarray(10 * 960);
+    assert.ok(Math.abs(decibels(toneLevel(middle, 523, 48_000) / 0.3)) < 1);
+  });
+
+  it("counts digits in the clock of the events where the peer has no other (RFC 4733 §2.5.1.1)", async () => {
+    const { sender } = setUp({ ...OPUS, eventPayloadType: 101, eventClockRates: { 101: 8_000 } });
+    await new Promise((resolve) => setImmediate(resolve));
+    sender.sendDigits({ id: 1, digits: "5", method: "rfc4733", duration: 60, gap: 0 });
+    const shown: string[] = [];
+    for (let i = 0; i < 5; i++) {
+      const packet = sender.tick(true);
+      assert.ok(packet);
+      const header = emptyRtpHeader();
+      assert.ok(readRtpHeader(packet, header));
+      shown.push(
+        `${header.payloadType} ${packet[12]} ${packet[13] >> 7} ${packet.readUInt16BE(14)}`,
+      );
+    }
+    sender.close();
+    assert.deepEqual(shown, [
+      "101 5 0 160",
+      "101 5 0 320",
+      "101 5 1 480",
+      "101 5 1 480",
+      "101 5 1 480",
+    ]);
+  });
+
+  it("keeps a long digit within the counter of a fast clock", () => {
+    const events = new TelephoneEventSender("1", 8_000, 0, 48_000);
+    let last = 0;
+    for (let i = 0; !events.finished && i < 1000; i++) last = events.next(0, 960)?.duration ?? last;
+    assert.ok(last > 60_000 && last <= 0xffff, `${last}`);
+  });
+});
 
 describe("RtpSender", () => {
   it("sends silence while nothing plays, with a marker at the start, over all wraps", () => {
