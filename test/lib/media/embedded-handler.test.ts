@@ -354,8 +354,8 @@ describe("EmbeddedMediaHandler on loopback", function () {
       const callee = newSession();
       const withoutEvents = (description: string): string =>
         description
-          .replace(/^(m=audio .*) 101\r\n/m, "$1\r\n")
-          .replace(/^a=(rtpmap|fmtp):101 .*\r\n/gm, "");
+          .replace(/^(m=audio .*) 110 101\r\n/m, "$1\r\n")
+          .replace(/^a=(rtpmap|fmtp):(110|101) .*\r\n/gm, "");
       const offer = withoutEvents(await caller.session.offer());
       await caller.session.acceptAnswer(await callee.session.answer(offer));
       caller.session.start();

@@ -449,6 +449,7 @@ describe("createOffer", () => {
       "a=rtpmap:101 telephone-event/8000",
       "a=fmtp:101 0-15",
       "a=ptime:20",
+      "a=rtcp-mux",
       "a=sendrecv",
       "",
     ]);
