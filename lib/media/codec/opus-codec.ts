@@ -3,13 +3,11 @@
  * is loaded once per thread when Opus may be negotiated. It hides lost packets itself and reads what the next packet
  * repeats of a lost one (in-band FEC).
  */
-import type { OpusDecoderHandle, OpusEncoderHandle } from "libopus-wasm" with {
-  "resolution-mode": "import",
-};
+import type * as LibopusWasm from "libopus-wasm" with { "resolution-mode": "import" };
 import type { AudioCodec, AudioDecoder, AudioEncoder } from "./audio-codec.js";
 import { encoderOptions } from "./opus-parameters.js";
 
-type Libopus = typeof import("libopus-wasm", { with: { "resolution-mode": "import" } });
+type Libopus = typeof LibopusWasm;
 
 const RATE = 48_000;
 /** A packet of one frame at the highest bit rate (RFC 6716 §3.2.1). */
@@ -76,7 +74,7 @@ class Held<Handle extends { free(): void }> {
 }
 
 class OpusEncoder implements AudioEncoder {
-  readonly #held: Held<OpusEncoderHandle>;
+  readonly #held: Held<LibopusWasm.OpusEncoderHandle>;
   #silence = new Int16Array(0);
 
   constructor(parameters: string | undefined) {
@@ -108,7 +106,7 @@ class OpusEncoder implements AudioEncoder {
 }
 
 class OpusDecoder implements AudioDecoder {
-  readonly #held = new Held<OpusDecoderHandle>((loaded) =>
+  readonly #held = new Held<LibopusWasm.OpusDecoderHandle>((loaded) =>
     loaded.createDecoder({ sampleRate: RATE, channels: 1 }),
   );
   /** Made up beyond what was asked for, because the library works in steps. */

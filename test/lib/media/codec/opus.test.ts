@@ -113,7 +113,7 @@ describe("Opus", () => {
       [[(3 << 3) | 3, 63], 0],
     ];
     for (const [bytes, expected] of CASES) {
-      assert.equal(opus.duration(Uint8Array.from(bytes), 0, bytes.length), expected, `${bytes}`);
+      assert.equal(opus.duration(Uint8Array.from(bytes), 0, bytes.length), expected, bytes.join());
     }
   });
 
