@@ -71,7 +71,7 @@ const rooms: Record<
       "node:perf_hooks",
       "node:os",
     ],
-    packages: ["mpg123-decoder"],
+    packages: ["libopus-wasm", "mpg123-decoder"],
   },
   "lib/user-agent": {
     rooms: [
