@@ -76,7 +76,11 @@ export function signalToNoise(
 }
 
 /** Loudness of one frequency, full scale = 1: the peak of a sine (Goertzel). */
-export function toneLevel(samples: Int16Array, frequency: number, sampleRate: number): number {
+export function toneLevel(
+  samples: Int16Array | Float64Array,
+  frequency: number,
+  sampleRate: number,
+): number {
   let real = 0;
   let imaginary = 0;
   for (let i = 0; i < samples.length; i++) {

@@ -25,9 +25,21 @@ export interface BaresipOptions {
   readonly tone: number;
   /** First port of a range of 100 for RTP. */
   readonly rtpPort: number;
+  /** The only codec that it has, PCMU by default. */
+  readonly codec?: "PCMU" | "PCMA" | "G722" | "opus" | undefined;
   /** SRTP with keys in the description: offered beside RTP/AVP, or RTP/SAVP only. Default: none. */
   readonly encryption?: "srtp" | "srtp-mand" | undefined;
 }
+
+/** As its account settings name them. */
+const CODECS = {
+  PCMU: "PCMU/8000/1",
+  PCMA: "PCMA/8000/1",
+  G722: "G722/16000/1",
+  opus: "opus/48000/2",
+} as const;
+
+const SAMPLE_RATES = { PCMU: 8_000, PCMA: 8_000, G722: 16_000, opus: 48_000 } as const;
 
 export class Baresip {
   readonly folder: string;
@@ -37,8 +49,10 @@ export class Baresip {
     this.folder = mkdtempSync(join(tmpdir(), `baresip-${options.name}-`));
     mkdirSync(join(this.folder, "config"));
     mkdirSync(join(this.folder, "recordings"));
-    writeFileSync(join(this.folder, "tone.wav"), toneWav(options.tone, 30, 8000));
-    const { registrar, name, encryption } = options;
+    const { registrar, name, encryption, codec = "PCMU" } = options;
+    // Its resampler changes the loudness, so the file has the rate of the codec already.
+    const sampleRate = SAMPLE_RATES[codec];
+    writeFileSync(join(this.folder, "tone.wav"), toneWav(options.tone, 30, sampleRate));
     const account = registrar
       ? `<sip:${name}@${registrar.domain}>;auth_user=${name};auth_pass=${registrar.password};outbound="sip:${registrar.address}:5060;transport=udp";regint=60`
       : `<sip:${name}@${options.address}>;regint=0`;
@@ -46,7 +60,7 @@ export class Baresip {
       writeFileSync(join(this.folder, "config", file), text);
     write(
       "accounts",
-      `${account};answermode=${options.answer};audio_codecs=PCMU/8000/1${encryption ? `;mediaenc=${encryption}` : ""}\n`,
+      `${account};answermode=${options.answer};audio_codecs=${CODECS[codec]}${encryption ? `;mediaenc=${encryption}` : ""}\n`,
     );
     write("contacts", "");
     write("uuid", "76018f43-e9c5-0e3a-7327-3fc499a28f82");
@@ -60,8 +74,10 @@ call_max_calls 4
 audio_player aubridge,sink_${name}
 audio_source aufile,${this.folder}/tone.wav
 audio_alert aubridge,alert_${name}
-ausrc_srate 8000
-auplay_srate 8000
+ausrc_srate ${sampleRate}
+auplay_srate ${sampleRate}
+ausrc_channels 1
+auplay_channels 1
 rtp_ports ${options.rtpPort}-${options.rtpPort + 99}
 rtp_stats yes
 jitter_buffer_delay 5-10
@@ -70,6 +86,8 @@ ctrl_tcp_listen ${options.address}:4444
 snd_path ${this.folder}/recordings
 module_path ${modulePath()}
 module g711.so
+module g722.so
+module opus.so
 module aufile.so
 module ausine.so
 module aubridge.so
