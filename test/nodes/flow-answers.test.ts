@@ -200,7 +200,7 @@ describe("answers of a flow, with the real library", function () {
       "progress early initial - - - -",
       "answered established have-local-offer answered - timed -",
       "confirmed established stable answered - timed -",
-      "bye established stable answered - timed remote-bye",
+      "bye established closed answered - timed remote-bye",
       "ended terminated closed answered over timed remote-bye",
     ]);
     bench.clear();

@@ -27,6 +27,8 @@ export interface BaresipOptions {
   readonly rtpPort: number;
   /** The only codec that it has, PCMU by default. */
   readonly codec?: "PCMU" | "PCMA" | "G722" | "opus" | undefined;
+  /** Subscribes to the summary of its messages when it has registered. */
+  readonly voicemail?: boolean | undefined;
   /** SRTP with keys in the description: offered beside RTP/AVP, or RTP/SAVP only. Default: none. */
   readonly encryption?: "srtp" | "srtp-mand" | undefined;
 }
@@ -60,7 +62,7 @@ export class Baresip {
       writeFileSync(join(this.folder, "config", file), text);
     write(
       "accounts",
-      `${account};answermode=${options.answer};audio_codecs=${CODECS[codec]}${encryption ? `;mediaenc=${encryption}` : ""}\n`,
+      `${account};answermode=${options.answer};audio_codecs=${CODECS[codec]}${encryption ? `;mediaenc=${encryption}` : ""};mwi=${options.voicemail === true ? "yes" : "no"}\n`,
     );
     write("contacts", "");
     write("uuid", "76018f43-e9c5-0e3a-7327-3fc499a28f82");
@@ -99,6 +101,7 @@ module_app contact.so
 module_app menu.so
 module_app debug_cmd.so
 module_app ctrl_tcp.so
+${options.voicemail === true ? "module_app mwi.so" : ""}
 module cons.so
 `,
     );

@@ -1,7 +1,7 @@
 /**
  * Kamailio as registrar and proxy with digest over UDP, TCP, TLS, WS and WSS, on one loopback address. Users and
  * passwords: alice/alicepw, bob/bobpw, carol/carolpw, nodered/noderedpw and so on; domain `sip.test`. Who calls `moved`
- * is redirected to carol (302).
+ * is redirected to carol (302); subscriptions to `message-summary` of anybody go to nodered.
  */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -181,6 +181,8 @@ request_route {
 		append_to_reply("Contact: <sip:carol@sip.test>;q=0.5\r\n");
 		sl_send_reply("302", "Moved Temporarily"); exit;
 	}
+	# The flow keeps everybody's mailbox.
+	if (is_method("SUBSCRIBE") && $hdr(Event) == "message-summary") $rU = "nodered";
 	if (!lookup("location")) { sl_send_reply("404", "Not Found"); exit; }
 	route(RELAY);
 }
