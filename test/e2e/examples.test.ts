@@ -25,6 +25,7 @@ const RUNS: readonly (readonly [string, string, readonly string[]])[] = [
   ["messages/Requests of any method", "publish", ["request", "response"]],
   ["advanced/Watch and change messages", "send", ["outgoing-request", "message", "delivered"]],
   ["presence/Voicemail lamp", "watch the mailbox", ["notify"]],
+  ["sound/Voicemail", "leave a message", ["recorded", "ended"]],
   [
     "calls/Menu of three levels",
     "caller who presses 1, 9, 1, 2",
