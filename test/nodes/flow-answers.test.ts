@@ -212,13 +212,13 @@ describe("answers of a flow, with the real library", function () {
     assert.deepEqual(ladder("ev1"), [
       "inviting inviting initial - - - -",
       "progress early initial - - - -",
-      "rejected early initial - - - busy",
+      "rejected early closed - - - busy",
       "failed terminated closed - over - busy",
     ]);
     assert.deepEqual(ladder("ev2"), [
       "incoming incoming initial - - - -",
       "progress early initial - - - -",
-      "rejected early initial - - - busy",
+      "rejected early closed - - - busy",
       "failed terminated closed - over - busy",
     ]);
     bench.clear();
@@ -232,13 +232,13 @@ describe("answers of a flow, with the real library", function () {
     assert.deepEqual(ladder("ev1"), [
       "inviting inviting initial - - - -",
       "progress early initial - - - -",
-      "cancelled terminating initial - - - cancelled",
+      "cancelled terminating closed - - - cancelled",
       "failed terminated closed - over - cancelled",
     ]);
     assert.deepEqual(ladder("ev2"), [
       "incoming incoming initial - - - -",
       "progress early initial - - - -",
-      "cancelled early initial - - - cancelled",
+      "cancelled early closed - - - cancelled",
       "failed terminated closed - over - cancelled",
     ]);
     for (const { sip } of [...bench.of("ev1:1"), ...bench.of("ev2:1")] as Message[]) {

@@ -156,7 +156,7 @@ describe("loopback with the real library", function () {
     );
     assert.equal(bench.only("out:1").mine, 1);
     assert.equal(bench.only("out:1").sip.state, "established");
-    assert.equal(bench.only("out:1").sip.media[0].codec, "PCMU");
+    assert.equal(bench.only("out:1").sip.media[0].codec, "opus");
     bench.send("get", { sip: { session: callee } });
     bench.send("dtmf", { sip: { session: caller } });
     await until(seen("get:1"));
