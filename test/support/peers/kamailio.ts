@@ -166,6 +166,13 @@ request_route {
 		exit;
 	}
 	if (is_method("OPTIONS") && uri == myself && $rU == $null) { sl_send_reply("200", "OK"); exit; }
+	# The flow keeps everybody's mailbox, and whoever asks is told.
+	if (is_method("SUBSCRIBE") && $hdr(Event) == "message-summary") {
+		record_route();
+		$rU = "nodered";
+		if (!lookup("location")) { sl_send_reply("404", "Not Found"); exit; }
+		route(RELAY);
+	}
 	if (is_method("REGISTER")) {
 		if (!pv_www_authenticate("sip.test", "$sht(users=>$au)", "0")) { www_challenge("sip.test", "1"); exit; }
 	} else if (!pv_proxy_authenticate("sip.test", "$sht(users=>$au)", "0")) {
@@ -181,8 +188,6 @@ request_route {
 		append_to_reply("Contact: <sip:carol@sip.test>;q=0.5\r\n");
 		sl_send_reply("302", "Moved Temporarily"); exit;
 	}
-	# The flow keeps everybody's mailbox.
-	if (is_method("SUBSCRIBE") && $hdr(Event) == "message-summary") $rU = "nodered";
 	if (!lookup("location")) { sl_send_reply("404", "Not Found"); exit; }
 	route(RELAY);
 }
