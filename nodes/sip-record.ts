@@ -1,6 +1,12 @@
 /** `sip-record`: records a call as WAV (contract §4.7). Outputs: 1 recording, 2 ended. */
 import type { NodeAPI } from "node-red";
-import { MediaError, type RecordingResult, type SessionEvent } from "../lib/index.js";
+import {
+  type AudioControl,
+  MediaError,
+  type Recording,
+  type RecordingResult,
+  type SessionEvent,
+} from "../lib/index.js";
 import type { Call } from "./shared/call.js";
 import { findCall } from "./shared/call.js";
 import { dispatcher } from "./shared/dispatcher.js";
@@ -41,6 +47,9 @@ const properties = {
 };
 
 type RecordAction = Action<typeof properties>;
+
+/** Files that are being written: two calls in one file would hear each other. */
+const busyFiles = new Set<string>();
 
 /** How long the end of a call waits for its recording to be written. */
 const LONGEST_WAIT_MS = 2_000;
@@ -85,8 +94,8 @@ async function record(action: RecordAction): Promise<void> {
     const path = await recordingPath(RED, values.target);
     if (values.beep) await beep(action, call);
     if (input.settled || isEnding(call)) return;
-    const { channels, maxDuration, silence, terminator } = values;
-    const recording = await audio.record({ path, channels, maxDuration, silence });
+    const recording = await startRecording(audio, path, values);
+    const terminator = values.terminator.toUpperCase();
     const active = { nodeId: input.nodeId, terminator, recording };
     call.recordings.add(active);
     const ended = waitsForRecording(call, unwatch);
@@ -100,6 +109,30 @@ async function record(action: RecordAction): Promise<void> {
       unwatch();
       throw error;
     }
+  }
+}
+
+async function startRecording(
+  audio: AudioControl,
+  path: string | undefined,
+  { channels, maxDuration, silence }: RecordAction["values"],
+): Promise<Recording> {
+  const options = { path, channels, maxDuration, silence };
+  if (path === undefined) return audio.record(options);
+  if (busyFiles.has(path)) {
+    throw misuse(
+      "file-busy",
+      `${path} is being recorded to already; give each recording a name of its own`,
+    );
+  }
+  busyFiles.add(path);
+  try {
+    const recording = await audio.record(options);
+    void recording.done.then(() => busyFiles.delete(path));
+    return recording;
+  } catch (error) {
+    busyFiles.delete(path);
+    throw error;
   }
 }
 

@@ -170,6 +170,19 @@ describe("sip-record", () => {
     assert.equal(bench.only("caught").error.code, "bad-control");
   });
 
+  it("never writes two recordings into one file, and frees it at the end", async () => {
+    await established(node({ target: "box.wav" }), node({ id: "other", target: "./box.wav" }));
+    await to("rec");
+    const first = await recording(1);
+    await to("other");
+    await until(() => bench.of("caught").length > 0);
+    assert.equal(bench.only("caught").error.code, "file-busy");
+    first.finish("stopped");
+    await bench.settle();
+    await to("other");
+    await recording(2);
+  });
+
   it("leaves by output 1 with hangup when the call ends, before the owner's message", async () => {
     await established(node());
     await to("rec");

@@ -1,6 +1,7 @@
 /** A source heard at another rate than its own: when the codec changes in mid-call, or a bridge joins two rates. */
 import type { SampleSource } from "./audio-source.js";
 import { Resampler } from "./resampler.js";
+import { toSample } from "./samples.js";
 
 /** Milliseconds that are converted at once. */
 const BLOCK_MS = 10;
@@ -39,7 +40,7 @@ class RateConverter implements SampleSource {
     while (filled < count) {
       if (this.#given >= this.#ready.length && !this.#convert()) break;
       const part = Math.min(count - filled, this.#ready.length - this.#given);
-      for (let i = 0; i < part; i++) target[filled + i] = rounded(this.#ready[this.#given + i]);
+      for (let i = 0; i < part; i++) target[filled + i] = toSample(this.#ready[this.#given + i]);
       filled += part;
       this.#given += part;
     }
@@ -68,8 +69,4 @@ class RateConverter implements SampleSource {
     this.#ready = samples;
     this.#given = 0;
   }
-}
-
-function rounded(sample: number): number {
-  return sample > 32_767 ? 32_767 : sample < -32_768 ? -32_768 : Math.round(sample);
 }

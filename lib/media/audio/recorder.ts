@@ -5,7 +5,8 @@
 import type { MediaError } from "../../foundation/index.js";
 import type { RecordingEnd, RecordOptions } from "../../session/media-handler.js";
 import type { AudioListener } from "../rtp/rtp-session.js";
-import { Resampler } from "./resampler.js";
+import { FrameConverter } from "./frame-converter.js";
+import { toSample } from "./samples.js";
 import type { RecordingTarget } from "./wav-writer.js";
 
 export type RecordingChannels = RecordOptions["channels"];
@@ -48,15 +49,15 @@ export class Recorder implements AudioListener {
   #silentMs = 0;
   #paused = false;
   #ended: RecordingEnd | undefined;
-  readonly #remote: RateFilter;
-  readonly #local: RateFilter;
+  readonly #remote: FrameConverter;
+  readonly #local: FrameConverter;
 
   constructor(options: RecorderOptions) {
     this.#options = options;
     this.#perFrame = options.channels === "stereo" ? 2 : 1;
     this.#piece = new Int16Array(this.#pieceLength());
-    this.#remote = new RateFilter(options.sampleRate);
-    this.#local = new RateFilter(options.sampleRate);
+    this.#remote = new FrameConverter(options.sampleRate);
+    this.#local = new FrameConverter(options.sampleRate);
   }
 
   /** Seconds so far, pauses left out. */
@@ -78,7 +79,7 @@ export class Recorder implements AudioListener {
     const { channels, maxDuration, silence, target } = this.#options;
     const heard = this.#remote.convert(remote, count, sampleRate);
     const said = channels === "remote" ? heard : this.#local.convert(local, count, sampleRate);
-    // Both filters have the same delay, so both have as many.
+    // Both converters have the same delay, so both have as many.
     const most = maxDuration === 0 ? Infinity : (maxDuration * this.#options.sampleRate) / 1000;
     const length = Math.min(
       heard.length,
@@ -117,8 +118,7 @@ export class Recorder implements AudioListener {
 
   #add(channels: RecordingChannels, heard: number, said: number): void {
     if (channels === "mixed") {
-      const sum = heard + said;
-      this.#piece[this.#filled++] = sum > 32_767 ? 32_767 : sum < -32_768 ? -32_768 : sum;
+      this.#piece[this.#filled++] = toSample(heard + said);
     } else {
       this.#piece[this.#filled++] = heard;
       if (channels === "stereo") this.#piece[this.#filled++] = said;
@@ -149,33 +149,5 @@ export class Recorder implements AudioListener {
   #end(reason: RecordingEnd): void {
     this.#ended = reason;
     this.#options.onEnd(reason);
-  }
-}
-
-/** Brings frames of any rate to one: the codec of a call may change. */
-class RateFilter {
-  readonly #to: number;
-  #from = 0;
-  #resampler: Resampler | undefined;
-
-  constructor(to: number) {
-    this.#to = to;
-  }
-
-  /** The result is valid until the next call. */
-  convert(samples: Int16Array, count: number, from: number): Int16Array {
-    if (from === this.#to) {
-      this.#resampler = undefined;
-      this.#from = from;
-      return samples.subarray(0, count);
-    }
-    if (this.#resampler === undefined || this.#from !== from) {
-      this.#from = from;
-      this.#resampler = new Resampler(from, this.#to);
-    }
-    const converted = this.#resampler.push(Float32Array.from(samples.subarray(0, count)));
-    return Int16Array.from(converted, (sample) =>
-      Math.max(-32_768, Math.min(32_767, Math.round(sample))),
-    );
   }
 }

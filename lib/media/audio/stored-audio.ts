@@ -7,6 +7,7 @@ import type { SoundDecoder } from "./sound-decoder.js";
 import { PIECE_MS } from "./sound-decoder.js";
 import type { SampleSource } from "./audio-source.js";
 import { Resampler } from "./resampler.js";
+import { toSample } from "./samples.js";
 
 /** With less than this ready the next piece is read. Milliseconds. */
 const READ_AHEAD_MS = 800;
@@ -138,10 +139,7 @@ export class StoredAudio implements SampleSource {
   #keep(samples: Float32Array): void {
     if (samples.length === 0 || this.#closed) return;
     const piece = new Int16Array(samples.length);
-    for (let i = 0; i < samples.length; i++) {
-      const sample = samples[i] * 32_768;
-      piece[i] = sample > 32_767 ? 32_767 : sample < -32_768 ? -32_768 : Math.round(sample);
-    }
+    for (let i = 0; i < samples.length; i++) piece[i] = toSample(samples[i] * 32_768);
     this.#pieces.push(piece);
     this.#ready += piece.length;
   }

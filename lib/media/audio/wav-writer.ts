@@ -12,6 +12,8 @@ export const WAV_HEADER_LENGTH = 44;
 const LONGEST = 0xffff_ffff - WAV_HEADER_LENGTH;
 const PCM = 1;
 const BYTES_PER_SAMPLE = 2;
+/** What waits for a disk that does not keep up, bytes: four minutes of mono at 8 kHz. More is a failure, not memory. */
+const MOST_WAITING = 4 * 1024 * 1024;
 
 export interface WavFormat {
   readonly channels: 1 | 2;
@@ -63,6 +65,14 @@ export async function openWavFile(path: string, format: WavFormat): Promise<Reco
   } catch (error) {
     throw recordFailed(error);
   }
+  return wavFile(file, format);
+}
+
+/** Writes to an open file, which has its first header already. */
+export function wavFile(
+  file: Pick<FileHandle, "write" | "close">,
+  format: WavFormat,
+): RecordingTarget {
   return new WavFile(file, format);
 }
 
@@ -72,14 +82,16 @@ export function wavInMemory(format: WavFormat, mostBytes: number): RecordingTarg
 }
 
 class WavFile implements RecordingTarget {
-  readonly #file: FileHandle;
+  readonly #file: Pick<FileHandle, "write" | "close">;
   readonly #format: WavFormat;
   #position = WAV_HEADER_LENGTH;
+  /** Bytes that are not written yet. */
+  #waiting = 0;
   #failed: MediaError | undefined;
   /** One write after the other. */
   #queue: Promise<void> = Promise.resolve();
 
-  constructor(file: FileHandle, format: WavFormat) {
+  constructor(file: Pick<FileHandle, "write" | "close">, format: WavFormat) {
     this.#file = file;
     this.#format = format;
   }
@@ -93,9 +105,18 @@ class WavFile implements RecordingTarget {
   }
 
   write(data: Buffer): void {
+    if (this.#failed) return;
+    if (this.#waiting + data.length > MOST_WAITING) {
+      this.#failed = recordFailed("the disk does not keep up");
+      return;
+    }
     const position = this.#position;
     this.#position += data.length;
-    this.#enqueue(() => this.#writeAll(data, position));
+    this.#waiting += data.length;
+    this.#enqueue(async () => {
+      await this.#writeAll(data, position);
+      this.#waiting -= data.length;
+    });
   }
 
   update(): void {

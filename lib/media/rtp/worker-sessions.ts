@@ -16,6 +16,9 @@ export interface WorkerSessionsOptions {
   readonly send: (message: FromWorker) => void;
 }
 
+/** How long the end of a call waits for its recordings; what is written later is written, but no longer reported. */
+const RECORDING_WAIT_MS = 1_000;
+
 export class WorkerSessions {
   readonly #clock: Clock;
   readonly #random: RandomSource;
@@ -195,8 +198,21 @@ export class WorkerSessions {
     if (rtp === undefined) return {};
     this.#sessions.delete(session);
     this.#ticker.remove(rtp);
-    await this.#recordings.close(session);
-    return { statistics: await rtp.close() };
+    // The ports are free first: a disk that hangs must hold back neither them nor the end of the call for long.
+    const written = this.#recordings.close(session);
+    const statistics = await rtp.close();
+    await this.#atMost(RECORDING_WAIT_MS, written);
+    return { statistics };
+  }
+
+  #atMost(milliseconds: number, work: Promise<void>): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = this.#clock.setTimer(milliseconds, resolve);
+      void work.finally(() => {
+        timer.cancel();
+        resolve();
+      });
+    });
   }
 }
 

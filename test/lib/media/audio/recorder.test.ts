@@ -8,6 +8,7 @@ import type { RecordingEnd } from "../../../../lib/session/media-handler.js";
 import {
   openWavFile,
   WAV_HEADER_LENGTH,
+  wavFile,
   wavInMemory,
 } from "../../../../lib/media/audio/wav-writer.js";
 import type { RecordingTarget } from "../../../../lib/media/audio/wav-writer.js";
@@ -147,6 +148,39 @@ describe("Recorder", () => {
       const { data, seconds, reason } = await made.finish("hangup");
       assert.deepEqual([data, seconds, reason], [undefined, 2.2, "hangup"]);
       assert.equal(samplesOf(readFileSync(path)).length, 17_600);
+    });
+
+    it("on a disk that is full is an error that says so", async () => {
+      await assert.rejects(
+        openWavFile("/dev/full", { channels: 1, sampleRate: 8000 }),
+        (error) =>
+          error instanceof MediaError &&
+          error.rule === "record-failed" &&
+          /ENOSPC/.test(error.message),
+      );
+    });
+
+    it("on a disk that hangs ends as failed before it costs much memory", async () => {
+      let letGo = (): void => undefined;
+      const hanging = new Promise<void>((resolve) => (letGo = resolve));
+      const target = wavFile(
+        {
+          write: async (data: Uint8Array) => {
+            await hanging;
+            return { bytesWritten: data.length, buffer: data };
+          },
+          close: () => Promise.resolve(),
+        } as unknown as Parameters<typeof wavFile>[0],
+        { channels: 1, sampleRate: 8000 },
+      );
+      const { recorder: made, hear, ends } = recorder({ target });
+      for (let i = 0; i < 100 && ends.length === 0; i++) hear(200);
+      assert.deepEqual(ends, ["failed"]);
+      assert.ok(made.seconds < 300, `${made.seconds} s`);
+      letGo();
+      const { reason, error } = await made.finish("hangup");
+      assert.equal(reason, "failed");
+      assert.match(error?.message ?? "", /does not keep up/);
     });
 
     it("that cannot be made is an error, and one that fails keeps what was there before", async () => {
