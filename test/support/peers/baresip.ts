@@ -111,6 +111,11 @@ module cons.so
     return this.#process?.log ?? "";
   }
 
+  /** How many SUBSCRIBEs its log shows, repeats included. */
+  get subscriptions(): number {
+    return this.log.match(/^CSeq: \d+ SUBSCRIBE/gm)?.length ?? 0;
+  }
+
   async start(): Promise<void> {
     this.#process = PeerProcess.start("baresip", ["-4", "-s", "-f", join(this.folder, "config")], {
       cwd: join(this.folder, "recordings"),
