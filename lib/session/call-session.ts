@@ -11,7 +11,7 @@ import { DigitSender } from "./digits.js";
 import { requestInDialog } from "./in-dialog-request.js";
 import { InDialog } from "./in-dialog.js";
 import { packageHeaders } from "./info-package.js";
-import type { MediaSession } from "./media-handler.js";
+import type { MediaSession, MediaStatistics } from "./media-handler.js";
 import { NO_REQUEST, NO_SESSION, PACKAGE_NOT_TAKEN } from "./outcomes.js";
 import { reasonHeaders } from "./reason.js";
 import type { NeighbourCall } from "./replacement.js";
@@ -85,6 +85,10 @@ export abstract class CallSession extends Session implements SessionOwner, Neigh
   }
   get mediaSession(): MediaSession | undefined {
     return this.core.negotiation.session;
+  }
+
+  override get mediaStatistics(): Promise<MediaStatistics | undefined> | undefined {
+    return this.core.negotiation.statistics;
   }
 
   snapshot(): SessionSnapshot {

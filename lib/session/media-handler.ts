@@ -106,6 +106,8 @@ export interface MediaStatistics {
   readonly jitter: number;
   /** Milliseconds, undefined when no report came. */
   readonly roundTrip?: number | undefined;
+  /** Milliseconds of sound that were made up for what was lost or late; 0 where nobody had to hear the peer. */
+  readonly concealed?: number | undefined;
   /** With SRTP: packets that were not authentic, or came twice, or from elsewhere. */
   readonly packetsRejected?: number | undefined;
 }

@@ -5,7 +5,7 @@
 import { InvalidStateError, MediaError, StateMachine, errorText } from "../foundation/index.js";
 import type { Clock, Logger, RandomSource } from "../foundation/index.js";
 import type { DescriptionModifier } from "./description-modifier.js";
-import { mapMaybe, whenSettled } from "./maybe-promise.js";
+import { mapMaybe } from "./maybe-promise.js";
 import type {
   HoldState,
   MaybePromise,
@@ -14,6 +14,7 @@ import type {
   MediaHandler,
   MediaSession,
   MediaSessionContext,
+  MediaStatistics,
 } from "./media-handler.js";
 import { SdpHandlers } from "./sdp-handlers.js";
 import type { SignalingState } from "./session-types.js";
@@ -66,6 +67,7 @@ export class Negotiation {
   #supply: SuppliedExchange | undefined;
   #lastMedia = NO_MEDIA;
   #lastHold: HoldState = "none";
+  #statistics: Promise<MediaStatistics | undefined> | undefined;
 
   constructor(options: NegotiationOptions, context: () => MediaSessionContext) {
     this.#options = options;
@@ -240,11 +242,21 @@ export class Negotiation {
     this.#lastHold = this.hold;
     this.#session = undefined;
     this.#shaped = undefined;
-    whenSettled(
-      () => session.close(),
-      () => undefined,
-      (error) => this.#logger.warn(`closing media: ${errorText(error)}`),
-    );
+    this.#statistics = this.#closed(session);
+  }
+
+  /** Of the media, when they are closed; never rejects. Undefined while they are open, or if there were none. */
+  get statistics(): Promise<MediaStatistics | undefined> | undefined {
+    return this.#statistics;
+  }
+
+  async #closed(session: MediaSession): Promise<MediaStatistics | undefined> {
+    try {
+      return await session.close();
+    } catch (error) {
+      this.#logger.warn(`closing media: ${errorText(error)}`);
+      return undefined;
+    }
   }
 
   #describe(

@@ -445,7 +445,9 @@ export class SessionCore {
       remoteAddress: this.flow?.remoteAddress ?? "",
       events: {
         onDigit: (digit) => this.enter(() => this.closed || this.emit("dtmf", { digit })),
-        onMediaTimeout: () => this.enter(() => this.owner.endFor("media-timeout")),
+        // Many a gateway sends nothing while it rings, whatever its 183 said.
+        onMediaTimeout: () =>
+          this.enter(() => this.established && this.owner.endFor("media-timeout")),
         onError: (error) => this.logger.warn(`session ${this.id}: media: ${errorText(error)}`),
       },
     };

@@ -2,7 +2,7 @@
 import type { SipRequest, SipResponse } from "../message/index.js";
 import type { Cause } from "./cause.js";
 import type { DescriptionModifier } from "./description-modifier.js";
-import type { DigitEvent, HoldState, MediaDescription } from "./media-handler.js";
+import type { DigitEvent, HoldState, MediaDescription, MediaStatistics } from "./media-handler.js";
 
 export type SessionState =
   "idle" | "inviting" | "incoming" | "early" | "established" | "terminating" | "terminated";
@@ -101,6 +101,8 @@ export interface SessionSnapshot {
   /** Incoming INVITE with Replaces: handle of the replaced session. */
   replaces?: string;
   replacedBy?: string;
+  /** After the end, when the application has added `Session.mediaStatistics`. */
+  statistics?: MediaStatistics;
 }
 
 /** A request of the peer that waits for an answer of the application (contract §4.6 "Pending requests"). */

@@ -1,6 +1,6 @@
 /** One call: the object that flows act on through its handle. */
 import { TypedEmitter } from "../foundation/typed-emitter.js";
-import type { AudioControl, MediaSession } from "./media-handler.js";
+import type { AudioControl, MediaSession, MediaStatistics } from "./media-handler.js";
 import { SessionCookies } from "./session-cookies.js";
 import type {
   AcceptOptions,
@@ -48,6 +48,11 @@ export abstract class Session extends TypedEmitter<SessionEvents> implements Ses
 
   protected makeCookies(): SessionCookies {
     return new SessionCookies();
+  }
+
+  /** Of its media, known when they are closed; never rejects. Undefined while they are open, or if there were none. */
+  get mediaStatistics(): Promise<MediaStatistics | undefined> | undefined {
+    return undefined;
   }
 
   get audio(): AudioControl | undefined {

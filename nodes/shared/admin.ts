@@ -4,6 +4,7 @@ import { errorText } from "../../lib/index.js";
 import { callsOfStack, findCall } from "./call.js";
 import type { Engine } from "./engine.js";
 import { allEngines } from "./engines.js";
+import { METRICS_TYPE, metricsText } from "./metrics.js";
 
 const registered = new WeakSet<object>();
 
@@ -21,6 +22,9 @@ export function registerAdmin(RED: NodeAPI): void {
   });
   httpAdmin.get("/sip/sessions", read, (_request, response) => {
     response.json([...allEngines()].flatMap(describeSessions));
+  });
+  httpAdmin.get("/sip/metrics", read, (_request, response) => {
+    response.type(METRICS_TYPE).send(metricsText(allEngines()));
   });
   httpAdmin.delete("/sip/sessions/:id", write, (request, response) => {
     const call = findCall(String(request.params["id"]));

@@ -4,6 +4,7 @@
  */
 import { errorText, type Logger, type Session, type SipRequest } from "../../lib/index.js";
 import { type AccountEntry, AccountBook, type AccountSettings } from "./account-book.js";
+import { CallTotals } from "./call-statistics.js";
 import { type Call, callOf, callsOfStack, findCall, forgetCall } from "./call.js";
 import { deploys } from "./deploys.js";
 import { type Delivery, dispatcher } from "./dispatcher.js";
@@ -26,6 +27,7 @@ const LONGEST_STOP_MS = 2900;
 
 export class Engine {
   readonly accounts: AccountBook;
+  readonly totals = new CallTotals();
   #state: EngineState = "starting";
   #problem: string | undefined;
   #userAgent: UserAgentPort | undefined;
@@ -141,6 +143,7 @@ export class Engine {
           const watchers = watchSession(this.stackId, session, event);
           return owner === undefined ? watchers : [owner, ...watchers];
         });
+        this.totals.observe(session, event);
         call.observe(event);
       }),
       userAgent.on("stackEvent", (event) => {

@@ -46,6 +46,8 @@ export interface EmbeddedMediaSettings {
   readonly portMax: number;
   readonly codecs: readonly string[];
   readonly srtp: SrtpMode;
+  /** Milliseconds; 0 = never. */
+  readonly mediaTimeout: number;
   readonly logger: Logger;
 }
 

@@ -229,6 +229,7 @@ class SettingsReader {
       portMax,
       codecs: this.list("codecs") ?? DEFAULT_CODECS,
       srtp,
+      mediaTimeout: this.number("mediaTimeout", 0, 86_400) * 1000,
       logger,
     });
   }

@@ -244,6 +244,9 @@ describe("telephones through a registrar", function () {
     await nodeRed.waitFor("out-play/1", 1, 15_000);
     const [ended] = await nodeRed.waitFor("out/4", 1, 10_000);
     assert.equal((ended?.msg as Message).sip.cause, "local-bye");
+    const statistics = (ended?.msg as Message).sip["statistics"] as Record<string, number>;
+    assert.ok(statistics["packetsReceived"] > 20, JSON.stringify(statistics));
+    assert.equal(statistics["packetsLost"], 0);
     await pause(700);
     assert.ok(Math.abs(heardFrequency(bob) - 523) < 5, `bob heard ${heardFrequency(bob)} Hz`);
   });

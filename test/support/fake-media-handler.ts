@@ -9,6 +9,7 @@ import type {
   MediaHandler,
   MediaSession,
   MediaSessionContext,
+  MediaStatistics,
 } from "../../lib/session/index.js";
 
 const STREAM: MediaDescription = {
@@ -84,6 +85,10 @@ export class FakeMediaSession implements MediaSession {
   remoteSdp: string | undefined;
   closes = 0;
   starts = 0;
+  /** What `close` gives. */
+  statistics: MediaStatistics | undefined;
+  /** What `close` fails with. */
+  closeError: Error | undefined;
   #offers = 0;
   #wanted: MediaDirection = "sendrecv";
   #before: { media: readonly MediaDescription[]; hold: HoldState; wanted: MediaDirection } = {
@@ -144,10 +149,10 @@ export class FakeMediaSession implements MediaSession {
     if (this.audio) this.audio.ready = true;
   }
 
-  close(): undefined {
+  close(): MaybePromise<MediaStatistics | undefined> {
     this.closes++;
     this.log.push("close");
-    return undefined;
+    return this.closeError === undefined ? this.statistics : Promise.reject(this.closeError);
   }
 
   #keep(): void {

@@ -14,6 +14,7 @@ import {
   InvalidStateError,
   type IncomingCallHandler,
   type MediaSession,
+  type MediaStatistics,
   type NotifyOptions,
   type OutOfDialogRequestOptions,
   parseText,
@@ -194,6 +195,10 @@ export class FakeSession extends Session {
   }
   get mediaSession(): MediaSession | undefined {
     return undefined;
+  }
+  statistics: Promise<MediaStatistics | undefined> | undefined;
+  override get mediaStatistics(): Promise<MediaStatistics | undefined> | undefined {
+    return this.state === "terminated" ? this.statistics : undefined;
   }
 
   snapshot(): SessionSnapshot {

@@ -83,8 +83,8 @@ export class RtpSession implements TickJob {
   /** Where the peer's reports come from, once they did. */
   #rtcpSource: Endpoint | undefined;
   /** When listening began, for the timeout, and when the silence was reported. */
-  #listeningSince: number | undefined;
-  #silenceReportedAt: number | undefined;
+  #silentSince: number | undefined;
+  #lastReportAt = -Infinity;
   #failed = false;
   #closing: Promise<MediaStatistics> | undefined;
 
@@ -135,7 +135,7 @@ export class RtpSession implements TickJob {
     };
     this.#settings = normal;
     this.#started = started;
-    this.#listeningSince = undefined;
+    this.#silentSince = undefined;
     this.#rtcpSource = undefined;
     if (normal?.srtp) {
       if (this.#protection) this.#protection.configure(normal.srtp);
@@ -205,8 +205,9 @@ export class RtpSession implements TickJob {
       packetsSent: this.#sender.packetsSent,
       packetsReceived: this.#receiver.packetsReceived,
       packetsLost: this.#receiver.packetsLost,
-      jitter: Math.round(this.#receiver.jitterMs * 100) / 100,
-      roundTrip: this.#reporter.roundTripMs,
+      jitter: rounded(this.#receiver.jitterMs),
+      roundTrip: rounded(this.#reporter.roundTripMs),
+      concealed: Math.round(this.#receiver.concealedMs),
       packetsRejected: this.#protection === undefined ? undefined : this.#rejected,
     };
     this.#player.stopAll();
@@ -292,6 +293,7 @@ export class RtpSession implements TickJob {
     const report = this.#opened(datagram, from, true);
     if (report && this.#reporter.datagram(report, this.#clock.now(), this.#clock.wallTime())) {
       this.#rtcpSource = { address, port };
+      this.#lastReportAt = this.#clock.now();
     }
   }
 
@@ -348,20 +350,24 @@ export class RtpSession implements TickJob {
     this.#events.onError(`RTP on port ${this.port}: ${errorText(error)}`);
   }
 
-  /** Reports a silence of the peer once; its next packet makes the next silence a new one. */
+  /** Reports a silence of the peer, and once more each time it has lasted as long again. */
   #watch(settings: StreamSettings | undefined, nowMs: number): void {
     if (settings?.mayReceive !== true) {
-      this.#listeningSince = undefined;
+      this.#silentSince = undefined;
       return;
     }
-    this.#listeningSince ??= nowMs;
-    const lastPacketAt = this.#receiver.lastPacketAt ?? -Infinity;
-    if (this.#silenceReportedAt !== undefined && lastPacketAt <= this.#silenceReportedAt) return;
-    this.#silenceReportedAt = undefined;
-    if (nowMs - Math.max(this.#listeningSince, lastPacketAt) < this.#mediaTimeoutMs) return;
-    this.#silenceReportedAt = nowMs;
+    this.#silentSince ??= nowMs;
+    // Who is silent, and does not send his silence, still reports (RFC 3550 §6).
+    const heardAt = Math.max(this.#receiver.lastPacketAt ?? -Infinity, this.#lastReportAt);
+    if (nowMs - Math.max(this.#silentSince, heardAt) < this.#mediaTimeoutMs) return;
+    this.#silentSince = nowMs;
     this.#events.onMediaTimeout();
   }
+}
+
+/** To hundredths. */
+function rounded<T extends number | undefined>(value: T): T {
+  return (value === undefined ? value : Math.round(value * 100) / 100) as T;
 }
 
 function isUnspecified(address: string): boolean {

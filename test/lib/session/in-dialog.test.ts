@@ -569,6 +569,42 @@ describe("a failing connection under a call", () => {
 });
 
 describe("the media under a call", () => {
+  it("may be silent while it rings", async () => {
+    const services = new FakeServices();
+    const transaction = services.invite({ sdp: "v=0 first" });
+    const session = new IncomingSession(services, transaction, { account: ALICE });
+    session.begin();
+    await outcomeOf(session.progress({ statusCode: 183, earlyMedia: true }));
+    services.media.last.context.events.onMediaTimeout();
+    assert.equal(session.state, "early");
+    await session.end();
+    assert.deepEqual(services.leftovers(), []);
+  });
+
+  it("tell what they have counted, once they are closed", async () => {
+    const { services, session } = await establishedCall();
+    const open: unknown = session.mediaStatistics;
+    assert.equal(open, undefined);
+    services.media.last.statistics = {
+      packetsSent: 7,
+      packetsReceived: 5,
+      packetsLost: 2,
+      jitter: 1,
+    };
+    void session.end();
+    services.lastSent("BYE").respond(200);
+    assert.equal((await session.mediaStatistics)?.packetsLost, 2);
+  });
+
+  it("that fail when they close have counted nothing", async () => {
+    const { services, session } = await establishedCall();
+    services.media.last.closeError = new Error("worker gone");
+    void session.end();
+    services.lastSent("BYE").respond(200);
+    assert.equal(await session.mediaStatistics, undefined);
+    assert.match(services.problems.splice(0).join(), /worker gone/);
+  });
+
   it("report digits and end the call when nothing is heard for too long", async () => {
     const { services, witness } = await establishedCall();
     const { events } = services.media.last.context;

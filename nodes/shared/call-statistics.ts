@@ -1,0 +1,50 @@
+/**
+ * What the media of a call have counted: waited for when the call ends, so that `ended` and `failed` carry it
+ * (`msg.sip.statistics`), and added up per stack for the metrics.
+ */
+import type { MediaStatistics, Session, SessionEvent } from "../../lib/index.js";
+import { dispatcher } from "./dispatcher.js";
+import { environment } from "./environment.js";
+import { withoutUndefined } from "./sip-fields.js";
+
+/** Closing takes milliseconds; a thread that hangs must not keep the end of a call from its flow. */
+const LONGEST_WAIT_MS = 1500;
+
+/** Of all calls of a stack that have ended. */
+export class CallTotals {
+  /** By cause. */
+  readonly ended = new Map<string, number>();
+  packetsSent = 0;
+  packetsReceived = 0;
+  packetsLost = 0;
+  packetsRejected = 0;
+  /** Milliseconds. */
+  concealed = 0;
+
+  /** Follows the calls of the stack; called before anything of the event is delivered. */
+  observe(session: Session, event: SessionEvent): void {
+    if (event.name !== "ended" && event.name !== "failed") return;
+    const cause = event.snapshot.cause ?? "unknown";
+    this.ended.set(cause, (this.ended.get(cause) ?? 0) + 1);
+    const counted = session.mediaStatistics;
+    if (counted === undefined) return;
+    const release = dispatcher.hold(session.id, [event.name]);
+    const limit = environment().clock.setTimer(LONGEST_WAIT_MS, release);
+    void counted.then((statistics) => {
+      limit.cancel();
+      if (statistics !== undefined) {
+        this.#add(statistics);
+        event.snapshot.statistics = withoutUndefined({ ...statistics });
+      }
+      release();
+    });
+  }
+
+  #add(statistics: MediaStatistics): void {
+    this.packetsSent += statistics.packetsSent;
+    this.packetsReceived += statistics.packetsReceived;
+    this.packetsLost += statistics.packetsLost;
+    this.packetsRejected += statistics.packetsRejected ?? 0;
+    this.concealed += statistics.concealed ?? 0;
+  }
+}

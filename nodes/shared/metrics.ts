@@ -1,0 +1,112 @@
+/** `GET sip/metrics`: the figures of all stacks in the text format of Prometheus, version 0.0.4. */
+import { callsOfStack } from "./call.js";
+import type { Engine } from "./engine.js";
+
+export const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
+
+type Kind = "counter" | "gauge";
+type Labels = Readonly<Record<string, string>>;
+
+interface Sample {
+  readonly labels: Labels;
+  readonly value: number;
+}
+
+/** Names of the user agent's counters that only grow; the others are states. */
+const GROWING: ReadonlySet<string> = new Set([
+  "received",
+  "sent",
+  "malformed",
+  "dropped",
+  "repeatedRequests",
+  "strayResponses",
+  "mergedRequests",
+  "refusedRequests",
+  "refusedByGate",
+  "refusedByRate",
+  "malformedRequests",
+  "sessionsTotal",
+]);
+
+class Page {
+  readonly #families = new Map<string, { kind: Kind; help: string; samples: Sample[] }>();
+
+  add(name: string, kind: Kind, help: string, labels: Labels, value: number): void {
+    let family = this.#families.get(name);
+    if (family === undefined) this.#families.set(name, (family = { kind, help, samples: [] }));
+    family.samples.push({ labels, value });
+  }
+
+  toString(): string {
+    let text = "";
+    for (const [name, { kind, help, samples }] of this.#families) {
+      text += `# HELP ${name} ${help}\n# TYPE ${name} ${kind}\n`;
+      for (const { labels, value } of samples) text += `${name}{${shown(labels)}} ${value}\n`;
+    }
+    return text;
+  }
+}
+
+/** The figures now. Nothing of a peer becomes a label, so that there are as many series as stacks and causes. */
+export function metricsText(engines: Iterable<Engine>): string {
+  const page = new Page();
+  for (const engine of engines) describe(page, engine);
+  return page.toString();
+}
+
+function describe(page: Page, engine: Engine): void {
+  const stack = { stack: engine.stackId, name: engine.settings.name };
+  const isUp = engine.state === "running";
+  page.add("sip_stack_up", "gauge", "1 when the stack is running.", stack, isUp ? 1 : 0);
+  for (const entry of engine.accounts.entries()) {
+    const { id, uri } = entry.options;
+    const isRegistered = engine.accounts.registration(id)?.state === "registered";
+    const labels = { ...stack, account: id, uri };
+    const help = "1 while the registrar knows us.";
+    page.add("sip_account_registered", "gauge", help, labels, isRegistered ? 1 : 0);
+  }
+  const states = new Map<string, number>();
+  for (const { session } of callsOfStack(engine.stackId)) {
+    states.set(session.state, (states.get(session.state) ?? 0) + 1);
+  }
+  for (const [state, count] of states) {
+    page.add("sip_calls", "gauge", "Calls now, by state.", { ...stack, state }, count);
+  }
+  const { totals } = engine;
+  for (const [cause, count] of totals.ended) {
+    const labels = { ...stack, cause };
+    page.add("sip_calls_ended_total", "counter", "Calls that ended, by cause.", labels, count);
+  }
+  const media = (name: string, help: string, value: number): void => {
+    page.add(name, "counter", `${help} Of calls that have ended.`, stack, value);
+  };
+  media("sip_rtp_packets_sent_total", "RTP packets sent.", totals.packetsSent);
+  media("sip_rtp_packets_received_total", "RTP packets received.", totals.packetsReceived);
+  media("sip_rtp_packets_lost_total", "RTP packets that did not arrive.", totals.packetsLost);
+  media("sip_rtp_packets_rejected_total", "SRTP packets refused.", totals.packetsRejected);
+  media("sip_rtp_concealed_seconds_total", "Sound made up for losses.", totals.concealed / 1000);
+  for (const [name, value] of Object.entries(engine.userAgent?.counters() ?? {})) {
+    const grows = GROWING.has(name);
+    const base = name
+      .replace(/Total$/, "")
+      .replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+    const help = `${grows ? "Total" : "Number"} of the SIP stack's counter ${name}.`;
+    page.add(
+      `sip_stack_${base}${grows ? "_total" : ""}`,
+      grows ? "counter" : "gauge",
+      help,
+      stack,
+      value,
+    );
+  }
+}
+
+function shown(labels: Labels): string {
+  return Object.entries(labels)
+    .map(([name, value]) => `${name}="${value.replace(/[\\"\n]/g, escaped)}"`)
+    .join(",");
+}
+
+function escaped(character: string): string {
+  return character === "\n" ? "\\n" : `\\${character}`;
+}
