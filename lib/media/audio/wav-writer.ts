@@ -57,12 +57,14 @@ export function wavHeader(format: WavFormat, dataLength: number): Buffer {
 
 /** @throws (rejects with) MediaError, rule `record-failed`, when the file cannot be made. */
 export async function openWavFile(path: string, format: WavFormat): Promise<RecordingTarget> {
-  let file: FileHandle;
+  let file: FileHandle | undefined;
   try {
     await mkdir(dirname(path), { recursive: true });
     file = await open(path, "w");
     await file.write(wavHeader(format, 0), 0, WAV_HEADER_LENGTH, 0);
   } catch (error) {
+    // What cannot be written need not be closed well.
+    await file?.close().catch(() => undefined);
     throw recordFailed(error);
   }
   return wavFile(file, format);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Recorder } from "../../../../lib/media/audio/recorder.js";
@@ -150,7 +150,15 @@ describe("Recorder", () => {
       assert.equal(samplesOf(readFileSync(path)).length, 17_600);
     });
 
-    it("on a disk that is full is an error that says so", async () => {
+    it("on a disk that is full is an error that says so, and leaves nothing open", async () => {
+      const isFullDisk = (descriptor: string): boolean => {
+        try {
+          return readlinkSync(`/proc/self/fd/${descriptor}`) === "/dev/full";
+        } catch {
+          // The folder's own descriptor is gone by now.
+          return false;
+        }
+      };
       await assert.rejects(
         openWavFile("/dev/full", { channels: 1, sampleRate: 8000 }),
         (error) =>
@@ -158,6 +166,7 @@ describe("Recorder", () => {
           error.rule === "record-failed" &&
           /ENOSPC/.test(error.message),
       );
+      assert.deepEqual(readdirSync("/proc/self/fd").filter(isFullDisk), []);
     });
 
     it("on a disk that hangs ends as failed before it costs much memory", async () => {
