@@ -1,7 +1,7 @@
 /** `sip-incoming`: takes the calls that fit (contract §4.5). Outputs: 1 call, 2 ended. */
 import type { Node, NodeAPI } from "node-red";
 import { deploys } from "./shared/deploys.js";
-import { nodeError } from "./shared/errors.js";
+import { misuse, nodeError } from "./shared/errors.js";
 import { attachNode } from "./shared/flow-node.js";
 import { addIncomingNode, type IncomingRule, removeIncomingNode } from "./shared/incoming-nodes.js";
 import { parsePattern } from "./shared/patterns.js";
@@ -21,6 +21,7 @@ export default function (RED: NodeAPI): void {
     RED.nodes.createNode(this, config);
     const live = attachNode(RED, this, config, "always");
     if (live.stackId === undefined) return;
+    let givenUp = false;
     try {
       const values = readLiterals(RED, this, config, properties);
       const rule: IncomingRule = {
@@ -31,6 +32,16 @@ export default function (RED: NodeAPI): void {
         from: parsePattern(values.from),
         ring: values.ring,
         answerTimeout: values.answerTimeout,
+        onGivenUp: (pattern) => {
+          if (givenUp) return;
+          givenUp = true;
+          const shown = nodeError(
+            RED,
+            misuse("bad-pattern", `${pattern} takes too long to be tested against a call`),
+          );
+          live.status.broken(shown.message);
+          this.error(shown);
+        },
       };
       addIncomingNode(rule);
       this.on("close", () => removeIncomingNode(rule));

@@ -3,7 +3,7 @@
  * digits and its sounds. Lives in the stack, not in a node, and therefore through a deploy.
  */
 import type { Playback, Recording, Session, SessionEvent, Timer } from "../../lib/index.js";
-import { DigitBuffer } from "./digits.js";
+import { DigitBuffer, isTerminator } from "./digits.js";
 import type { Delivery } from "./dispatcher.js";
 import { environment } from "./environment.js";
 import { sessionFields } from "./event-fields.js";
@@ -33,7 +33,7 @@ export interface ActivePlayback {
 /** A recording that a node makes of the session. */
 export interface ActiveRecording {
   readonly nodeId: string;
-  /** Any of these digits ends it. */
+  /** Any of these digits ends it, letters in either case. */
   readonly terminator: string;
   readonly recording: Recording;
 }
@@ -162,7 +162,7 @@ export class Call {
       active.playback.stop();
     }
     for (const { terminator, recording } of this.recordings) {
-      if (terminator.includes(digit)) recording.stop("digit");
+      if (isTerminator(terminator, digit)) recording.stop("digit");
     }
     if (this.collector !== undefined) this.collector.digit(digit);
     else if (this.answered) this.digits.add(digit);

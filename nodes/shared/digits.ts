@@ -6,6 +6,11 @@ const KEPT = 32;
 /** A peer can press for ever; an entry cannot grow for ever. */
 const LONGEST_ENTRY = 128;
 
+/** Whether that digit, as it comes from a session, is one of the terminators, which a person typed. */
+export function isTerminator(terminator: string, digit: string): boolean {
+  return terminator.toUpperCase().includes(digit);
+}
+
 /** The last digits since the answer that no collector has taken. */
 export class DigitBuffer {
   #digits = "";
@@ -30,7 +35,7 @@ export interface CollectorOptions {
   readonly min: number;
   /** 0 = until the terminator or a pause. */
   readonly max: number;
-  /** Any of these characters ends the entry; "" = none. */
+  /** Any of these characters ends the entry, letters in either case; "" = none. */
   readonly terminator: string;
   /** Milliseconds, 0 = for ever. */
   readonly firstDigitTimeout: number;
@@ -69,7 +74,7 @@ export class DigitCollector {
 
   digit(digit: string): void {
     if (this.#finished) return;
-    if (this.options.terminator.includes(digit)) {
+    if (isTerminator(this.options.terminator, digit)) {
       this.#end();
       return;
     }

@@ -1,6 +1,6 @@
 /** The `sip-incoming` nodes and the one that a call belongs to (contract §4.5 "Which sip-incoming"). */
 import type { Session } from "../../lib/index.js";
-import { type Pattern, patternMatches, patternRank } from "./patterns.js";
+import { type Pattern, patternGaveUp, patternMatches, patternRank } from "./patterns.js";
 
 export interface IncomingRule {
   readonly nodeId: string;
@@ -14,6 +14,8 @@ export interface IncomingRule {
   readonly ring: boolean;
   /** Milliseconds, 0 = never. */
   readonly answerTimeout: number;
+  /** Called when one of its patterns took too long too often, so that it fits nothing any more. */
+  readonly onGivenUp?: ((pattern: string) => void) | undefined;
 }
 
 const rules = new Map<string, IncomingRule>();
@@ -38,10 +40,16 @@ export function chooseIncoming(
   for (const rule of rules.values()) {
     if (rule.stackId !== stackId) continue;
     if (rule.accountId !== undefined && rule.accountId !== session.accountId) continue;
-    if (!patternMatches(rule.match, [called]) || !patternMatches(rule.from, callers)) continue;
+    if (!fits(rule, rule.match, [called]) || !fits(rule, rule.from, callers)) continue;
     if (best === undefined || compareRules(rule, best) < 0) best = rule;
   }
   return best;
+}
+
+function fits(rule: IncomingRule, pattern: Pattern | undefined, texts: readonly string[]): boolean {
+  if (patternMatches(pattern, texts)) return true;
+  if (pattern !== undefined && patternGaveUp(pattern)) rule.onGivenUp?.(pattern.source);
+  return false;
 }
 
 /** Negative when `a` is more specific. */

@@ -1,9 +1,16 @@
 /** Patterns of a flow's author over short texts of a peer: literal, `*` glob or `/regular expression/`. */
+import { isBounded, isTooSlow, matchesInTime } from "./bounded-pattern.js";
 import { misuse } from "./errors.js";
 
 export type Pattern =
   | { readonly kind: "literal" | "glob"; readonly source: string }
-  | { readonly kind: "regex"; readonly source: string; readonly regex: RegExp };
+  | {
+      readonly kind: "regex";
+      readonly source: string;
+      readonly regex: RegExp;
+      /** Its time cannot grow out of hand. */
+      readonly bounded: boolean;
+    };
 
 /** Longer texts of a peer match nothing: a user part has no reason to be longer. */
 const LONGEST_TEXT = 256;
@@ -14,7 +21,8 @@ export function parsePattern(text: string): Pattern | undefined {
   if (text === "") return undefined;
   if (text.length > 2 && text.startsWith("/") && text.endsWith("/")) {
     try {
-      return { kind: "regex", source: text, regex: new RegExp(`^(?:${text.slice(1, -1)})$`) };
+      const regex = new RegExp(`^(?:${text.slice(1, -1)})$`);
+      return { kind: "regex", source: text, regex, bounded: isBounded(regex) };
     } catch (error) {
       throw misuse("bad-pattern", `${text}: ${String(error)}`);
     }
@@ -32,9 +40,16 @@ export function patternMatches(pattern: Pattern | undefined, texts: readonly str
   if (pattern === undefined) return true;
   return texts.some((text) => {
     if (text.length > LONGEST_TEXT) return false;
-    if (pattern.kind === "regex") return pattern.regex.test(text);
+    if (pattern.kind === "regex") {
+      return pattern.bounded ? pattern.regex.test(text) : matchesInTime(pattern.regex, text);
+    }
     return pattern.kind === "literal" ? text === pattern.source : globMatches(pattern.source, text);
   });
+}
+
+/** True for an expression that took too long for what peers sent, several times: it fits nothing any more. */
+export function patternGaveUp(pattern: Pattern | undefined): boolean {
+  return pattern?.kind === "regex" && !pattern.bounded && isTooSlow(pattern.regex);
 }
 
 /** `*` stands for any text. One pass with one point to come back to, so no input makes it slow. */

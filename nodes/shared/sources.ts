@@ -94,13 +94,18 @@ async function download(url: string): Promise<Buffer> {
   try {
     const response = await fetch(url, { signal: AbortSignal.timeout(LONGEST_DOWNLOAD_MS) });
     if (!response.ok || response.body === null) {
+      await response.body?.cancel();
       throw misuse("bad-url", `the server answered ${response.status}`);
+    }
+    if (Number(response.headers.get("content-length")) > LARGEST_DOWNLOAD) {
+      await response.body.cancel();
+      throw tooLarge();
     }
     const chunks: Uint8Array[] = [];
     let length = 0;
     for await (const chunk of response.body as AsyncIterable<Uint8Array>) {
       length += chunk.byteLength;
-      if (length > LARGEST_DOWNLOAD) throw misuse("bad-url", "the sound is larger than 20 MB");
+      if (length > LARGEST_DOWNLOAD) throw tooLarge();
       chunks.push(chunk);
     }
     return Buffer.concat(chunks);
@@ -108,6 +113,10 @@ async function download(url: string): Promise<Buffer> {
     const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
     throw misuse("bad-url", `${url.slice(0, 200)}: ${errorText(cause)}`);
   }
+}
+
+function tooLarge(): Error {
+  return misuse("bad-url", "the sound is larger than 20 MB");
 }
 
 /** The folder that messages may name files in. */

@@ -143,6 +143,17 @@ describe("calls", () => {
       assert.match(status.text, /bad-pattern/);
     });
 
+    it("gives up a pattern that takes too long, says so once, and other nodes take the calls", async () => {
+      await load(incoming({ id: "in", match: "/(a+)+b/" }), incoming({ id: "other" }));
+      for (let i = 0; i < 5; i++) await ring(invite(`sip:${"a".repeat(64)}@127.0.0.1:5060`));
+      assert.equal(bench.of("other:1").length, 5);
+      const { error } = bench.node("in") as unknown as { error: { args: [Error][] } };
+      assert.equal(error.args.length, 1);
+      assert.match(error.args[0][0].message, /bad-pattern.*too long/);
+      const [status] = bench.node("in").status.lastCall?.args as [{ fill: string; text: string }];
+      assert.match(status.text, /bad-pattern/);
+    });
+
     it("matches the caller by user or user@host", async () => {
       await load(incoming({ id: "x", from: "bob@10.0.0.9" }), incoming({ id: "y", from: "b*" }));
       await ring();

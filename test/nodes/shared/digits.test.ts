@@ -37,6 +37,7 @@ describe("DigitCollector", () => {
     ["the terminator ends an entry", "12#", {}, "digits", "12"],
     ["digits after the end count no more", "12#34#", {}, "digits", "12"],
     ["any of several terminators ends it", "1*", { terminator: "#*" }, "digits", "1"],
+    ["a letter ends it however it was typed", "1D", { terminator: "#d" }, "digits", "1"],
     ["without a terminator # is a digit", "1#[3000]", { terminator: "" }, "digits", "1#"],
     ["max ends it at once", "1234", { max: 4 }, "digits", "1234"],
     ["a pause ends it", "12[3000]", {}, "digits", "12"],

@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
 import { compareRules, type IncomingRule } from "../../../nodes/shared/incoming-nodes.js";
-import { globMatches, parsePattern, patternMatches } from "../../../nodes/shared/patterns.js";
+import {
+  globMatches,
+  parsePattern,
+  patternGaveUp,
+  patternMatches,
+} from "../../../nodes/shared/patterns.js";
 
 describe("patterns", () => {
   for (const [pattern, text, expected] of [
@@ -33,6 +38,40 @@ describe("patterns", () => {
     const begin = performance.now();
     globMatches(`${"*a".repeat(40)}b`, "a".repeat(256));
     assert.ok(performance.now() - begin < 50);
+  });
+
+  for (const [pattern, bounded] of [
+    ["\\+49(30|40)\\d{3,8}", true],
+    [".*@example\\.(?:com|org)", true],
+    ["[(a+)+]*", true],
+    ["\\(\\d+\\)\\+", true],
+    ["(\\d+)+x", false],
+    ["(?:a|a)*b", false],
+    ["(a{1,9}){9}", false],
+    [".*.*.*x", false],
+    [`${"a?".repeat(30)}${"a".repeat(30)}`, false],
+    ["(a+)\\1", false],
+    ["(?=a).", false],
+  ] as const) {
+    it(`/${pattern}/ is tested ${bounded ? "at once" : "with a limit of time"}`, () => {
+      const parsed = parsePattern(`/${pattern}/`);
+      assert.equal(parsed?.kind === "regex" && parsed.bounded, bounded);
+    });
+  }
+
+  it("an expression that would take for ever fits nothing, and is given up after three times", () => {
+    const endless = parsePattern("/(x+)+y/");
+    const begin = performance.now();
+    for (let i = 0; i < 6; i++) {
+      assert.equal(patternGaveUp(endless), i >= 3);
+      assert.equal(patternMatches(endless, ["x".repeat(64)]), false);
+    }
+    assert.ok(performance.now() - begin < 3000);
+  });
+
+  it("an expression with a limit of time fits what it describes", () => {
+    assert.equal(patternMatches(parsePattern("/(ab)+c/"), ["ababc"]), true);
+    assert.equal(patternMatches(parsePattern("/(ab)+c/"), ["abab"]), false);
   });
 
   it("refuses a broken regular expression", () => {
