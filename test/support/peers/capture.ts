@@ -9,6 +9,8 @@ import { PeerProcess } from "./process.js";
 export interface RtpStream {
   readonly sourcePort: number;
   readonly destinationPort: number;
+  /** Name of the codec, as far as the capture tells. */
+  readonly payload: string;
   readonly packets: number;
   readonly lost: number;
   /** Milliseconds between packets. */
@@ -98,10 +100,11 @@ function parseStream(line: string): RtpStream | undefined {
   return {
     sourcePort: Number(match[2]),
     destinationPort: Number(match[4]),
+    payload: match[5] ?? "",
     packets: Number(match[6]),
     lost: Number(match[7]),
     meanDelta: Number(match[10]),
     maxDelta: Number(match[11]),
-    meanJitter: Number(match[12]),
+    meanJitter: Number(match[13]),
   };
 }

@@ -33,7 +33,26 @@ export interface LinphoneOptions {
   readonly maxCalls?: number;
   /** SRTP with keys in the description, and whether calls without it are refused. Default: none. */
   readonly encryption?: "optional" | "required" | undefined;
+  /** The only codec that it has. Default: those it has by default, opus first. */
+  readonly codec?: keyof typeof CODECS | undefined;
+  /** How its digits go. Default info. */
+  readonly digits?: "rfc4733" | "info" | undefined;
 }
+
+/** Name, clock rate and channels of its codecs that stand in our way or are wanted, and the rate of their sound. */
+const CODECS = {
+  opus: ["opus", 48_000, 2, 48_000],
+  PCMU: ["PCMU", 8_000, 1, 8_000],
+  PCMA: ["PCMA", 8_000, 1, 8_000],
+  G722: ["G722", 8_000, 1, 16_000],
+} as const;
+const OTHER_CODECS = [
+  ["speex", 16_000, 1],
+  ["speex", 8_000, 1],
+  ["GSM", 8_000, 1],
+  ["G729", 8_000, 1],
+  ["speex", 32_000, 1],
+] as const;
 
 export class Linphone {
   readonly folder: string;
@@ -67,10 +86,10 @@ export class Linphone {
     );
     await this.until(/\[LinphoneRegistrationProgress\] to \[LinphoneRegistrationOk\]/, 0, 40_000);
     await this.command("soundcard use files");
-    const { tone } = this.options;
+    const { tone, codec } = this.options;
     if (tone === undefined) return;
     const file = join(this.folder, "tone.wav");
-    writeFileSync(file, toneWav(tone, 30, 8000));
+    writeFileSync(file, toneWav(tone, 30, codec === undefined ? 8000 : CODECS[codec][3]));
     await this.command(`play ${file}`);
   }
 
@@ -102,6 +121,11 @@ export class Linphone {
     this.#process?.process.stdin?.write(`${line}\n`);
     await pause(400);
     return this.log.slice(before);
+  }
+
+  /** Presses keys as a person does, one after the other. */
+  async press(digits: string): Promise<void> {
+    for (const digit of digits) await this.command(digit);
   }
 
   /** It calls, and is answered. */
@@ -146,7 +170,7 @@ function settings(options: LinphoneOptions): string {
     maxCalls = 10,
     expires = 60,
   } = options;
-  const { encryption } = options;
+  const { encryption, codec, digits = "info" } = options;
   const proxy = `${registrar.address}:${transport === "tls" ? 5061 : 5060};transport=${transport}`;
   const portOf = (protocol: string) => (protocol === transport ? port : 0);
   const timerLines =
@@ -167,8 +191,8 @@ sip_tls_port=${portOf("tls")}
 guess_hostname=0
 contact=sip:${name}@${address}:${port}
 default_proxy=0
-use_info=1
-use_rfc2833=0
+use_info=${digits === "info" ? 1 : 0}
+use_rfc2833=${digits === "info" ? 0 : 1}
 ipv6_migration_done=1
 verify_server_certs=0
 verify_server_cn=0
@@ -183,7 +207,7 @@ audio_rtp_port=${rtpPort}
 [sound]
 playback_dev_id=
 use_files=1
-[video]
+${codec === undefined ? "" : codecLines(codec)}[video]
 capture=0
 display=0
 enabled=0
@@ -201,4 +225,18 @@ reg_sendregister=1
 max_calls=${maxCalls}
 enable_basic_to_client_group_chat_room_migration=0
 `;
+}
+
+function codecLines(wanted: keyof typeof CODECS): string {
+  const codecs = [...Object.values(CODECS), ...OTHER_CODECS];
+  return codecs
+    .map(
+      ([name, rate, channels], index) => `[audio_codec_${index}]
+mime=${name}
+rate=${rate}
+channels=${channels}
+enabled=${name === wanted ? 1 : 0}
+`,
+    )
+    .join("");
 }
