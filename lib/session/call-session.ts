@@ -41,6 +41,9 @@ import { Session } from "./session.js";
 /** Target-refresh requests and those around a subscription carry our Contact. */
 const WITH_CONTACT: ReadonlySet<string> = new Set(["UPDATE", "SUBSCRIBE", "NOTIFY", "REFER"]);
 
+/** How long after a transfer the BYE of the call that was replaced still belongs to it. Times T1. */
+const LATE_BYE = 4;
+
 export interface CallStart {
   readonly direction: "incoming" | "outgoing";
   readonly account: AccountHandle | undefined;
@@ -196,7 +199,13 @@ export abstract class CallSession extends Session implements SessionOwner, Neigh
       if (!this.isLive || core.replacedBy !== undefined) return;
       core.replacedBy = handle;
       core.emit("replaced");
-      this.beginEnd({ cause: "replaced" });
+      core.after(core.services.timers.t1, () => this.leave());
+    });
+  }
+
+  leave(): void {
+    this.core.enter(() => {
+      if (this.isLive && this.core.replacedBy !== undefined) this.beginEnd({ cause: "replaced" });
     });
   }
 
@@ -205,9 +214,12 @@ export abstract class CallSession extends Session implements SessionOwner, Neigh
   }
 
   endTransfer(result: "done" | "failed" | "unknown", hangUp: boolean): void {
+    const { core } = this;
     if (result === "unknown") return;
-    this.core.transfers--;
-    if (result === "done" && hangUp && this.isLive) this.endFor("transferred");
+    if (result === "failed") core.transfers--;
+    else if (hangUp && this.isLive) this.endFor("transferred");
+    // The BYE of who was told to take this call's place comes after the news of it.
+    else core.after(LATE_BYE * core.services.timers.t1, () => core.transfers--);
   }
 
   /** Destroyed after the session's last event. */

@@ -224,7 +224,8 @@ export class InDialog implements DialogUser {
     }
     const referred = this.#refers?.peerHungUp() === true;
     const transferred = referred || core.transfers > 0;
-    receiveBye(core, transaction, transferred ? "transferred" : "remote-bye");
+    const left = transferred ? "transferred" : "remote-bye";
+    receiveBye(core, transaction, core.replacedBy === undefined ? left : "replaced");
   }
 
   /**

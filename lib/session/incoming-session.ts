@@ -133,6 +133,7 @@ export class IncomingSession extends CallSession {
     core.learn(request);
     core.keepPending(this.#transaction);
     core.onClose(() => {
+      this.#replaces?.leave();
       this.#transaction.user = undefined;
       this.#machine.input("close", {});
       this.#settle({ ok: false, cause: core.cause ?? "no-session", statusCode: 0 });
@@ -443,7 +444,7 @@ export class IncomingSession extends CallSession {
         onTimeout: () => this.#machine.input("noAck", {}),
       }),
     );
-    // The 2xx is out: the old call goes, and hears of it before this one tells of its answer (RFC 3891 §3).
+    // The 2xx is out: the old call hears of it before this one tells of its answer (RFC 3891 §3).
     this.#replaces?.giveWay(this.id);
     // Sound waits for the ACK: a forged INVITE shall not make us send half a minute of it to whom it names.
     if (this.#offer !== undefined && !isExchanged) core.negotiation.answered({ startLater: true });
@@ -470,6 +471,7 @@ export class IncomingSession extends CallSession {
 
   /** The ACK; it carries the answer when our 2xx carried the offer (§13.3.1.4, RFC 3264 §4). */
   #confirm(ack: SipRequest | undefined): void {
+    this.#replaces?.leave();
     if (ack === undefined) return;
     const { core } = this;
     if (this.#offer !== undefined || this.#early === "sent") {

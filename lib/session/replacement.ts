@@ -23,8 +23,12 @@ export interface NeighbourCall extends SessionHandle {
   readonly replacedBy: string | undefined;
   /** The dialog with its peer; an outgoing call has none before its answer. */
   readonly dialog: Dialog | undefined;
-  /** The call `handle` takes its place: reports `replaced`, then ends (BYE or CANCEL) with that cause. Idempotent. */
+  /**
+   * The call `handle` takes its place: reports `replaced`, and ends (BYE or CANCEL) with that cause when it is told to
+   * `leave`, or T1 later. Both idempotent. So the new 2xx is with its caller before the old call's BYE.
+   */
   giveWay(handle: string): void;
+  leave(): void;
   /** A transfer to this call's peer begins: the peer's BYE may now mean that it has worked. */
   beginTransfer(): void;
   /** The transfer is over. `unknown`: nobody will tell how it went, so the call is left to its peer. */

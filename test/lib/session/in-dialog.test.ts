@@ -568,6 +568,57 @@ describe("a failing connection under a call", () => {
   });
 });
 
+describe("a call whose place another takes (RFC 3891)", () => {
+  /** The second call with its 2xx out. */
+  async function replacing() {
+    const call = await establishedCall();
+    const { services, session: old } = call;
+    const transaction = services.invite({
+      sdp: "v=0 second",
+      from: "<sip:carol@example.com>;tag=carol",
+    });
+    const fresh = new IncomingSession(services, transaction, { account: ALICE, replaces: old });
+    fresh.begin();
+    const accepted = fresh.accept();
+    await outcomeOf(accepted);
+    const end = (): void => {
+      void fresh.end();
+      services.ack(transaction.request, services.dialogOf(fresh));
+      services.lastSent("BYE").respond(200);
+      assert.deepEqual(services.leftovers(), []);
+    };
+    const confirm = (): void => services.ack(transaction.request, services.dialogOf(fresh));
+    return { ...call, fresh, confirm, end };
+  }
+
+  it("is told so at once, and gets its BYE when the new one has been confirmed", async () => {
+    const { services, witness, confirm, fresh } = await replacing();
+    assert.deepEqual(witness.plot, ["replaced"]);
+    assert.ok(!services.log.includes("BYE →"));
+    confirm();
+    services.lastSent("BYE").respond(200);
+    assert.deepEqual(witness.plot, ["replaced", "bye", "ended:replaced"]);
+    void fresh.end();
+    services.lastSent("BYE").respond(200);
+    assert.deepEqual(services.leftovers(), []);
+  });
+
+  it("does not wait for an ACK that is late", async () => {
+    const { services, witness, end } = await replacing();
+    services.clock.advance(500);
+    services.lastSent("BYE").respond(200);
+    assert.deepEqual(witness.plot, ["replaced", "bye", "ended:replaced"]);
+    end();
+  });
+
+  it("ends as replaced when its peer is faster with the BYE", async () => {
+    const { services, dialog, witness, end } = await replacing();
+    services.request(dialog, "BYE");
+    assert.deepEqual(witness.plot, ["replaced", "bye", "ended:replaced"]);
+    end();
+  });
+});
+
 describe("the media under a call", () => {
   it("may be silent while it rings", async () => {
     const services = new FakeServices();
