@@ -226,7 +226,8 @@ export function acceptanceFlow(options: AcceptanceFlowOptions): {
       repair: false,
       outputs: 1,
     },
-    [[bye]],
+    // Without the pause the call can be cancelled before its INVITE has left, and nothing is sent.
+    [[delay(0.1, [bye])]],
   );
   invite("call-cancel-early", [], {}, [inviting]);
   invite("call-pickup", [delay(0.5, [bye])], { replaces: "replaces", replacesType: "msg" });
