@@ -1,7 +1,7 @@
 // `npm test`: installs missing peers, builds, runs every suite and ends with a line of true numbers.
 //   --unit    without real peers and browsers
 //   --second  on another Node and Node-RED (NODE_RED_HOME): everything but the SIP peers, who see no difference
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { createRequire } from "node:module";
@@ -25,29 +25,55 @@ function run(command, args, env = {}) {
   return result.status ?? 1;
 }
 
+const mochaArguments = (files, options) => [
+  require.resolve("mocha/bin/mocha.js"),
+  "--no-config",
+  "--import=tsx",
+  "--reporter",
+  join(root, "test/support/reporter.cjs"),
+  ...options,
+  ...files,
+];
+const mochaEnvironment = { TEST_COUNTS_FILE: counts, NODE_ENV: "test" };
+const summaries = () =>
+  existsSync(counts) ? readFileSync(counts, "utf8").split("\n").filter(Boolean).length : 0;
+
+// A suite that died before its summary has failed, whatever it had counted.
+function expectSummaries(title, number) {
+  if (summaries() >= number) return;
+  console.error(`${title}: ended without a summary`);
+  broken += number - summaries();
+}
+
 function mocha(title, files, options = []) {
   if (files.length === 0) return;
   console.log(`\n=== ${title} ===`);
-  const lines = () => (existsSync(counts) ? readFileSync(counts, "utf8").split("\n").length : 0);
-  const before = lines();
-  run(
-    process.execPath,
-    [
-      require.resolve("mocha/bin/mocha.js"),
-      "--no-config",
-      "--import=tsx",
-      "--reporter",
-      join(root, "test/support/reporter.cjs"),
-      ...options,
-      ...files,
-    ],
-    { TEST_COUNTS_FILE: counts, NODE_ENV: "test" },
+  const before = summaries();
+  run(process.execPath, mochaArguments(files, options), mochaEnvironment);
+  expectSummaries(title, before + 1);
+}
+
+// Groups that mostly wait run beside each other; what they print comes one after the other.
+async function mochaBesides(title, groups, options) {
+  console.log(`\n=== ${title} ===`);
+  const wanted = groups.filter((files) => files.length > 0);
+  const before = summaries();
+  const texts = await Promise.all(
+    wanted.map(async (files) => {
+      const child = spawn(process.execPath, mochaArguments(files, [...options, "--colors"]), {
+        cwd: root,
+        env: { ...process.env, ...mochaEnvironment },
+        stdio: ["ignore", "pipe", "pipe"],
+      });
+      const parts = [];
+      child.stdout.on("data", (part) => parts.push(part));
+      child.stderr.on("data", (part) => parts.push(part));
+      await new Promise((resolve) => child.once("close", resolve));
+      return Buffer.concat(parts).toString();
+    }),
   );
-  // A suite that died before its summary has failed, whatever it had counted.
-  if (lines() === before) {
-    console.error(`${title}: ended without a summary`);
-    broken++;
-  }
+  for (const text of texts) process.stdout.write(text);
+  expectSummaries(title, before + wanted.length);
 }
 
 /** Test files of a folder below test/, or of test/ itself. */
@@ -79,7 +105,15 @@ mocha("library", find("lib"), [
 mocha("nodes", find("nodes"), ["--timeout", "20000", "--exit"]);
 mocha("project", find(""), ["--timeout", "30000"]);
 if (!unitOnly) {
-  if (!second) mocha("real peers", find("peers"), ["--timeout", "120000", "--exit"]);
+  if (!second) {
+    const peers = find("peers");
+    const long = (file) => /sipp|failover/.test(file);
+    await mochaBesides(
+      "real peers",
+      [peers.filter(long), peers.filter((file) => !long(file))],
+      ["--timeout", "120000", "--exit"],
+    );
+  }
   mocha("Node-RED and browser", find("e2e"), ["--timeout", "180000", "--exit"]);
 }
 
