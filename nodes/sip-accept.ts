@@ -1,8 +1,9 @@
 /** `sip-accept`: answers a call or a held request (contract §4.5). Outputs: 1 confirmed, 2 failed. */
 import type { NodeAPI } from "node-red";
+import type { ActionOutcome } from "../lib/index.js";
 import { bodyFrom } from "./shared/bodies.js";
 import { misuse } from "./shared/errors.js";
-import { findCall } from "./shared/call.js";
+import { type Call, type CallLink, findCall } from "./shared/call.js";
 import { outcomeFields } from "./shared/event-fields.js";
 import { type Action, registerActionNode } from "./shared/flow-node.js";
 import {
@@ -14,7 +15,12 @@ import {
   statusCode,
   typed,
 } from "./shared/properties.js";
-import { findRequest, leaveAnswered, leaveNoRequest } from "./shared/request-action.js";
+import {
+  findRequest,
+  type FoundRequest,
+  leaveAnswered,
+  leaveNoRequest,
+} from "./shared/request-action.js";
 import { attemptIn, callFor, leaveOver } from "./shared/session-action.js";
 import { isRecord } from "./shared/sip-fields.js";
 
@@ -84,25 +90,40 @@ async function acceptRequest(action: AcceptAction): Promise<void> {
     leaveNoRequest(input, values.session, 2, "accept-failed");
     return;
   }
-  const outcome = await found.pending.accept({
-    statusCode: values.statusCode,
-    reason: values.reason,
-    headers,
-    sdp,
-    ...bodyOptions(action),
-    follow: values.follow,
-    expires: values.expires,
-    account: values.account,
-    credentials: checkedCredentials(action.credentials),
-  });
-  if (outcome.ok && outcome.newSession !== undefined) {
+  // A bridge of the call that referred moves over to the new one.
+  const settle = values.follow ? transferOf(input.carried.session) : undefined;
+  let heir: Call | undefined;
+  try {
+    const outcome = await found.pending.accept({
+      statusCode: values.statusCode,
+      reason: values.reason,
+      headers,
+      sdp,
+      ...bodyOptions(action),
+      follow: values.follow,
+      expires: values.expires,
+      account: values.account,
+      credentials: checkedCredentials(action.credentials),
+    });
+    if (outcome.ok && outcome.newSession) heir = findCall(outcome.newSession.id);
+    leaveAccepted(action, found, outcome, heir);
+  } finally {
+    settle?.(heir);
+  }
+}
+
+/** @param placed - the call that was placed for a followed REFER. */
+function leaveAccepted(
+  { input, values, sdp }: AcceptAction,
+  found: FoundRequest,
+  outcome: ActionOutcome,
+  placed: Call | undefined,
+): void {
+  if (placed !== undefined) {
     // A followed REFER: the flow goes on with the new call; the one that referred is its peer.
-    const placed = findCall(outcome.newSession.id);
-    if (placed !== undefined) {
-      input.peer = input.carried.session;
-      leaveAnswered(input, placed, 1, "accepted", outcome, found);
-      return;
-    }
+    input.peer = input.carried.session;
+    leaveAnswered(input, placed, 1, "accepted", outcome, found);
+    return;
   }
   const call = typeof values.session === "string" ? findCall(values.session) : undefined;
   if (outcome.ok && call !== undefined && found.pending.request.source === undefined) {
@@ -123,4 +144,9 @@ async function acceptRequest(action: AcceptAction): Promise<void> {
     outcome,
     found,
   );
+}
+
+function transferOf(handle: string | undefined): ReturnType<CallLink["transfer"]> | undefined {
+  const call = handle === undefined ? undefined : findCall(handle);
+  return call?.bridge?.transfer(call);
 }

@@ -3,6 +3,8 @@ import { InvalidArgumentError, MediaError } from "../foundation/index.js";
 import { maySend } from "../sdp/index.js";
 import type { NegotiatedStream } from "../sdp/index.js";
 import type {
+  AudioBridge,
+  AudioBridgeEnd,
   AudioControl,
   AudioSource,
   Playback,
@@ -14,6 +16,8 @@ import type {
 } from "../session/media-handler.js";
 import type { PlaybackResult } from "./audio/player.js";
 import { digitFrequencies } from "./audio/tones.js";
+import { joinLegs } from "./embedded-bridge.js";
+import type { BridgeLeg } from "./embedded-bridge.js";
 import type {
   TransferredOne,
   TransferredRecording,
@@ -42,10 +46,12 @@ export class EmbeddedAudio implements AudioControl {
   readonly #playbacks = new Map<number, (result: PlaybackResult) => void>();
   /** By the number of the record request. */
   readonly #recordings = new Map<number, (result: RecordingResult) => void>();
+  readonly #leg: BridgeLeg;
 
   constructor(options: EmbeddedAudioOptions) {
     this.#worker = options.worker;
     this.#session = options.session;
+    this.#leg = { worker: options.worker, session: options.session, bridges: new Map() };
     this.#stream = options.stream;
   }
 
@@ -137,6 +143,24 @@ export class EmbeddedAudio implements AudioControl {
     };
   }
 
+  async bridge(other: AudioControl): Promise<AudioBridge> {
+    if (!(other instanceof EmbeddedAudio)) {
+      throw new MediaError("The sound of these two calls is not in the same hands", {
+        rule: "no-bridge",
+      });
+    }
+    if (other === this) {
+      throw new MediaError("A call cannot be joined to itself", { rule: "no-bridge" });
+    }
+    this.#negotiated();
+    other.#negotiated();
+    return joinLegs(this.#leg, other.#leg);
+  }
+
+  bridgeEnded(id: number, reason: AudioBridgeEnd): void {
+    this.#leg.bridges.get(id)?.(reason);
+  }
+
   recordingDone(id: number, result: TransferredRecording): void {
     const resolve = this.#recordings.get(id);
     this.#recordings.delete(id);
@@ -160,6 +184,9 @@ export class EmbeddedAudio implements AudioControl {
   /** Everything that still runs ends with `result`. */
   end(result: PlaybackResult): void {
     for (const id of [...this.#playbacks.keys()]) this.playbackDone(id, result);
+    for (const id of [...this.#leg.bridges.keys()]) {
+      this.bridgeEnded(id, result === "failed" ? "failed" : "closed");
+    }
     // Only a worker that was lost leaves recordings open here.
     const error = { message: "The recording was lost", rule: "record-failed", statusHint: 500 };
     for (const id of [...this.#recordings.keys()]) {

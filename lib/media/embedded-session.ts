@@ -205,6 +205,9 @@ export class EmbeddedMediaSession implements MediaSession {
       case "playbackDone":
         this.#audio.playbackDone(message.playback, message.result);
         break;
+      case "bridgeEnded":
+        this.#audio.bridgeEnded(message.bridge, message.reason);
+        break;
       case "recordingDone":
         this.#audio.recordingDone(message.recording, message.result);
         break;

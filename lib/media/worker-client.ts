@@ -4,6 +4,7 @@
  */
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
+import type { MessagePort } from "node:worker_threads";
 import { MediaError } from "../foundation/index.js";
 import type { Clock, Logger } from "../foundation/index.js";
 import type { FromWorker, ToWorker, WorkerReply } from "./rtp/worker-protocol.js";
@@ -91,7 +92,10 @@ export class WorkerClient {
   /** @throws (rejects with) MediaError: what the worker answered, or that it is lost or closed. */
   request(
     message: WorkerRequest,
-    options: { readonly id?: number; readonly transfer?: readonly ArrayBuffer[] } = {},
+    options: {
+      readonly id?: number;
+      readonly transfer?: readonly (ArrayBuffer | MessagePort)[];
+    } = {},
   ): Promise<WorkerReply> {
     const refused = this.#refusal();
     if (refused) return Promise.reject(refused);

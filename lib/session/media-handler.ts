@@ -178,6 +178,19 @@ export interface Recording {
   resume(): void;
 }
 
+/**
+ * `stopped` by its own `stop`, `replaced`: a leg was joined to another, `closed`: the sound of a leg has ended, `failed`: it
+ * was lost.
+ */
+export type AudioBridgeEnd = "stopped" | "replaced" | "closed" | "failed";
+
+/** Two calls whose peers hear each other. */
+export interface AudioBridge {
+  /** Resolves once, never rejects. */
+  readonly done: Promise<AudioBridgeEnd>;
+  stop(): void;
+}
+
 export interface AudioControl {
   /** True once SDP was negotiated and sound can be sent. */
   readonly ready: boolean;
@@ -202,4 +215,10 @@ export interface AudioControl {
    * yet) or `record-failed` (the file cannot be made).
    */
   record(options: RecordOptions): Promise<Recording>;
+  /**
+   * Joins this call to another of the same kind of handler: each peer hears the other wherever nothing is played to
+   * it, and the keys that it presses as telephone events. What plays in either ends, and so does a bridge that either is
+   * in. Rejects with MediaError, `rule` `no-media` (nothing negotiated yet), `no-bridge` (nothing that can be joined).
+   */
+  bridge(other: AudioControl): Promise<AudioBridge>;
 }

@@ -2,7 +2,14 @@
  * What the nodes know about one session besides the session itself: who brought it, who waits for its end, its
  * digits and its sounds. Lives in the stack, not in a node, and therefore through a deploy.
  */
-import type { Playback, Recording, Session, SessionEvent, Timer } from "../../lib/index.js";
+import type {
+  DigitEvent,
+  Playback,
+  Recording,
+  Session,
+  SessionEvent,
+  Timer,
+} from "../../lib/index.js";
 import { DigitBuffer, isTerminator } from "./digits.js";
 import type { Delivery } from "./dispatcher.js";
 import { environment } from "./environment.js";
@@ -38,6 +45,25 @@ export interface ActiveRecording {
   readonly recording: Recording;
 }
 
+/** What joins the session to another one. */
+export interface CallLink {
+  readonly nodeId: string;
+  /** The peer of `call` pressed a key. */
+  digit(call: Call, digit: DigitEvent): void;
+  /** The sound of a leg may be another now. */
+  mediaChanged(): void;
+  /**
+   * A call is being placed that shall take the place of `call`, which may end before that is decided.
+   *
+   * @returns to be called once with the new call, or nothing when it failed.
+   */
+  transfer(call: Call): (heir: Call | undefined) => void;
+  /** `heir` takes the place of `call`. */
+  move(call: Call, heir: Call): void;
+  /** The stack of `call` stopped without closing it. */
+  lost(call: Call): void;
+}
+
 /** Whoever takes the digits now; one at a time. */
 export interface DigitTaker {
   digit(digit: string): void;
@@ -55,6 +81,7 @@ export class Call {
   /** Called when the stack stopped without closing the session. */
   onAbandoned: (() => void) | undefined;
   collector: DigitTaker | undefined;
+  bridge: CallLink | undefined;
   /** Ends the call when it is not answered in time. */
   answerDeadline: Timer | undefined;
   answered = false;
@@ -91,9 +118,18 @@ export class Call {
         this.answered = true;
         this.#phaseSince = environment().clock.now();
         this.answerDeadline?.cancel();
+        this.bridge?.mediaChanged();
+        break;
+      case "confirmed":
+      case "media":
+      case "progress":
+        this.bridge?.mediaChanged();
         break;
       case "dtmf":
-        if (event.digit !== undefined) this.#digit(event.digit.digit);
+        if (event.digit !== undefined) {
+          this.#digit(event.digit.digit);
+          this.bridge?.digit(this, event.digit);
+        }
         break;
       case "replaced":
         this.#hand(event.snapshot.replacedBy);
@@ -135,6 +171,7 @@ export class Call {
     calls.delete(this.id);
     this.answerDeadline?.cancel();
     this.onAbandoned?.();
+    this.bridge?.lost(this);
     this.#free();
   }
 
@@ -144,6 +181,7 @@ export class Call {
     this.playbacks.clear();
     this.recordings.clear();
     this.collector = undefined;
+    this.bridge = undefined;
     if (this.#owner !== undefined) ownedCalls.remove(this.#owner.nodeId, this);
   }
 
@@ -153,6 +191,7 @@ export class Call {
     if (heir === undefined) return;
     for (const dependant of this.dependants) heir.dependants.add(dependant);
     this.dependants.clear();
+    this.bridge?.move(this, heir);
   }
 
   #digit(digit: string): void {

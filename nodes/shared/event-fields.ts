@@ -10,14 +10,25 @@ import {
 import { bodyOf, messageFields, partyFields } from "./message-fields.js";
 import { jsonCopy, type SipFields, withoutUndefined } from "./sip-fields.js";
 
+/** The other leg of each bridged session; kept for what an ended one still says. */
+const bridgePeers = new WeakMap<Session, string>();
+
+/** In a bridge `peer` is the other leg (contract §3.2). @param peer - undefined: the session stands alone again. */
+export function setBridgePeer(session: Session, peer: string | undefined): void {
+  if (peer === undefined) bridgePeers.delete(session);
+  else bridgePeers.set(session, peer);
+}
+
 /** A session's own part of `msg.sip`. */
 export function sessionFields(
   stackId: string,
   session: Session,
   snapshot: SessionSnapshot,
 ): Omit<SipFields, "event"> {
+  const peer = bridgePeers.get(session);
   return {
     ...withoutUndefined(structuredClone(snapshot)),
+    ...(peer === undefined ? {} : { peer }),
     stack: stackId,
     data: jsonCopy(session.data),
   };

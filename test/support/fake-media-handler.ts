@@ -185,6 +185,10 @@ export class FakeAudio implements AudioControl {
     return Promise.reject(new MediaError("Nothing to record with"));
   }
 
+  bridge(): Promise<never> {
+    return Promise.reject(new MediaError("Nothing to join"));
+  }
+
   sendDigits(digits: string, options: { readonly method: string }): Promise<void> {
     this.digits.push(`${options.method}:${digits}`);
     if (!this.deferred) return Promise.resolve();

@@ -5,6 +5,8 @@ import {
   type Account,
   type AccountOptions,
   type ActionOutcome,
+  type AudioBridge,
+  type AudioBridgeEnd,
   type AudioControl,
   type AudioSource,
   type Cause,
@@ -132,8 +134,28 @@ export class FakeRecording implements Recording {
   }
 }
 
+export class FakeBridge implements AudioBridge {
+  readonly done: Promise<AudioBridgeEnd>;
+  stopped = false;
+  #resolve!: (reason: AudioBridgeEnd) => void;
+
+  constructor(readonly other: AudioControl) {
+    this.done = new Promise((resolve) => (this.#resolve = resolve));
+  }
+  finish(reason: AudioBridgeEnd): void {
+    this.#resolve(reason);
+  }
+  stop(): void {
+    this.stopped = true;
+    this.#resolve("stopped");
+  }
+}
+
 export class FakeAudio implements AudioControl {
   ready = true;
+  readonly bridges: FakeBridge[] = [];
+  /** Bridges are there when the test calls this. */
+  holdBridges: Promise<void> | undefined;
   readonly recorded: FakeRecording[] = [];
   readonly played: FakePlayback[] = [];
   error: Error | undefined;
@@ -154,6 +176,14 @@ export class FakeAudio implements AudioControl {
     const recording = new FakeRecording(options);
     this.recorded.push(recording);
     return recording;
+  }
+  async bridge(other: AudioControl): Promise<AudioBridge> {
+    await this.holdBridges;
+    if (this.error) throw this.error;
+    const bridge = new FakeBridge(other);
+    this.bridges.push(bridge);
+    for (const audio of [this, other as FakeAudio]) audio.#foreground?.stop();
+    return bridge;
   }
   async sendDigits(): Promise<void> {
     // The fake session answers before it gets here.

@@ -7,6 +7,7 @@ import type { Node, NodeAPI, NodeMessage } from "node-red";
 import { replaceEnvironment } from "../../nodes/shared/environment.js";
 import sipAccept from "../../nodes/sip-accept.js";
 import sipAccount from "../../nodes/sip-account.js";
+import sipBridge from "../../nodes/sip-bridge.js";
 import sipBye from "../../nodes/sip-bye.js";
 import sipDtmf from "../../nodes/sip-dtmf.js";
 import sipEvent from "../../nodes/sip-event.js";
@@ -59,6 +60,7 @@ const MODULES: NodeModule[] = [
   sipMenu,
   sipPlay,
   sipRecord,
+  sipBridge,
   sipRegister,
   sipSession,
   sipEvent,
@@ -85,6 +87,7 @@ const OUTPUTS: Readonly<Record<string, number>> = {
   "sip-menu": 6,
   "sip-play": 2,
   "sip-record": 2,
+  "sip-bridge": 2,
   "sip-register": 2,
   "sip-session": 2,
   "sip-event": 1,

@@ -99,7 +99,10 @@ export class Player {
     }
   }
 
-  stopAll(): void {
+  /** @param request - Those with a lower number that come later end at once, too. */
+  stopAll(request = 0): void {
+    this.#newestForeground = Math.max(this.#newestForeground, request);
+    this.#newestBackground = Math.max(this.#newestBackground, request);
     const items = [this.#foreground, this.#background];
     this.#foreground = undefined;
     this.#background = undefined;

@@ -2,11 +2,11 @@
  * The receiving half of a session: checks packets, listens to one source, counts, finds digits, and decodes into an
  * even stream of samples while somebody wants to hear it.
  */
-import { atRate } from "../audio/rate-converter.js";
-import type { SampleSource } from "../audio/audio-source.js";
 import { audioCodec } from "../codec/codecs.js";
+import type { PacketSink } from "./bridge-input.js";
 import { PlayoutBuffer } from "./playout-buffer.js";
 import type { PlayoutFormat, PlayoutStatistics } from "./playout-buffer.js";
+import { PlayoutReader } from "./playout-reader.js";
 import { ReceiverStatistics } from "./receiver-statistics.js";
 import type { ReportBlock } from "./rtcp-packet.js";
 import { emptyRtpHeader, readRtpHeader } from "./rtp-packet.js";
@@ -43,9 +43,9 @@ export class RtpReceiver {
   /** While somebody hears. */
   #playout: PlayoutBuffer | undefined;
   #concealedBefore = 0;
-  #converted: SampleSource | undefined;
-  #convertedFrom = 0;
-  #now = 0;
+  #reader: PlayoutReader | undefined;
+  /** Another leg that hears the same. */
+  #sink: PacketSink | undefined;
   #eventTypes: readonly number[] = [];
   #listening = false;
   #statistics: ReceiverStatistics | undefined;
@@ -142,7 +142,13 @@ export class RtpReceiver {
     if (wanted === (this.#playout !== undefined)) return;
     this.#concealedBefore = this.concealedMs;
     this.#playout = wanted ? new PlayoutBuffer() : undefined;
-    this.#converted = undefined;
+    this.#reader = this.#playout && new PlayoutReader(this.#playout);
+  }
+
+  /** What the peer says goes to another leg, too; undefined = no longer. */
+  relayTo(sink: PacketSink | undefined): void {
+    this.#sink = sink;
+    this.#events.onKey = sink && ((event, duration) => passKey(sink, event, duration));
   }
 
   /**
@@ -150,30 +156,15 @@ export class RtpReceiver {
    * on.
    */
   pull(target: Int16Array, count: number, sampleRate: number, nowMs: number): void {
-    const playout = this.#playout;
-    const rate = playout?.sampleRate;
-    if (playout === undefined || rate === undefined) {
-      target.fill(0, 0, count);
-      return;
-    }
-    this.#now = nowMs;
-    if (rate === sampleRate) {
-      this.#converted = undefined;
-      playout.pull(target, count, nowMs);
-      return;
-    }
-    if (this.#converted?.sampleRate !== sampleRate || this.#convertedFrom !== rate) {
-      this.#converted = this.#convert(playout, rate, sampleRate);
-      this.#convertedFrom = rate;
-    }
-    const filled = this.#converted.read(target, count);
-    target.fill(0, filled, count);
+    if (this.#reader === undefined) target.fill(0, 0, count);
+    else this.#reader.read(target, count, sampleRate, nowMs);
   }
 
   close(): void {
     for (const payloadType of [...this.#formats.keys()]) this.#forget(payloadType);
     this.#playout = undefined;
-    this.#converted = undefined;
+    this.#reader = undefined;
+    this.relayTo(undefined);
   }
 
   /** Takes one datagram from the RTP port. Never throws. */
@@ -194,8 +185,9 @@ export class RtpReceiver {
       const { payloadStart, payloadEnd, timestamp: start, payloadType } = header;
       const clockRate = this.#eventClockRates[payloadType] ?? this.#clockRate;
       this.#events.packet(datagram, payloadStart, payloadEnd, start, nowMs, clockRate);
-    } else if (this.#playout) {
-      this.#keep(this.#playout, datagram, header, nowMs);
+    } else {
+      if (this.#playout) this.#keep(this.#playout, datagram, header, nowMs);
+      if (this.#sink) this.#relay(this.#sink, datagram, header);
     }
   }
 
@@ -238,6 +230,13 @@ export class RtpReceiver {
     playout.push(timestamp, datagram.subarray(payloadStart, payloadEnd), format, nowMs);
   }
 
+  #relay(sink: PacketSink, datagram: Buffer, header: RtpHeader): void {
+    const codec = this.#codecs.get(header.payloadType);
+    if (codec !== undefined && header.payloadStart < header.payloadEnd) {
+      sink.audio(datagram, header, codec);
+    }
+  }
+
   /** @returns undefined for comfort noise and for what is not negotiated any more. */
   #format(payloadType: number): PlayoutFormat | undefined {
     let format = this.#formats.get(payloadType);
@@ -272,18 +271,9 @@ export class RtpReceiver {
     this.#lostBefore += Math.max(0, known.lost);
     this.#statistics = undefined;
   }
+}
 
-  #convert(playout: PlayoutBuffer, from: number, to: number): SampleSource {
-    const source: SampleSource = {
-      sampleRate: from,
-      ended: false,
-      failed: false,
-      read: (target, count) => {
-        playout.pull(target, count, this.#now);
-        return count;
-      },
-      close: () => undefined,
-    };
-    return atRate(source, to);
-  }
+function passKey(sink: PacketSink, event: number, duration: number | undefined): void {
+  if (duration === undefined) sink.pressed(event);
+  else sink.released(duration);
 }

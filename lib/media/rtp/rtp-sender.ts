@@ -8,10 +8,14 @@ import { atRate } from "../audio/rate-converter.js";
 import { digitTones } from "../audio/tones.js";
 import type { AudioEncoder } from "../codec/audio-codec.js";
 import { audioCodec } from "../codec/codecs.js";
+import { RelayMapping } from "./relay-mapping.js";
 import { RTP_HEADER_LENGTH, writeRtpHeader } from "./rtp-packet.js";
+import type { RtpHeader } from "./rtp-packet.js";
 import type { StreamSettings } from "./stream-settings.js";
 import {
+  EVENT_DIGITS,
   EVENT_PAYLOAD_LENGTH,
+  LONGEST_EVENT_MS,
   TelephoneEventSender,
   writeEventPayload,
 } from "./telephone-event-sender.js";
@@ -46,6 +50,12 @@ interface DigitJob {
 const PACKETS_IN_TURN = 8;
 /** Requests that wait at most. */
 const MOST_DIGIT_REQUESTS = 64;
+/** Keys of another leg that wait at most. */
+const MOST_PRESSES = 16;
+/** Another leg's stream that is silent for so long has our own packets in its place, so that none sees a dead line. */
+const RELAY_PAUSE_MS = 200;
+/** Packets of another leg between two of our ticks; more are no sound. */
+const MOST_RELAYED = 40;
 
 export class RtpSender {
   readonly ssrc: number;
@@ -68,6 +78,14 @@ export class RtpSender {
   #turn = 0;
   #packetsSent = 0;
   #octetsSent = 0;
+  /** Keys of another leg: the first is being sent. */
+  readonly #presses: TelephoneEventSender[] = [];
+  readonly #mapping = new RelayMapping();
+  /** Since the last packet of another leg was sent. */
+  #relayPauseMs = Infinity;
+  #relayedSinceTick = 0;
+  /** The last tick gave a packet of an event. */
+  #sendsEvent = false;
 
   constructor(options: RtpSenderOptions) {
     this.ssrc = options.ssrc;
@@ -96,6 +114,11 @@ export class RtpSender {
     return this.#samples;
   }
 
+  /** Another leg's packets go out in place of ours. */
+  get relaying(): boolean {
+    return this.#relayPauseMs < RELAY_PAUSE_MS && !this.#speaks;
+  }
+
   configure(settings: StreamSettings | undefined): void {
     const codec = settings && audioCodec(settings.send.codec);
     if (settings === undefined || codec === undefined) {
@@ -108,6 +131,7 @@ export class RtpSender {
     const encoding = `${codec.name} ${payloadType} ${ptime} ${parameters ?? ""}`;
     if (encoding === this.#encoding) return;
     this.#encoding = encoding;
+    this.endRelay();
     this.#encoder?.close();
     this.#encoder = codec.createEncoder(parameters);
     this.#player.setLineRate(codec.sampleRate);
@@ -131,6 +155,65 @@ export class RtpSender {
     this.#marker = true;
   }
 
+  /** A key of another leg is down. @param event - 0–15. */
+  press(event: number): void {
+    const settings = this.#settings;
+    if (settings?.eventPayloadType === undefined || this.#presses.length >= MOST_PRESSES) return;
+    const { clockRate, eventPayloadType, eventClockRates } = settings;
+    const digit = EVENT_DIGITS.charAt(event);
+    const eventClock = eventClockRates?.[eventPayloadType];
+    this.#presses.push(new TelephoneEventSender(digit, LONGEST_EVENT_MS, 0, clockRate, eventClock));
+  }
+
+  /** The key that was pressed last is up. @param durationMs - how long it was down. */
+  release(durationMs: number): void {
+    this.#presses.at(-1)?.release(durationMs);
+  }
+
+  /**
+   * A packet of another leg, in the codec that we send, as the next one of our stream.
+   *
+   * @param datagram - Its header is overwritten.
+   * @param duration - Of its payload, in units of the clock.
+   * @returns what to send, in the memory of `datagram`; undefined when something of ours covers it, or it is too late.
+   */
+  relay(datagram: Buffer, header: RtpHeader, duration: number): Buffer | undefined {
+    const settings = this.#settings;
+    if (settings === undefined || this.#speaks || duration <= 0) return undefined;
+    if (this.#relayedSinceTick >= MOST_RELAYED) return undefined;
+    const mapping = this.#mapping;
+    const next = { sequenceNumber: this.#sequenceNumber, timestamp: this.timestamp };
+    if (!mapping.map(header, next, settings.clockRate)) return undefined;
+    const { sequenceNumber, timestamp, begins } = mapping;
+    const packet = datagram.subarray(header.payloadStart - RTP_HEADER_LENGTH, header.payloadEnd);
+    writeRtpHeader(packet, {
+      marker: header.marker || begins,
+      payloadType: settings.send.payloadType,
+      sequenceNumber,
+      timestamp,
+      ssrc: this.ssrc,
+    });
+    if (mapping.isNewest) {
+      this.#sequenceNumber = (sequenceNumber + 1) & 0xffff;
+      this.#timestamp = timestamp + duration;
+    }
+    this.#relayPauseMs = 0;
+    this.#relayedSinceTick += 1;
+    this.#count(header.payloadEnd - header.payloadStart);
+    return packet;
+  }
+
+  /** Our own packets go out again from the next tick on. */
+  endRelay(): void {
+    this.#relayPauseMs = Infinity;
+    this.#mapping.interrupt();
+  }
+
+  /** Something of ours is heard in place of another leg's packets. */
+  get #speaks(): boolean {
+    return this.#sendsEvent || this.#job?.tones !== undefined || this.#player.coversBridge;
+  }
+
   /**
    * One packet time passes.
    *
@@ -139,15 +222,27 @@ export class RtpSender {
    */
   tick(audible: boolean): Buffer | undefined {
     const count = this.#samples.length;
-    if (count === 0 || this.#settings === undefined) return undefined;
+    const settings = this.#settings;
+    if (count === 0 || settings === undefined) return undefined;
     const job = this.#currentJob();
-    const event = job?.events?.next(this.#timestamp, this.#units);
+    const pressed = job === undefined ? this.#presses.at(0) : undefined;
+    const event = (job?.events ?? pressed)?.next(this.#timestamp, this.#units);
+    if (pressed?.finished === true) this.#presses.shift();
+    this.#sendsEvent = event !== undefined;
     const heard = this.#read(job?.tones, count);
     let packet: Buffer | undefined;
-    if (audible) packet = event ? this.#eventPacket(event) : this.#audioPacket(heard, count);
+    if (audible && event) packet = this.#eventPacket(event);
+    else if (audible && !this.relaying) packet = this.#audioPacket(heard, count);
     else this.#marker = true;
-    this.#timestamp += this.#units;
+    this.#pass(settings.ptime);
     return packet;
+  }
+
+  /** One packet time; what another leg sent meanwhile has moved the stream on already. */
+  #pass(ptime: number): void {
+    if (this.#relayedSinceTick === 0) this.#timestamp += this.#units;
+    this.#relayedSinceTick = 0;
+    this.#relayPauseMs += ptime;
   }
 
   /** The packet of the last tick is on its way: what ended with it is reported. */
@@ -167,6 +262,7 @@ export class RtpSender {
     const ids = this.#requests.map((request) => request.id);
     if (this.#job) ids.unshift(this.#job.id);
     this.#requests.length = 0;
+    this.#presses.length = 0;
     this.#job = undefined;
     for (const id of ids) this.#onDigitsSent(id, false);
   }
@@ -226,7 +322,7 @@ export class RtpSender {
     // What the encoder could not encode is a gap in the stream.
     this.#marker = bytes === 0;
     if (bytes === 0) return undefined;
-    this.#count(bytes);
+    this.#sentOwn(bytes);
     return bytes === packet.length - RTP_HEADER_LENGTH
       ? packet
       : packet.subarray(0, RTP_HEADER_LENGTH + bytes);
@@ -244,7 +340,7 @@ export class RtpSender {
       ssrc: this.ssrc,
     });
     writeEventPayload(packet, RTP_HEADER_LENGTH, event);
-    this.#count(EVENT_PAYLOAD_LENGTH);
+    this.#sentOwn(EVENT_PAYLOAD_LENGTH);
     return packet;
   }
 
@@ -253,8 +349,13 @@ export class RtpSender {
     return this.#packets[this.#turn];
   }
 
-  #count(octets: number): void {
+  #sentOwn(octets: number): void {
     this.#sequenceNumber = (this.#sequenceNumber + 1) & 0xffff;
+    this.#mapping.interrupt();
+    this.#count(octets);
+  }
+
+  #count(octets: number): void {
     this.#packetsSent += 1;
     this.#octetsSent += octets;
   }

@@ -10,6 +10,8 @@ import type { MediaStatistics } from "../../session/media-handler.js";
 import { Player } from "../audio/player.js";
 import type { PlaybackResult, PlayRequest } from "../audio/player.js";
 import { SrtpProtection } from "../srtp/srtp-protection.js";
+import { BridgeInput } from "./bridge-input.js";
+import type { BridgeHost, PacketSink } from "./bridge-input.js";
 import { InbandDigits } from "./inband-digits.js";
 import { canonicalAddress } from "./ip-address.js";
 import type { TickJob } from "./packet-ticker.js";
@@ -74,6 +76,8 @@ export class RtpSession implements TickJob {
   readonly #listeners = new Set<AudioListener>();
   #remote = new Int16Array(0);
   #tones: (() => void) | undefined;
+  /** The way in for another leg. */
+  #bridge: BridgeInput | undefined;
   #settings: StreamSettings | undefined;
   /** Made by the first keys; kept when a call goes in clear for a while, so that no number is used twice. */
   #protection: SrtpProtection | undefined;
@@ -143,6 +147,7 @@ export class RtpSession implements TickJob {
     }
     this.#receiver.configure(normal, this.#clock.now());
     this.#sender.configure(normal);
+    this.#bridge?.attach();
     this.#listenForTones(normal !== undefined && normal.eventsReceived.length === 0);
   }
 
@@ -173,6 +178,27 @@ export class RtpSession implements TickJob {
     };
   }
 
+  /**
+   * Joins it to another leg, in place of the one before: what plays here ends, what the peer says goes to `sink`.
+   *
+   * @param request - Number of the request: plays that were asked for before it begin no more.
+   * @returns where what is said there goes in.
+   */
+  join(sink: PacketSink, request: number): PacketSink {
+    this.leave();
+    this.#player.stopAll(request);
+    this.#bridge = new BridgeInput(this.#bridgeHost());
+    this.#receiver.relayTo(sink);
+    return this.#bridge;
+  }
+
+  /** Takes it out of its bridge. Idempotent. */
+  leave(): void {
+    this.#receiver.relayTo(undefined);
+    this.#bridge?.close();
+    this.#bridge = undefined;
+  }
+
   tick(nowMs: number): void {
     if (this.#closing) return;
     this.#receiver.tick(nowMs);
@@ -180,12 +206,11 @@ export class RtpSession implements TickJob {
     const settings = this.#settings;
     const target = settings?.maySend === true ? this.#target(settings) : undefined;
     const packet = this.#sender.tick(target !== undefined);
-    if (packet && target) {
-      const sealed = settings?.srtp ? this.#protection?.protectRtp(packet) : packet;
-      if (sealed) this.#send(this.#sockets.rtp, sealed, target);
-    }
+    if (packet && target) this.#sendRtp(packet, target);
     this.#sender.sent();
-    if (this.#listeners.size > 0) this.#hear(nowMs, packet !== undefined);
+    if (this.#listeners.size > 0) {
+      this.#hear(nowMs, packet !== undefined || (target !== undefined && this.#sender.relaying));
+    }
     if (this.#reporter.due(nowMs)) this.#sendReport(nowMs, false);
     if (this.#mediaTimeoutMs > 0) this.#watch(settings, nowMs);
   }
@@ -210,6 +235,7 @@ export class RtpSession implements TickJob {
       concealed: Math.round(this.#receiver.concealedMs),
       packetsRejected: this.#protection === undefined ? undefined : this.#rejected,
     };
+    this.leave();
     this.#player.stopAll();
     this.#sender.close();
     this.#listeners.clear();
@@ -245,6 +271,31 @@ export class RtpSession implements TickJob {
     for (const listener of this.#listeners) {
       listener.frame(this.#remote, local, count, sampleRate, concealing);
     }
+  }
+
+  #bridgeHost(): BridgeHost {
+    const sender = this.#sender;
+    return {
+      clock: this.#clock,
+      player: this.#player,
+      codec: () => this.#settings?.send.codec,
+      isHeard: () => this.#listeners.size > 0,
+      pass: (datagram, header, duration) => {
+        const settings = this.#settings;
+        const target =
+          this.#started && settings?.maySend === true ? this.#target(settings) : undefined;
+        const packet = target && sender.relay(datagram, header, duration);
+        if (packet && target) this.#sendRtp(packet, target);
+      },
+      passNoMore: () => sender.endRelay(),
+      press: (event) => sender.press(event),
+      release: (durationMs) => sender.release(durationMs),
+    };
+  }
+
+  #sendRtp(packet: Buffer, target: Endpoint): void {
+    const sealed = this.#settings?.srtp ? this.#protection?.protectRtp(packet) : packet;
+    if (sealed) this.#send(this.#sockets.rtp, sealed, target);
   }
 
   #listen(socket: Socket, take: (data: Buffer, from: Endpoint) => void): void {

@@ -37,6 +37,9 @@ export class TelephoneEventReceiver {
   #allowance = DIGITS_PER_SECOND;
   #allowanceAt = 0;
 
+  /** Called when a key goes down, and, with its milliseconds, when it is up again. */
+  onKey: ((event: number, duration: number | undefined) => void) | undefined;
+
   /** @param clockRate - Hz of the durations, where `packet` does not say otherwise. */
   constructor(clockRate: number, report: (digit: ReceivedDigit) => void) {
     this.#clockRate = clockRate;
@@ -119,6 +122,7 @@ export class TelephoneEventReceiver {
     nowMs: number,
   ): CurrentEvent {
     this.#current = { ...press, duration: 0, lastArrival: nowMs };
+    if (press.before === 0) this.onKey?.(press.event, undefined);
     return this.#current;
   }
 
@@ -127,6 +131,8 @@ export class TelephoneEventReceiver {
     if (current === undefined) return;
     this.#current = undefined;
     this.#done = { event: current.event, timestamp: current.timestamp };
+    const duration = Math.round((current.before + current.duration) / current.unitsPerMs);
+    this.onKey?.(current.event, duration);
     this.#allowance = Math.min(
       DIGITS_PER_SECOND,
       this.#allowance + ((nowMs - this.#allowanceAt) / 1000) * DIGITS_PER_SECOND,
@@ -136,7 +142,7 @@ export class TelephoneEventReceiver {
     this.#allowance -= 1;
     this.#report({
       digit: EVENT_DIGITS.charAt(current.event),
-      duration: Math.round((current.before + current.duration) / current.unitsPerMs),
+      duration,
     });
   }
 }

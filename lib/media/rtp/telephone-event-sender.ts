@@ -38,7 +38,7 @@ export interface EventPacket {
 /** A digit or a pause, in samples. */
 interface Step {
   readonly event: number | undefined;
-  readonly duration: number;
+  duration: number;
   readonly gap: number;
 }
 
@@ -56,6 +56,7 @@ export class TelephoneEventSender {
   #pause = 0;
   /** Units of the events' clock per unit of the audio's. */
   readonly #scale: number;
+  readonly #unitsPerMs: number;
 
   /**
    * @param digits - Characters of `EVENT_DIGITS` and `,`.
@@ -71,6 +72,7 @@ export class TelephoneEventSender {
     eventClockRate = clockRate,
   ) {
     const samples = clockRate / 1000;
+    this.#unitsPerMs = samples;
     this.#scale = eventClockRate / clockRate;
     const duration = Math.min(Math.max(durationMs, SHORTEST_EVENT_MS), LONGEST_EVENT_MS) * samples;
     for (const [index, digit] of [...digits].entries()) {
@@ -81,6 +83,14 @@ export class TelephoneEventSender {
       const gap = index === digits.length - 1 ? 0 : Math.max(gapMs, 0) * samples;
       this.#steps.push({ event: EVENT_DIGITS.indexOf(digit.toUpperCase()), duration, gap });
     }
+  }
+
+  /** The digit ends after so long, or now when that is over: its end was not known when it began. */
+  release(durationMs: number): void {
+    const step = this.#step ?? this.#steps.at(0);
+    if (step === undefined) return;
+    const units = Math.max(durationMs, SHORTEST_EVENT_MS) * this.#unitsPerMs;
+    step.duration = Math.min(step.duration, Math.max(units, this.#step ? this.#elapsed : 0));
   }
 
   /** True when the last packet was given out. */

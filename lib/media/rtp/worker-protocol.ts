@@ -1,4 +1,5 @@
 /** What the main thread and the RTP worker say to each other: plain data, one message per line of these unions. */
+import type { MessagePort } from "node:worker_threads";
 import type {
   MediaStatistics,
   PlayOptions,
@@ -72,6 +73,21 @@ export type ToWorker =
       readonly recording: number;
       readonly action: "stopped" | "digit" | "pause" | "resume";
     }
+  /** Joins two sessions, in place of the bridges that they are in. */
+  | {
+      readonly type: "bridge";
+      readonly id: number;
+      readonly session: number;
+      /** The other one, in the same worker; else `port` leads to it. */
+      readonly other?: number | undefined;
+      readonly port?: MessagePort | undefined;
+    }
+  | {
+      readonly type: "unbridge";
+      readonly session: number;
+      /** The `id` of the bridge request. */
+      readonly bridge: number;
+    }
   | { readonly type: "close"; readonly id: number; readonly session: number }
   /** Closes all sessions; the worker ends by itself then. */
   | { readonly type: "shutdown" };
@@ -114,6 +130,12 @@ export type FromWorker =
       readonly session: number;
       readonly recording: number;
       readonly result: TransferredRecording;
+    }
+  | {
+      readonly type: "bridgeEnded";
+      readonly session: number;
+      readonly bridge: number;
+      readonly reason: "stopped" | "replaced" | "closed" | "failed";
     }
   | { readonly type: "mediaTimeout"; readonly session: number }
   | { readonly type: "error"; readonly session: number; readonly text: string }

@@ -6,6 +6,7 @@ import { loadCodecs } from "../codec/codecs.js";
 import { PacketTicker } from "./packet-ticker.js";
 import { PortAllocator } from "./port-allocator.js";
 import { RtpSession } from "./rtp-session.js";
+import { WorkerBridges } from "./worker-bridges.js";
 import { WorkerRecordings } from "./worker-recordings.js";
 import type { FromWorker, OpenRequest, ToWorker, WorkerReply } from "./worker-protocol.js";
 
@@ -29,6 +30,7 @@ export class WorkerSessions {
   readonly #reported = new Set<string>();
   readonly #ticker: PacketTicker;
   readonly #recordings: WorkerRecordings;
+  readonly #bridges: WorkerBridges;
 
   constructor(options: WorkerSessionsOptions) {
     this.#clock = options.clock;
@@ -37,6 +39,7 @@ export class WorkerSessions {
     this.#ports = new PortAllocator(options.random);
     this.#ticker = new PacketTicker(options.clock);
     this.#recordings = new WorkerRecordings(options.send);
+    this.#bridges = new WorkerBridges(options.send, (session) => this.#sessions.get(session));
   }
 
   /** Never throws; a request is answered with its reply or its failure. */
@@ -65,6 +68,12 @@ export class WorkerSessions {
         break;
       case "controlRecording":
         this.#recordings.control(message);
+        break;
+      case "bridge":
+        this.#answer(message.id, this.#bridge(message));
+        break;
+      case "unbridge":
+        this.#bridges.stop(message.session, message.bridge);
         break;
       case "close":
         this.#answer(message.id, this.#close(message.session));
@@ -160,6 +169,13 @@ export class WorkerSessions {
     return {};
   }
 
+  #bridge(message: Extract<ToWorker, { type: "bridge" }>): Promise<WorkerReply> {
+    return new Promise((resolve) => {
+      this.#bridges.join(message);
+      resolve({});
+    });
+  }
+
   /** @returns the names of those that cannot be used; each is logged once. */
   async #load(names: readonly string[]): Promise<readonly string[]> {
     const unusable = await loadCodecs(names);
@@ -196,6 +212,7 @@ export class WorkerSessions {
   async #close(session: number): Promise<WorkerReply> {
     const rtp = this.#sessions.get(session);
     if (rtp === undefined) return {};
+    this.#bridges.close(session);
     this.#sessions.delete(session);
     this.#ticker.remove(rtp);
     // The ports are free first: a disk that hangs must hold back neither them nor the end of the call for long.

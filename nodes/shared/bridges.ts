@@ -1,0 +1,252 @@
+/**
+ * Two calls that a `sip-bridge` has joined (contract §4.7). Lives in the stack, not in the node, and therefore through a
+ * deploy. A call is in one bridge at a time: the newest.
+ */
+import {
+  type AudioBridge,
+  type AudioControl,
+  type DigitEvent,
+  errorText,
+  type SessionEvent,
+} from "../../lib/index.js";
+import type { Call, CallLink } from "./call.js";
+import { deploys } from "./deploys.js";
+import { misuse } from "./errors.js";
+import { sessionEventFields, setBridgePeer } from "./event-fields.js";
+import type { Input, LeavesWith } from "./input.js";
+import { closingOf, isEnding } from "./session-action.js";
+import type { SipFields } from "./sip-fields.js";
+import { beginWait } from "./waiting-inputs.js";
+
+export interface BridgeRequest {
+  readonly input: Input;
+  /** The end of one leg ends the other. */
+  readonly hangup: boolean;
+}
+
+interface Transfer {
+  /** Set when the leg ended before the transfer was decided: what would have happened then. */
+  end: (() => void) | undefined;
+}
+
+/** Keys that wait to be passed on by INFO or tones. */
+const MOST_DIGITS = 16;
+/** A key whose INFO says no duration. */
+const DIGIT_MS = 100;
+
+export class CallBridge implements CallLink {
+  readonly nodeId: string;
+  readonly #request: BridgeRequest;
+  readonly #legs: [Call, Call];
+  readonly #unwatch: (() => void)[] = [() => undefined, () => undefined];
+  /** What is joined now, and what joins it. */
+  #joined: readonly (AudioControl | undefined)[] = [];
+  #audio: AudioBridge | undefined;
+  #joins = 0;
+  #isUp = false;
+  #isOver = false;
+  #digits = 0;
+  /** Legs whose place a call that is being placed shall take. */
+  readonly #transfers = new Map<Call, Transfer>();
+  #endWait: () => void = () => undefined;
+
+  /** The legs leave the bridges that they are in. */
+  constructor(request: BridgeRequest, first: Call, second: Call) {
+    this.nodeId = request.input.nodeId;
+    this.#request = request;
+    this.#legs = [first, second];
+    for (const leg of this.#legs) {
+      if (leg.bridge instanceof CallBridge) leg.bridge.takeApart(leg);
+    }
+    this.#settle();
+  }
+
+  /** The bridge that these two are in together. */
+  static of(first: Call, second: Call): CallBridge | undefined {
+    const { bridge } = first;
+    return bridge instanceof CallBridge && second.bridge === bridge ? bridge : undefined;
+  }
+
+  /** Joins them; the message leaves when they are. Rejects when that is impossible; there is no bridge then. */
+  async start(): Promise<void> {
+    const { input } = this.#request;
+    // A leg that is ending is about to say so.
+    if (this.#legs.some(isEnding)) return;
+    try {
+      await this.#join();
+    } catch (error) {
+      if (this.#isOver || this.#legs.some(isEnding)) return;
+      this.#free();
+      throw error;
+    }
+    if (this.#isOver) return;
+    this.#isUp = true;
+    const [leg, other] = this.#legs;
+    const sip = leg.fields("bridged");
+    input.leave(1, () => ({ sip, payload: other.id }));
+    this.#endWait = beginWait(this.nodeId, "status.bridged");
+  }
+
+  /** Both legs live on, each for itself. @param leg - whose message leaves. */
+  takeApart(leg: Call): void {
+    if (this.#isOver) return;
+    const sip = { ...leg.fields("bridge-ended"), cause: "unbridged" };
+    const peer = this.#otherOf(leg).id;
+    this.#free();
+    this.#tell({ ...sip, peer }, "unbridged");
+  }
+
+  digit(call: Call, { digit, method, duration }: DigitEvent): void {
+    const other = this.#otherOf(call);
+    // Tones are part of the sound, and events are passed on with it where the other side takes them.
+    if (method === "inband" || (method === "rfc4733" && takesEvents(other))) return;
+    if (!this.#isUp || this.#digits >= MOST_DIGITS) return;
+    this.#digits += 1;
+    const sent = other.session.sendDigits({ digits: digit, duration: duration || DIGIT_MS });
+    sent.then(
+      () => (this.#digits -= 1),
+      () => (this.#digits -= 1),
+    );
+  }
+
+  mediaChanged(): void {
+    if (!this.#isUp || this.#isOver) return;
+    this.#join().catch((error: unknown) => {
+      if (!this.#isOver && !this.#legs.some(isEnding)) deploys.report(error);
+    });
+  }
+
+  transfer(call: Call): (heir: Call | undefined) => void {
+    const transfer: Transfer = { end: undefined };
+    this.#transfers.set(call, transfer);
+    return (heir) => {
+      if (this.#transfers.get(call) !== transfer) return;
+      this.#transfers.delete(call);
+      if (heir !== undefined) this.move(call, heir);
+      else transfer.end?.();
+    };
+  }
+
+  move(call: Call, heir: Call): void {
+    if (this.#isOver || heir === this.#otherOf(call)) return;
+    if (heir.bridge instanceof CallBridge) heir.bridge.takeApart(heir);
+    const place = this.#legs[0] === call ? 0 : 1;
+    this.#unwatch[place]();
+    call.bridge = undefined;
+    this.#legs[place] = heir;
+    this.#settle();
+    this.mediaChanged();
+  }
+
+  lost(call: Call): void {
+    this.#ended(call, { ...call.fields("bridge-ended"), cause: "shutdown" }, "shutdown");
+  }
+
+  #otherOf(leg: Call): Call {
+    return this.#legs[0] === leg ? this.#legs[1] : this.#legs[0];
+  }
+
+  /** Each leg knows the bridge, and the bridge hears of its end. */
+  #settle(): void {
+    for (const [place, leg] of this.#legs.entries()) {
+      this.#unwatch[place]();
+      const close = (event: SessionEvent): void => {
+        const cause = event.snapshot.cause ?? event.name;
+        this.#ended(
+          leg,
+          sessionEventFields(leg.stackId, leg.session, event),
+          cause,
+          closingOf(leg),
+        );
+      };
+      leg.closers.add(close);
+      this.#unwatch[place] = () => leg.closers.delete(close);
+      leg.bridge = this;
+      setBridgePeer(leg.session, this.#otherOf(leg).id);
+    }
+  }
+
+  /** Joins the sound as it is now; nothing where that is done, or a leg has none yet. */
+  async #join(): Promise<void> {
+    const [first, second] = this.#legs.map((leg) => leg.session.audio);
+    if (first?.ready !== true || second?.ready !== true) return;
+    if (this.#joined[0] === first && this.#joined[1] === second) return;
+    this.#joined = [first, second];
+    const turn = ++this.#joins;
+    let audio: AudioBridge;
+    try {
+      audio = await first.bridge(second);
+    } catch (error) {
+      if (turn === this.#joins) this.#joined = [];
+      throw error;
+    }
+    if (turn !== this.#joins || this.#isOver) {
+      audio.stop();
+      return;
+    }
+    this.#audio = audio;
+    void audio.done.then(() => {
+      // Sound that was lost comes back with the next offer or answer.
+      if (this.#audio === audio) this.#joined = [];
+    });
+  }
+
+  /** A leg has ended. */
+  #ended(leg: Call, sip: SipFields, cause: string, leavesWith?: LeavesWith): void {
+    if (this.#isOver) return;
+    const transfer = this.#transfers.get(leg);
+    if (transfer !== undefined) {
+      transfer.end = () => {
+        this.#transfers.delete(leg);
+        this.#ended(leg, sip, cause, leavesWith);
+      };
+      return;
+    }
+    const other = this.#otherOf(leg);
+    this.#free(leg);
+    this.#tell({ ...sip, peer: other.id }, cause, leavesWith);
+    if (this.#request.hangup) hangUp(other);
+  }
+
+  /** @param ended - Goes on naming the other leg in what it still says. */
+  #free(ended?: Call): void {
+    this.#isOver = true;
+    this.#transfers.clear();
+    this.#endWait();
+    this.#audio?.stop();
+    for (const [place, leg] of this.#legs.entries()) {
+      this.#unwatch[place]();
+      if (leg.bridge === this) leg.bridge = undefined;
+      if (leg !== ended) setBridgePeer(leg.session, undefined);
+    }
+  }
+
+  #tell(fields: SipFields, cause: string, leavesWith?: LeavesWith): void {
+    const { input } = this.#request;
+    const sip = { ...fields, event: "bridge-ended" };
+    const build = (): { sip: SipFields; payload: string } => ({ sip, payload: cause });
+    if (this.#isUp) input.also(2, build, leavesWith);
+    else input.leave(2, build, leavesWith);
+  }
+}
+
+/** @throws InvalidArgumentError `no-media` when a leg that lives has no sound. */
+export function checkSound(...legs: Call[]): void {
+  for (const leg of legs) {
+    if (!isEnding(leg) && leg.session.audio?.ready !== true) {
+      throw misuse("no-media", "no sound has been negotiated in one of the two calls yet");
+    }
+  }
+}
+
+/** Ends a call in whatever state it is, and waits for nothing. */
+export function hangUp(call: Call): void {
+  if (isEnding(call)) return;
+  call.session.end().catch((error: unknown) => {
+    if (!isEnding(call)) deploys.report(errorText(error));
+  });
+}
+
+function takesEvents(call: Call): boolean {
+  return call.session.snapshot().media?.some(({ dtmf }) => dtmf === "rfc4733") === true;
+}
