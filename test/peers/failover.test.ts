@@ -15,8 +15,8 @@ import { Kamailio } from "../support/peers/kamailio.js";
 import { needs } from "../support/peers/process.js";
 import { freePort } from "../support/ports.js";
 
-const FIRST = "127.0.63.1";
-const SECOND = "127.0.63.2";
+const FIRST = "127.0.71.1";
+const SECOND = "127.0.71.2";
 
 function srv(priority: number, name: string): DnsRecord {
   return { type: "SRV", priority, weight: 0, port: 5060, name };
@@ -161,7 +161,7 @@ describe("Kamailio and GRUU (RFC 5627)", function () {
 
   before(async function () {
     needs(this, "kamailio", "openssl");
-    kamailio = new Kamailio({ address: "127.0.63.3" });
+    kamailio = new Kamailio({ address: "127.0.71.3" });
     await kamailio.start();
   });
 
@@ -179,8 +179,8 @@ describe("Kamailio and GRUU (RFC 5627)", function () {
     const account = agent.addAccount({
       id: user,
       uri: `sip:${user}@sip.test`,
-      registrar: "sip:127.0.63.3:5060;transport=udp",
-      outboundProxy: "sip:127.0.63.3:5060;transport=udp",
+      registrar: "sip:127.0.71.3:5060;transport=udp",
+      outboundProxy: "sip:127.0.71.3:5060;transport=udp",
       password: `${user}pw`,
       register: false,
       ...more,
