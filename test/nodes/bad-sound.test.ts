@@ -35,6 +35,7 @@ const FLOW: FlowEntry[] = [
   }),
   { id: "in", type: "sip-incoming", stack: "stack", ring: false },
   { id: "ans", type: "sip-accept" },
+  { id: "out", type: "sip-invite", stack: "stack", to: "to", toType: "msg" },
   { id: "play", type: "sip-play" },
   { id: "rec", type: "sip-record", terminator: "" },
   { id: "full", type: "sip-record", target: "/dev/full" },
@@ -499,6 +500,29 @@ describe("a live call", function () {
           assert.equal(bench.only("ans:2").payload, status, name);
           await until(() => bench.of("in:2").length > 0, `end of ${name}`);
         }
+      }
+    });
+
+    it("ends a call of ours that is answered with what it cannot hear", async () => {
+      const answers: [string, string[]][] = [
+        ["port 0", ["m=audio 0 RTP/AVP 0"]],
+        ["a format that was not offered", [`m=audio ${rtp.port} RTP/AVP 18`]],
+        ["video in place of sound", VIDEO],
+        ["a stream too many", [audio(), ...VIDEO]],
+        ["nothing", []],
+        ["no description", ["m=audio x RTP/AVP 0"]],
+      ];
+      for (const [name, lines] of answers) {
+        bench.clear();
+        bench.send("out", { to: phone.uri });
+        const invite = await phone.comes("INVITE");
+        phone.reply(invite, 200, { body: description(...lines) });
+        await phone.comes("ACK");
+        phone.reply(await phone.comes("BYE"), 200);
+        await until(() => bench.of("out:3").length > 0, `end of ${name}`);
+        const { sip } = bench.only("out:3") as { sip: { cause: string } };
+        assert.match(sip.cause, /^(incompatible|bad)-media$/, name);
+        assert.deepEqual(bench.of("out:1"), [], name);
       }
     });
 
