@@ -48,6 +48,8 @@ function control({ input, values, msg }: PlayAction, word: string): void {
   for (const { nodeId, playback } of [...(call?.playbacks ?? [])]) {
     if (all || nodeId === input.nodeId) playback[word]();
   }
+  // A stream is a source like others, but it cannot wait.
+  if (all && word === "stop") for (const stream of [...(call?.streams ?? [])]) stream.stop();
   input.complete();
 }
 

@@ -1,4 +1,4 @@
-/** Playing and digits of one session: asks the worker and keeps the promises of what runs there. */
+/** Playing, recording and digits of one session: asks the worker and keeps the promises of what runs there. */
 import { InvalidArgumentError, MediaError } from "../foundation/index.js";
 import { maySend } from "../sdp/index.js";
 import type { NegotiatedStream } from "../sdp/index.js";
@@ -7,17 +7,21 @@ import type {
   AudioBridgeEnd,
   AudioControl,
   AudioSource,
+  AudioStream,
+  AudioStreamListener,
   Playback,
   PlayOptions,
   Recording,
   RecordingResult,
   RecordOptions,
   SingleAudioSource,
+  StreamOptions,
 } from "../session/media-handler.js";
 import type { PlaybackResult } from "./audio/player.js";
 import { digitFrequencies } from "./audio/tones.js";
 import { joinLegs } from "./embedded-bridge.js";
 import type { BridgeLeg } from "./embedded-bridge.js";
+import { EmbeddedStreams } from "./embedded-streams.js";
 import type {
   TransferredOne,
   TransferredRecording,
@@ -47,12 +51,15 @@ export class EmbeddedAudio implements AudioControl {
   /** By the number of the record request. */
   readonly #recordings = new Map<number, (result: RecordingResult) => void>();
   readonly #leg: BridgeLeg;
+  /** For the session, which gets the worker's messages about them. */
+  readonly streams: EmbeddedStreams;
 
   constructor(options: EmbeddedAudioOptions) {
     this.#worker = options.worker;
     this.#session = options.session;
     this.#leg = { worker: options.worker, session: options.session, bridges: new Map() };
     this.#stream = options.stream;
+    this.streams = new EmbeddedStreams(options.worker, options.session);
   }
 
   get ready(): boolean {
@@ -161,6 +168,11 @@ export class EmbeddedAudio implements AudioControl {
     this.#leg.bridges.get(id)?.(reason);
   }
 
+  async stream(options: StreamOptions, listener: AudioStreamListener): Promise<AudioStream> {
+    this.#negotiated();
+    return this.streams.open(options, listener);
+  }
+
   recordingDone(id: number, result: TransferredRecording): void {
     const resolve = this.#recordings.get(id);
     this.#recordings.delete(id);
@@ -179,6 +191,7 @@ export class EmbeddedAudio implements AudioControl {
     const resolve = this.#playbacks.get(id);
     this.#playbacks.delete(id);
     resolve?.(result);
+    this.streams.ended(id, result === "failed" ? "failed" : "stopped");
   }
 
   /** Everything that still runs ends with `result`. */
@@ -187,6 +200,7 @@ export class EmbeddedAudio implements AudioControl {
     for (const id of [...this.#leg.bridges.keys()]) {
       this.bridgeEnded(id, result === "failed" ? "failed" : "closed");
     }
+    this.streams.endAll(result === "failed" ? "failed" : "stopped");
     // Only a worker that was lost leaves recordings open here.
     const error = { message: "The recording was lost", rule: "record-failed", statusHint: 500 };
     for (const id of [...this.#recordings.keys()]) {

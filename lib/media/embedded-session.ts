@@ -23,8 +23,7 @@ import {
   streamSettings,
   type OfferOptions,
 } from "./negotiated-media.js";
-import type { FromWorker } from "./rtp/worker-protocol.js";
-import type { WorkerClient } from "./worker-client.js";
+import type { SessionMessage, WorkerClient } from "./worker-client.js";
 
 export interface EmbeddedSessionOptions {
   readonly context: MediaSessionContext;
@@ -199,7 +198,7 @@ export class EmbeddedMediaSession implements MediaSession {
     });
   }
 
-  #receive(message: Extract<FromWorker, { session: number }>): void {
+  #receive(message: SessionMessage): void {
     const { events } = this.#options.context;
     switch (message.type) {
       case "playbackDone":
@@ -210,6 +209,12 @@ export class EmbeddedMediaSession implements MediaSession {
         break;
       case "recordingDone":
         this.#audio.recordingDone(message.recording, message.result);
+        break;
+      case "streamFrame":
+        this.#tell(() => this.#audio.streams.frame(message));
+        break;
+      case "streamMark":
+        this.#audio.streams.marked(message.stream, message.mark, message.milliseconds);
         break;
       case "digit":
         this.#tell(() =>

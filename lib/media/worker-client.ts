@@ -7,11 +7,19 @@ import { Worker } from "node:worker_threads";
 import type { MessagePort } from "node:worker_threads";
 import { MediaError } from "../foundation/index.js";
 import type { Clock, Logger } from "../foundation/index.js";
-import type { FromWorker, ToWorker, WorkerReply } from "./rtp/worker-protocol.js";
+import type {
+  FromWorker,
+  StreamFrameMessage,
+  ToWorker,
+  WorkerReply,
+} from "./rtp/worker-protocol.js";
+
+/** What the worker says about one session. */
+export type SessionMessage = Extract<FromWorker, { session: number }> | StreamFrameMessage;
 
 /** What a session hears from the worker. */
 export interface WorkerListener {
-  onMessage(message: Extract<FromWorker, { session: number }>): void;
+  onMessage(message: SessionMessage): void;
   /** The worker died; sockets and playbacks of the session are gone. */
   onLost(error: MediaError): void;
 }
@@ -109,8 +117,8 @@ export class WorkerClient {
   }
 
   /** Sends what needs no reply. Without a worker there is nobody who would need it. */
-  post(message: ToWorker): void {
-    this.#worker?.postMessage(message);
+  post(message: ToWorker, transfer: readonly ArrayBuffer[] = []): void {
+    this.#worker?.postMessage(message, transfer);
   }
 
   /** Ends the thread: it sends the last reports, frees its ports, and is ended by force if it does not. */
@@ -145,6 +153,9 @@ export class WorkerClient {
       }
       case "log":
         this.#logger[message.level](message.text);
+        break;
+      case "streamFrames":
+        for (const frame of message.frames) this.#listeners.get(frame.session)?.onMessage(frame);
         break;
       default:
         this.#listeners.get(message.session)?.onMessage(message);

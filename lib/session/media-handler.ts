@@ -191,6 +191,51 @@ export interface AudioBridge {
   stop(): void;
 }
 
+export type StreamFormat = "pcm16" | "mulaw";
+
+export interface StreamOptions {
+  /** Both ways: mono, `pcm16` little endian. */
+  readonly format: StreamFormat;
+  /** Hz: 8000, 16000, 24000 or 48000. */
+  readonly sampleRate: number;
+  /** Milliseconds of each frame that comes, 10 to 1000, a whole number of samples. */
+  readonly frame: number;
+}
+
+/** So much of what the peer says, silence included. */
+export interface StreamFrame {
+  /** In memory of its own. */
+  readonly data: Buffer;
+  /** Counts from 0; numbers are missing where this thread was busy for more than ten seconds. */
+  readonly sequence: number;
+  /** Milliseconds from the first frame of the stream to the beginning of this one. */
+  readonly timestamp: number;
+}
+
+/** Called in turns of their own. */
+export interface AudioStreamListener {
+  onFrame(frame: StreamFrame): void;
+}
+
+/** Live sound both ways. Calls to a stream that is over do nothing. */
+export interface AudioStream {
+  /** Resolves once, never rejects: `stopped` by `stop`, a newer source, a bridge or the end of the call. */
+  readonly done: Promise<"stopped" | "failed">;
+  /**
+   * To be said after what waits already; bytes of any number. At most 60 s wait, the oldest is dropped. The bytes may
+   * be changed afterwards.
+   */
+  send(audio: Uint8Array): void;
+  /** What was not said yet is forgotten, within one packet. */
+  clear(): void;
+  /**
+   * Resolves when all that was sent before is on its way, was dropped or cleared, or the stream ended: with the
+   * milliseconds of the stream that had been heard by then. Never rejects.
+   */
+  mark(): Promise<number>;
+  stop(): void;
+}
+
 export interface AudioControl {
   /** True once SDP was negotiated and sound can be sent. */
   readonly ready: boolean;
@@ -221,4 +266,10 @@ export interface AudioControl {
    * in. Rejects with MediaError, `rule` `no-media` (nothing negotiated yet), `no-bridge` (nothing that can be joined).
    */
   bridge(other: AudioControl): Promise<AudioBridge>;
+  /**
+   * Live sound to and from the call, as its foreground source from now on; while nothing waits to be said, what it
+   * covers is heard. Rejects with MediaError `no-media` (nothing negotiated yet), InvalidArgumentError for options
+   * that are none.
+   */
+  stream(options: StreamOptions, listener: AudioStreamListener): Promise<AudioStream>;
 }

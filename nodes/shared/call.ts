@@ -10,6 +10,7 @@ import type {
   SessionEvent,
   Timer,
 } from "../../lib/index.js";
+import type { ActiveStream } from "./active-stream.js";
 import { DigitBuffer, isTerminator } from "./digits.js";
 import type { Delivery } from "./dispatcher.js";
 import { environment } from "./environment.js";
@@ -74,6 +75,7 @@ export class Call {
   readonly digits = new DigitBuffer();
   readonly playbacks = new Set<ActivePlayback>();
   readonly recordings = new Set<ActiveRecording>();
+  readonly streams = new Set<ActiveStream>();
   /** Waiting nodes that the end of the session releases. */
   readonly closers = new Set<(event: SessionEvent) => void>();
   /** Called at the end: attempts that end with this session (`linked`). */
@@ -180,6 +182,7 @@ export class Call {
     this.dependants.clear();
     this.playbacks.clear();
     this.recordings.clear();
+    this.streams.clear();
     this.collector = undefined;
     this.bridge = undefined;
     if (this.#owner !== undefined) ownedCalls.remove(this.#owner.nodeId, this);

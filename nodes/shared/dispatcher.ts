@@ -64,12 +64,15 @@ class Dispatcher {
     since: number,
     delivery: Delivery,
   ): void {
-    const slot = this.#slots.find(
-      (candidate) =>
-        candidate.open === undefined &&
-        candidate.sessionId === sessionId &&
-        causes.includes(candidate.eventName),
-    );
+    const slot =
+      causes.length === 0
+        ? undefined
+        : this.#slots.find(
+            (candidate) =>
+              candidate.open === undefined &&
+              candidate.sessionId === sessionId &&
+              causes.includes(candidate.eventName),
+          );
     if (slot !== undefined) slot.waiting.push({ since, delivery });
     else
       this.#slots.push({

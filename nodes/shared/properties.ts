@@ -112,6 +112,30 @@ export function statusCode(
   };
 }
 
+/** One of a few numbers. */
+export function numberOf(allowed: readonly number[], fallback: number): Property<number> {
+  return {
+    fallback,
+    parse: (value, name) => {
+      const given = asNumber(value, name);
+      if (!allowed.includes(given)) throw wrong(name, `one of ${allowed.join(", ")}`);
+      return given;
+    },
+  };
+}
+
+/** A number in `[lowest, highest]`. */
+export function numberWithin(lowest: number, highest: number, fallback: number): Property<number> {
+  return {
+    fallback,
+    parse: (value, name) => {
+      const given = asNumber(value, name);
+      if (given < lowest || given > highest) throw wrong(name, `from ${lowest} to ${highest}`);
+      return given;
+    },
+  };
+}
+
 /** Seconds in the editor, milliseconds here. */
 export function seconds(fallback: number): Property<number> {
   return { fallback: fallback * 1000, parse: (value, name) => asNumber(value, name) * 1000 };

@@ -189,6 +189,10 @@ export class FakeAudio implements AudioControl {
     return Promise.reject(new MediaError("Nothing to join"));
   }
 
+  stream(): Promise<never> {
+    return Promise.reject(new MediaError("Nothing to stream with"));
+  }
+
   sendDigits(digits: string, options: { readonly method: string }): Promise<void> {
     this.digits.push(`${options.method}:${digits}`);
     if (!this.deferred) return Promise.resolve();

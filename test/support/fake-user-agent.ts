@@ -9,6 +9,8 @@ import {
   type AudioBridgeEnd,
   type AudioControl,
   type AudioSource,
+  type AudioStream,
+  type AudioStreamListener,
   type Cause,
   type EndOptions,
   type InDialogRequestOptions,
@@ -42,6 +44,7 @@ import {
   type SipRequest,
   type SipResponse,
   type StackEvent,
+  type StreamOptions,
   type SubscribeOptions,
   type SubscriberFacts,
   type Subscription,
@@ -151,21 +154,63 @@ export class FakeBridge implements AudioBridge {
   }
 }
 
+export class FakeStream implements AudioStream {
+  readonly done: Promise<"stopped" | "failed">;
+  /** What was called, bytes in hexadecimal. */
+  readonly calls: string[] = [];
+  readonly marks: ((milliseconds: number) => void)[] = [];
+  #resolve!: (result: "stopped" | "failed") => void;
+  #frames = 0;
+
+  constructor(
+    readonly options: StreamOptions,
+    readonly listener: AudioStreamListener,
+  ) {
+    this.done = new Promise((resolve) => (this.#resolve = resolve));
+  }
+  /** The peer says something. */
+  hear(data: Buffer): void {
+    const sequence = this.#frames++;
+    this.listener.onFrame({ data, sequence, timestamp: sequence * this.options.frame });
+  }
+  finish(result: "stopped" | "failed" = "stopped"): void {
+    this.#resolve(result);
+  }
+  send(audio: Uint8Array): void {
+    this.calls.push(Buffer.from(audio).toString("hex"));
+  }
+  clear(): void {
+    this.calls.push("clear");
+  }
+  mark(): Promise<number> {
+    this.calls.push("mark");
+    return new Promise((resolve) => this.marks.push(resolve));
+  }
+  stop(): void {
+    this.calls.push("stop");
+    this.#resolve("stopped");
+  }
+}
+
 export class FakeAudio implements AudioControl {
   ready = true;
   readonly bridges: FakeBridge[] = [];
   /** Bridges are there when the test calls this. */
   holdBridges: Promise<void> | undefined;
+  readonly streams: FakeStream[] = [];
+  /** Streams open when the test releases them. */
+  opening: Promise<void> | undefined;
   readonly recorded: FakeRecording[] = [];
   readonly played: FakePlayback[] = [];
   error: Error | undefined;
-  #foreground: FakePlayback | undefined;
+  #foreground: FakePlayback | FakeStream | undefined;
 
   async play(source: AudioSource, options: PlayOptions = {}): Promise<Playback> {
     if (this.error) throw this.error;
     const playback = new FakePlayback(source, options);
     if (options.background !== true) {
-      this.#foreground?.stop();
+      if (this.#foreground instanceof FakeStream) this.#foreground.finish();
+      else this.#foreground?.stop();
       this.#foreground = playback;
     }
     this.played.push(playback);
@@ -184,6 +229,15 @@ export class FakeAudio implements AudioControl {
     this.bridges.push(bridge);
     for (const audio of [this, other as FakeAudio]) audio.#foreground?.stop();
     return bridge;
+  }
+  async stream(options: StreamOptions, listener: AudioStreamListener): Promise<AudioStream> {
+    await this.opening;
+    if (this.error) throw this.error;
+    const stream = new FakeStream(options, listener);
+    this.#foreground?.finish("stopped");
+    this.#foreground = stream;
+    this.streams.push(stream);
+    return stream;
   }
   async sendDigits(): Promise<void> {
     // The fake session answers before it gets here.
@@ -276,6 +330,7 @@ export class FakeSession extends Session {
     this.cause = cause;
     this.become("terminated");
     this.fakeAudio?.played.forEach((playback) => playback.finish("stopped"));
+    this.fakeAudio?.streams.forEach((stream) => stream.finish("stopped"));
     this.userAgent.sessions.delete(this.id);
     this.happen(this.answered ? "ended" : "failed", { statusCode, message });
   }

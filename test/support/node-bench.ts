@@ -28,6 +28,7 @@ import sipSession from "../../nodes/sip-session.js";
 import sipNotify from "../../nodes/sip-notify.js";
 import sipSubscribe from "../../nodes/sip-subscribe.js";
 import sipSupplement from "../../nodes/sip-supplement.js";
+import sipStream from "../../nodes/sip-stream.js";
 import sipStack from "../../nodes/sip-stack.js";
 import { FakeUserAgent } from "./fake-user-agent.js";
 import { ManualClock } from "./manual-clock.js";
@@ -61,6 +62,7 @@ const MODULES: NodeModule[] = [
   sipPlay,
   sipRecord,
   sipBridge,
+  sipStream,
   sipRegister,
   sipSession,
   sipEvent,
@@ -88,6 +90,7 @@ const OUTPUTS: Readonly<Record<string, number>> = {
   "sip-play": 2,
   "sip-record": 2,
   "sip-bridge": 2,
+  "sip-stream": 3,
   "sip-register": 2,
   "sip-session": 2,
   "sip-event": 1,

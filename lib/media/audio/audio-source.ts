@@ -13,6 +13,8 @@ export interface SampleSource {
   readonly ended: boolean;
   /** True when the source could not be read to its end. */
   readonly failed: boolean;
+  /** True while it has nothing to say but may go on: what it covers is heard meanwhile. */
+  readonly idle?: boolean;
   /** Frees what it holds. Idempotent. */
   close(): void;
 }

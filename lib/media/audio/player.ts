@@ -66,7 +66,7 @@ export class Player {
 
   /** A source in the foreground covers the bridge now. */
   get coversBridge(): boolean {
-    return this.#foreground !== undefined;
+    return this.#speaking !== undefined;
   }
 
   play(request: PlayRequest): void {
@@ -111,7 +111,7 @@ export class Player {
 
   /** The next `count` samples. @returns false when there is nothing to hear; `target` is then left alone. */
   read(target: Int16Array, count: number): boolean {
-    const foreground = this.#foreground;
+    const foreground = this.#speaking;
     const bridge = this.#bridge;
     const background = this.#background;
     const covers = foreground !== undefined || bridge !== undefined;
@@ -133,6 +133,11 @@ export class Player {
     if (foreground?.source.ended === true) this.#end(foreground);
     const background = this.#background;
     if (background?.source.ended === true) this.#end(background);
+  }
+
+  /** The foreground, unless it is a stream that has nothing to say. */
+  get #speaking(): Item | undefined {
+    return this.#foreground?.source.idle === true ? undefined : this.#foreground;
   }
 
   #end(item: Item): void {

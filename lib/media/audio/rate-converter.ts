@@ -35,6 +35,10 @@ class RateConverter implements SampleSource {
     return this.#source.failed;
   }
 
+  get idle(): boolean {
+    return this.#source.idle === true && this.#given >= this.#ready.length;
+  }
+
   read(target: Int16Array, count: number): number {
     let filled = 0;
     while (filled < count) {

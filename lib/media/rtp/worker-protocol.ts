@@ -6,6 +6,7 @@ import type {
   RecordingEnd,
   RecordOptions,
   SingleAudioSource,
+  StreamOptions,
 } from "../../session/media-handler.js";
 import type { PlaybackResult } from "../audio/player.js";
 import type { DigitRequest } from "./rtp-sender.js";
@@ -88,6 +89,28 @@ export type ToWorker =
       /** The `id` of the bridge request. */
       readonly bridge: number;
     }
+  | {
+      readonly type: "stream";
+      readonly id: number;
+      readonly session: number;
+      readonly options: StreamOptions;
+      /** One 32-bit integer: how many frames the main thread has fetched. */
+      readonly fetched: SharedArrayBuffer;
+    }
+  | {
+      readonly type: "streamAudio";
+      readonly session: number;
+      /** The `id` of the stream request; a stream is stopped like a playback of that number. */
+      readonly stream: number;
+      readonly data: Uint8Array;
+    }
+  | { readonly type: "streamClear"; readonly session: number; readonly stream: number }
+  | {
+      readonly type: "streamMark";
+      readonly session: number;
+      readonly stream: number;
+      readonly mark: number;
+    }
   | { readonly type: "close"; readonly id: number; readonly session: number }
   /** Closes all sessions; the worker ends by itself then. */
   | { readonly type: "shutdown" };
@@ -106,6 +129,15 @@ export interface TransferredRecording {
   readonly bytes: number;
   readonly data: Uint8Array | undefined;
   readonly error: TransferredError | undefined;
+}
+
+/** One frame of what a peer says. */
+export interface StreamFrameMessage {
+  readonly type: "streamFrame";
+  readonly session: number;
+  readonly stream: number;
+  readonly sequence: number;
+  readonly data: Uint8Array;
 }
 
 export type FromWorker =
@@ -136,6 +168,15 @@ export type FromWorker =
       readonly session: number;
       readonly bridge: number;
       readonly reason: "stopped" | "replaced" | "closed" | "failed";
+    }
+  /** Of all calls that had one in this turn. */
+  | { readonly type: "streamFrames"; readonly frames: readonly StreamFrameMessage[] }
+  | {
+      readonly type: "streamMark";
+      readonly session: number;
+      readonly stream: number;
+      readonly mark: number;
+      readonly milliseconds: number;
     }
   | { readonly type: "mediaTimeout"; readonly session: number }
   | { readonly type: "error"; readonly session: number; readonly text: string }

@@ -8,13 +8,14 @@ import { PortAllocator } from "./port-allocator.js";
 import { RtpSession } from "./rtp-session.js";
 import { WorkerBridges } from "./worker-bridges.js";
 import { WorkerRecordings } from "./worker-recordings.js";
+import { WorkerStreams } from "./worker-streams.js";
 import type { FromWorker, OpenRequest, ToWorker, WorkerReply } from "./worker-protocol.js";
 
 export interface WorkerSessionsOptions {
   readonly clock: Clock;
   readonly random: RandomSource;
-  /** To the main thread. */
-  readonly send: (message: FromWorker) => void;
+  /** To the main thread; `transfer` moves with it. */
+  readonly send: (message: FromWorker, transfer?: readonly ArrayBuffer[]) => void;
 }
 
 /** How long the end of a call waits for its recordings; what is written later is written, but no longer reported. */
@@ -23,7 +24,7 @@ const RECORDING_WAIT_MS = 1_000;
 export class WorkerSessions {
   readonly #clock: Clock;
   readonly #random: RandomSource;
-  readonly #send: (message: FromWorker) => void;
+  readonly #send: WorkerSessionsOptions["send"];
   readonly #sessions = new Map<number, RtpSession>();
   readonly #ports: PortAllocator;
   /** Codecs that could not be loaded. */
@@ -31,6 +32,7 @@ export class WorkerSessions {
   readonly #ticker: PacketTicker;
   readonly #recordings: WorkerRecordings;
   readonly #bridges: WorkerBridges;
+  readonly #streams: WorkerStreams;
 
   constructor(options: WorkerSessionsOptions) {
     this.#clock = options.clock;
@@ -40,6 +42,7 @@ export class WorkerSessions {
     this.#ticker = new PacketTicker(options.clock);
     this.#recordings = new WorkerRecordings(options.send);
     this.#bridges = new WorkerBridges(options.send, (session) => this.#sessions.get(session));
+    this.#streams = new WorkerStreams(options.send);
   }
 
   /** Never throws; a request is answered with its reply or its failure. */
@@ -74,6 +77,14 @@ export class WorkerSessions {
         break;
       case "unbridge":
         this.#bridges.stop(message.session, message.bridge);
+        break;
+      case "stream":
+        this.#answer(message.id, this.#stream(message));
+        break;
+      case "streamAudio":
+      case "streamClear":
+      case "streamMark":
+        this.#streams.receive(message);
         break;
       case "close":
         this.#answer(message.id, this.#close(message.session));
@@ -174,6 +185,14 @@ export class WorkerSessions {
       this.#bridges.join(message);
       resolve({});
     });
+  }
+
+  /** Takes effect at once: sound that is sent in the same turn comes after it. */
+  #stream(message: Extract<ToWorker, { type: "stream" }>): Promise<WorkerReply> {
+    const rtp = this.#sessions.get(message.session);
+    if (rtp === undefined) return Promise.reject(ended());
+    this.#streams.start(message, rtp);
+    return Promise.resolve({});
   }
 
   /** @returns the names of those that cannot be used; each is logged once. */

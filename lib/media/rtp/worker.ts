@@ -10,7 +10,8 @@ import { WorkerSessions } from "./worker-sessions.js";
 const port = parentPort;
 if (port === null) throw new Error("This file runs as a worker thread only");
 
-const send = (message: FromWorker): void => port.postMessage(message);
+const send = (message: FromWorker, transfer?: readonly ArrayBuffer[]): void =>
+  port.postMessage(message, transfer);
 const sessions = new WorkerSessions({ clock: new SystemClock(), random: new CryptoRandom(), send });
 
 port.on("message", (message: ToWorker) => {
