@@ -82,17 +82,17 @@ export class ToneDetector {
     if (digit !== undefined && digit === this.#candidate) {
       this.#hits += 1;
       this.#misses = 0;
-      // Twice as long a look tells frequencies apart that one block cannot.
+      // Twice as long a look tells frequencies apart that one block cannot; made-up sound in it would not let it.
       const believed = this.#hits > ENOUGH_HITS || (this.#isSteady(power) && this.#centred(digit));
-      if (!believed) this.#hits = 1;
+      if (!believed && this.#held === 0) this.#hits = 1;
       this.#loudness = power;
       return;
     }
+    if (this.#hits > 0 && this.#concealed && digit === undefined && this.#held < LONGEST_HOLD) {
+      this.#held += 1;
+      return;
+    }
     if (this.#hits >= ENOUGH_HITS) {
-      if (this.#concealed && digit === undefined && this.#held < LONGEST_HOLD) {
-        this.#held += 1;
-        return;
-      }
       this.#misses += 1;
       if (this.#misses === 1) this.#goesOn = power > this.#loudness * MOST_AFTER;
       // A click or a lost packet within a digit does not make two of it.

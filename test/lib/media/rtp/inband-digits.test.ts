@@ -25,8 +25,8 @@ const SETTINGS: StreamSettings = {
 };
 
 /** Sends the digits over a line that loses packets, in a time of its own; gives what the other end understood. */
-function transmit(digits: string, method: "rfc4733" | "inband", loss: number): string {
-  const random = new SeededRandom(4733);
+function transmit(digits: string, method: "rfc4733" | "inband", loss: number, seed = 4733): string {
+  const random = new SeededRandom(seed);
   let waiting = 0;
   const sender = new RtpSender({
     ssrc: 1,
@@ -80,13 +80,19 @@ describe("Digits over a line that loses packets", () => {
     assert.equal(transmit(thousand, "inband", 0), thousand);
   });
 
-  it("1,000 as tones at 10 % loss: none twice, none wrong, at most five missing", () => {
-    const heard = transmit(thousand, "inband", 0.1);
-    let place = -1;
-    for (const digit of heard) {
-      place = thousand.indexOf(digit, place + 1);
-      assert.ok(place >= 0, `${digit} was not sent`);
+  it("1,000 as tones at 10 % loss: each one once", () => {
+    assert.equal(transmit(thousand, "inband", 0.1), thousand);
+  });
+
+  it("1,000 as tones at 10 % loss, on worse days: none twice, none wrong, at most one missing", () => {
+    for (const seed of [1, 2, 3]) {
+      const heard = transmit(thousand, "inband", 0.1, seed);
+      let place = -1;
+      for (const digit of heard) {
+        place = thousand.indexOf(digit, place + 1);
+        assert.ok(place >= 0, `${digit} was not sent`);
+      }
+      assert.ok(heard.length >= 999, `${heard.length}`);
     }
-    assert.ok(heard.length >= 995, `${heard.length}`);
   });
 });
