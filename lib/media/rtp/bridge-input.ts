@@ -22,6 +22,8 @@ export interface PacketSink {
    * @param codec - Upper case.
    */
   audio(datagram: Buffer, header: RtpHeader, codec: string): void;
+  /** A packet of that source that is no sound to pass on: comfort noise, or part of a key. */
+  other(header: RtpHeader): void;
   /** A key is down (RFC 4733). @param event - 0–15. */
   pressed(event: number): void;
   /** It is up again. @param durationMs - how long it was down. */
@@ -42,6 +44,8 @@ export interface BridgeHost {
    * @param duration - Of its payload, in units of the codec's clock.
    */
   pass(datagram: Buffer, header: RtpHeader, duration: number): void;
+  /** A packet of the same source is not passed on. */
+  skip(header: RtpHeader): void;
   /** From now on our own packets go out. */
   passNoMore(): void;
   press(event: number): void;
@@ -90,6 +94,10 @@ export class BridgeInput implements PacketSink {
     const { payloadStart, payloadEnd } = header;
     const duration = this.#codec(codec)?.duration(datagram, payloadStart, payloadEnd) ?? 0;
     if (duration > 0) host.pass(datagram, header, duration);
+  }
+
+  other(header: RtpHeader): void {
+    if (this.#passing) this.#host.skip(header);
   }
 
   pressed(event: number): void {

@@ -19,6 +19,7 @@ type PortMessage =
       readonly timestamp: number;
       readonly ssrc: number;
     }
+  | { readonly type: "other"; readonly sequenceNumber: number; readonly ssrc: number }
   | { readonly type: "pressed"; readonly event: number }
   | { readonly type: "released"; readonly durationMs: number }
   /** So many packets were taken. */
@@ -74,6 +75,12 @@ export class BridgePort implements PacketSink {
     this.#post(message, [data.buffer]);
   }
 
+  other({ sequenceNumber, ssrc }: RtpHeader): void {
+    if (this.#underWay >= MOST_UNDER_WAY) return;
+    this.#underWay += 1;
+    this.#post({ type: "other", sequenceNumber, ssrc });
+  }
+
   pressed(event: number): void {
     this.#post({ type: "pressed", event });
   }
@@ -96,7 +103,14 @@ export class BridgePort implements PacketSink {
   #receive(message: PortMessage): void {
     switch (message.type) {
       case "audio":
+        this.#count();
         this.#take(message);
+        break;
+      case "other":
+        this.#count();
+        this.#header.sequenceNumber = message.sequenceNumber;
+        this.#header.ssrc = message.ssrc;
+        this.#sink?.other(this.#header);
         break;
       case "pressed":
         this.#sink?.pressed(message.event);
@@ -110,12 +124,14 @@ export class BridgePort implements PacketSink {
     }
   }
 
-  #take(message: Extract<PortMessage, { type: "audio" }>): void {
+  #count(): void {
     this.#taken += 1;
-    if (this.#taken === REPORT_EVERY) {
-      this.#taken = 0;
-      this.#post({ type: "taken", count: REPORT_EVERY });
-    }
+    if (this.#taken < REPORT_EVERY) return;
+    this.#taken = 0;
+    this.#post({ type: "taken", count: REPORT_EVERY });
+  }
+
+  #take(message: Extract<PortMessage, { type: "audio" }>): void {
     const { data, codec } = message;
     const header = this.#header;
     header.marker = message.marker;

@@ -68,6 +68,16 @@ export class RelayMapping {
     return true;
   }
 
+  /** A packet of the source that is not passed on has taken a number: it leaves no gap here. */
+  skip(header: Pick<RtpHeader, "ssrc" | "sequenceNumber">): void {
+    const distance = sequenceDistance(header.sequenceNumber, this.#highest);
+    if (!this.#active || header.ssrc !== this.#ssrc) return;
+    if (distance <= 0 || distance > MOST_DROPOUT) return;
+    this.#sequenceOffset -= 1;
+    this.#highest = header.sequenceNumber;
+    this.#behind = 0;
+  }
+
   #begin(
     header: Pick<RtpHeader, "ssrc" | "sequenceNumber" | "timestamp">,
     next: StreamPosition,

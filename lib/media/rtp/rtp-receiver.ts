@@ -185,6 +185,7 @@ export class RtpReceiver {
       const { payloadStart, payloadEnd, timestamp: start, payloadType } = header;
       const clockRate = this.#eventClockRates[payloadType] ?? this.#clockRate;
       this.#events.packet(datagram, payloadStart, payloadEnd, start, nowMs, clockRate);
+      this.#sink?.other(header);
     } else {
       if (this.#playout) this.#keep(this.#playout, datagram, header, nowMs);
       if (this.#sink) this.#relay(this.#sink, datagram, header);
@@ -232,9 +233,8 @@ export class RtpReceiver {
 
   #relay(sink: PacketSink, datagram: Buffer, header: RtpHeader): void {
     const codec = this.#codecs.get(header.payloadType);
-    if (codec !== undefined && header.payloadStart < header.payloadEnd) {
-      sink.audio(datagram, header, codec);
-    }
+    if (codec === undefined || header.payloadStart >= header.payloadEnd) sink.other(header);
+    else sink.audio(datagram, header, codec);
   }
 
   /** @returns undefined for comfort noise and for what is not negotiated any more. */

@@ -203,6 +203,11 @@ export class RtpSender {
     return packet;
   }
 
+  /** A packet of the other leg's source is not relayed, and is no loss. */
+  skipRelayed(header: RtpHeader): void {
+    this.#mapping.skip(header);
+  }
+
   /** Our own packets go out again from the next tick on. */
   endRelay(): void {
     this.#relayPauseMs = Infinity;

@@ -287,6 +287,7 @@ export class RtpSession implements TickJob {
         const packet = target && sender.relay(datagram, header, duration);
         if (packet && target) this.#sendRtp(packet, target);
       },
+      skip: (header) => sender.skipRelayed(header),
       passNoMore: () => sender.endRelay(),
       press: (event) => sender.press(event),
       release: (durationMs) => sender.release(durationMs),

@@ -6,6 +6,7 @@ import type { MessagePort } from "node:worker_threads";
 import { MediaError } from "../../foundation/index.js";
 import type { PacketSink } from "./bridge-input.js";
 import { BridgePort } from "./bridge-port.js";
+import type { RtpHeader } from "./rtp-packet.js";
 import type { RtpSession } from "./rtp-session.js";
 import type { FromWorker, ToWorker } from "./worker-protocol.js";
 
@@ -103,6 +104,10 @@ class LateSink implements PacketSink {
 
   audio(...packet: Parameters<PacketSink["audio"]>): void {
     this.sink?.audio(...packet);
+  }
+
+  other(header: RtpHeader): void {
+    this.sink?.other(header);
   }
 
   pressed(event: number): void {

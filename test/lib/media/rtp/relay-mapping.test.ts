@@ -7,6 +7,7 @@ const CLOCK = 8000;
 function relay(): {
   give(sequenceNumber: number, timestamp: number, ssrc?: number): string;
   interrupt(): void;
+  skip(sequenceNumber: number): void;
 } {
   const mapping = new RelayMapping();
   let next = { sequenceNumber: 65_534, timestamp: 0xffff_ff00 };
@@ -24,6 +25,7 @@ function relay(): {
       return `${mapping.sequenceNumber} ${mapping.timestamp}${begins ? " begins" : ""}`;
     },
     interrupt: () => mapping.interrupt(),
+    skip: (sequenceNumber) => mapping.skip({ sequenceNumber, ssrc: 7 }),
   };
 }
 
@@ -42,6 +44,18 @@ describe("packets of another leg", () => {
     assert.equal(give(65_536, 320), "0 64");
     assert.equal(give(65_536, 320), "0 64");
     assert.equal(give(65_538, 640), "2 384");
+  });
+
+  it("leave no gap for those that are not passed on", () => {
+    const { give, skip } = relay();
+    give(10, 1600);
+    skip(11);
+    skip(12);
+    skip(12);
+    assert.equal(give(13, 2080).split(" ")[0], "65535");
+    assert.equal(give(15, 2400).split(" ")[0], "1");
+    skip(9);
+    assert.equal(give(14, 2240).split(" ")[0], "0");
   });
 
   it("from before the stretch are too late: their numbers are taken", () => {
