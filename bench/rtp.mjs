@@ -1,10 +1,16 @@
 // How many G.711 streams one worker plays and receives: every stream plays a looped sound and gets as many packets
 // back as it sends. Prints packets per second, the error of the 20 ms between two packets of a stream (p99 as it
-// leaves the worker), CPU per packet and memory. Build first (`npm run build`): it measures dist/, what users run.
-// Usage: node bench/rtp.mjs [STREAMS…]    default 500 1000 1500 2000; SECS=5 seconds each
+// leaves the worker), CPU per packet sent (and one received), and the memory of each call. Build first
+// (`npm run build`): it measures dist/, what users run. The endpoint has core 1 for itself, whoever echoes core 0.
+// Usage: node bench/rtp.mjs [STREAMS…]    default 500 1000 1500 2000; SECS=5 seconds each;
+// SOURCE=tone|buffer|file what is played (default file, a WAV); HEAR=1 decodes what comes and looks for tones in it;
+// PROFILE=FOLDER writes a CPU profile of the worker there
 import { spawn } from "node:child_process";
 import dgram from "node:dgram";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { BroadcastChannel, Worker } from "node:worker_threads";
 
@@ -14,6 +20,9 @@ const probe = new URL("rtp-probe.mjs", import.meta.url).href;
 const worker = fileURLToPath(new URL("../dist/lib/media/rtp/worker.js", import.meta.url));
 const [role, ...parameters] = process.argv.slice(2);
 const seconds = Number(process.env.SECS ?? 5);
+const profiling = process.env.PROFILE
+  ? ["--cpu-prof", `--cpu-prof-dir=${process.env.PROFILE}`]
+  : [];
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Sends every packet back to where it came from. */
@@ -28,25 +37,73 @@ function echo() {
   socket.bind(0, "127.0.0.1", () => process.send({ port: socket.address().port }));
 }
 
+// Without telephone events digits are looked for in the sound.
+const hears = process.env.HEAR === "1";
 const offer = (port) =>
-  `v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio ${port} RTP/AVP 0\r\na=ptime:20\r\n`;
+  [
+    "v=0",
+    "o=- 1 1 IN IP4 127.0.0.1",
+    "s=-",
+    "c=IN IP4 127.0.0.1",
+    "t=0 0",
+    `m=audio ${port} RTP/AVP 0${hears ? "" : " 101"}`,
+    ...(hears ? [] : ["a=rtpmap:101 telephone-event/8000"]),
+    "a=ptime:20",
+    "",
+  ].join("\r\n");
+
+/** Ten seconds of a tone, 16 bits at 8 kHz. */
+function wav() {
+  const count = 80_000;
+  const file = Buffer.alloc(44 + count * 2);
+  file.write("RIFF", 0);
+  file.writeUInt32LE(file.length - 8, 4);
+  file.write("WAVEfmt ", 8);
+  file.writeUInt32LE(16, 16);
+  file.writeUInt16LE(1, 20);
+  file.writeUInt16LE(1, 22);
+  file.writeUInt32LE(8000, 24);
+  file.writeUInt32LE(16_000, 28);
+  file.writeUInt16LE(2, 32);
+  file.writeUInt16LE(16, 34);
+  file.write("data", 36);
+  file.writeUInt32LE(count * 2, 40);
+  for (let i = 0; i < count; i++) {
+    file.writeInt16LE(Math.round(8000 * Math.sin((2 * Math.PI * 440 * i) / 8000)), 44 + i * 2);
+  }
+  return file;
+}
 
 /** The endpoint under test, in a process of its own. */
 async function endpoint(streams, port) {
   const { EmbeddedMediaHandler } = require("../dist/lib/media/index.js");
+  const { WorkerPool } = require("../dist/lib/media/worker-pool.js");
   const handler = new EmbeddedMediaHandler({
     address: "127.0.0.1",
     portMin: 20_000,
     portMax: 60_000,
-    createWorker: () => new Worker(worker, { execArgv: ["--import", probe] }),
+    workers: new WorkerPool({
+      mostWorkers: 1,
+      createWorker: () => new Worker(worker, { execArgv: ["--import", probe, ...profiling] }),
+    }),
   });
   await handler.start();
-  const sessions = [];
+  const folder = mkdtempSync(join(tmpdir(), "rtp-bench-"));
+  const data = wav();
+  const path = join(folder, "tone.wav");
+  writeFileSync(path, data);
+  const source = {
+    tone: { kind: "tone", name: "dial" },
+    buffer: { kind: "buffer", data },
+    file: { kind: "file", path },
+  }[process.env.SOURCE ?? "file"];
   const events = {
     onDigit() {},
     onMediaTimeout() {},
     onError: (error) => console.error(error.message),
   };
+  const memory = () => process.memoryUsage().rss / 2 ** 10;
+  const empty = memory();
   for (let i = 0; i < streams; i++) {
     const session = handler.createSession({
       sessionId: String(i),
@@ -56,8 +113,7 @@ async function endpoint(streams, port) {
     });
     await session.answer(offer(port));
     session.start();
-    await session.audio.play({ kind: "tone", name: "dial" }, { loop: true });
-    sessions.push(session);
+    await session.audio.play(source, { loop: true });
   }
   const channel = new BroadcastChannel("rtp-probe");
   await pause(1_500);
@@ -78,8 +134,9 @@ async function endpoint(streams, port) {
     p999,
     perPacket: (used.user + used.system) / sent,
     core: (used.user + used.system) / elapsed / 10,
-    memory: process.memoryUsage().rss / 2 ** 20,
+    memory: (memory() - empty) / streams,
   });
+  rmSync(folder, { recursive: true });
   await handler.close();
   process.exit(0);
 }
@@ -108,7 +165,7 @@ else if (role === "endpoint") await endpoint(Number(parameters[0]), Number(param
 else {
   const counts = [role, ...parameters].filter(Boolean).map(Number);
   console.log(
-    "| streams | packets/s sent (wanted) | received | p99 / p99.9 ms | CPU µs per packet | core % | MB |",
+    "| streams | packets/s sent (wanted) | received | p99 / p99.9 ms | CPU µs per packet | core % | kB per call |",
   );
   console.log("|---|---|---|---|---|---|---|");
   for (const streams of counts.length > 0 ? counts : [500, 1000, 1500, 2000]) {

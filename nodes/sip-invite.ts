@@ -68,6 +68,7 @@ function run({ input, values, headers, sdp }: Action<typeof properties>): void {
       replaces: values.replaces,
       sdp,
       data: checkedData(carried.data ?? {}),
+      near: input.peer,
     },
     linkedTo: values.linked ? input.peer : undefined,
     maxCalls: values.maxCalls,

@@ -1,21 +1,16 @@
 /**
  * The media handler with an RTP endpoint of its own: negotiation on the main thread, everything that has to do with
- * packets in a worker (rtp/worker.ts).
+ * packets in worker threads (rtp/worker.ts), which all handlers of the process share.
  */
-import {
-  CryptoRandom,
-  InvalidArgumentError,
-  silentLogger,
-  SystemClock,
-} from "../foundation/index.js";
-import type { Clock, Logger, RandomSource } from "../foundation/index.js";
+import { CryptoRandom, InvalidArgumentError, silentLogger } from "../foundation/index.js";
+import type { Logger, RandomSource } from "../foundation/index.js";
 import { capabilitiesOf, SdpCache, unknownCodecs, withoutCodecs } from "../sdp/index.js";
 import type { Capabilities, SrtpMode } from "../sdp/index.js";
 import type { MediaHandler, MediaSession, MediaSessionContext } from "../session/media-handler.js";
 import { EmbeddedMediaSession } from "./embedded-session.js";
 import { localMediaAddress, withoutPort } from "./local-address.js";
-import { WorkerClient } from "./worker-client.js";
-import type { WorkerClientOptions } from "./worker-client.js";
+import { sharedWorkers } from "./worker-pool.js";
+import type { PoolMember, WorkerPool } from "./worker-pool.js";
 
 export interface EmbeddedMediaHandlerOptions {
   /** IP address to bind and to name in descriptions. Default: the local address of the signalling. */
@@ -34,11 +29,10 @@ export interface EmbeddedMediaHandlerOptions {
    * `required`: calls without it are refused. Default `off`.
    */
   readonly srtp?: SrtpMode | undefined;
-  readonly clock?: Clock | undefined;
   readonly random?: RandomSource | undefined;
   readonly logger?: Logger | undefined;
-  /** Replaces the real thread in tests. */
-  readonly createWorker?: WorkerClientOptions["createWorker"];
+  /** Threads of its own, in tests. Default: those of the process. */
+  readonly workers?: WorkerPool | undefined;
 }
 
 export class EmbeddedMediaHandler implements MediaHandler {
@@ -50,7 +44,7 @@ export class EmbeddedMediaHandler implements MediaHandler {
   readonly #cache = new SdpCache();
   readonly #random: RandomSource;
   readonly #logger: Logger;
-  readonly #worker: WorkerClient;
+  readonly #workers: PoolMember;
   readonly #sessions = new Set<EmbeddedMediaSession>();
   /** By the codecs that could not be loaded; there are few. */
   readonly #limited = new Map<string, Capabilities>();
@@ -68,20 +62,15 @@ export class EmbeddedMediaHandler implements MediaHandler {
     this.#capabilities = capabilitiesOf(options.codecs ?? []);
     this.#random = options.random ?? new CryptoRandom();
     this.#logger = options.logger ?? silentLogger;
-    this.#worker = new WorkerClient({
-      clock: options.clock ?? new SystemClock(),
-      logger: this.#logger,
-      createWorker: options.createWorker,
-    });
+    this.#workers = (options.workers ?? sharedWorkers).join(this.#logger);
     for (const name of unknownCodecs(options.codecs ?? [])) {
       this.#logger.warn(`There is no codec "${name}"; it is left out`);
     }
   }
 
-  /** Starts the worker beforehand, so that the first call need not wait for it. */
-  async start(): Promise<void> {
-    await this.#worker.start();
-    this.#worker.post({ type: "load", codecs: this.#codecNames });
+  /** Starts a worker beforehand, so that the first call need not wait for it. */
+  start(): Promise<void> {
+    return this.#workers.start(this.#codecNames);
   }
 
   createSession(context: MediaSessionContext): MediaSession {
@@ -90,9 +79,10 @@ export class EmbeddedMediaHandler implements MediaHandler {
       context.remoteAddress,
     );
     const { advertise } = this.#options;
+    const place = this.#workers.place(context.sessionId, context.near);
     const session = new EmbeddedMediaSession({
       context,
-      worker: this.#worker,
+      worker: place.worker,
       capabilities: this.#capabilities,
       usableCodecs: (unusable) => this.#usableCodecs(unusable),
       cache: this.#cache,
@@ -104,7 +94,10 @@ export class EmbeddedMediaHandler implements MediaHandler {
       portMax: this.#portMax,
       mediaTimeout: this.#options.mediaTimeout ?? 0,
       srtp: this.#options.srtp ?? "off",
-      onClosed: (closed) => this.#sessions.delete(closed),
+      onClosed: (closed) => {
+        place.leave();
+        this.#sessions.delete(closed);
+      },
     });
     this.#sessions.add(session);
     return session;
@@ -127,10 +120,9 @@ export class EmbeddedMediaHandler implements MediaHandler {
     return this.#sessions.size;
   }
 
-  /** Closes every session and ends the worker; when it resolves all ports are free. */
-  async close(): Promise<void> {
-    await Promise.all([...this.#sessions].map((session) => session.close()));
-    await this.#worker.close();
+  /** Closes every session, and with the last handler ends the workers; when it resolves its ports are free. */
+  close(): Promise<void> {
+    return this.#workers.leave(Promise.all([...this.#sessions].map((session) => session.close())));
   }
 }
 

@@ -1,6 +1,6 @@
 /**
- * The main thread's side of the RTP worker: starts it when it is first needed, pairs requests with replies, tells the
- * sessions when it was lost, and lets the process end when no call is left.
+ * The main thread's side of one RTP worker: starts it when it is first needed, pairs requests with replies, tells the
+ * sessions when it was lost, and lets the process end when no call is left. worker-pool.ts has several.
  */
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
@@ -65,19 +65,38 @@ export class WorkerClient {
     this.#createWorker = options.createWorker ?? createRtpWorker;
   }
 
+  /** `starting` until the thread listens; `stopped` before the first start and after it was lost. */
+  get state(): "stopped" | "starting" | "ready" {
+    if (this.#worker === undefined) return "stopped";
+    return this.#becomeReady === undefined ? "ready" : "starting";
+  }
+
+  /** It died so often that it is not started now. */
+  get failing(): boolean {
+    return this.#worker === undefined && this.#refusal() !== undefined;
+  }
+
   /** A number that was not used before, for requests and sessions. */
   nextNumber(): number {
     return ++this.#lastNumber;
   }
 
-  /** Starts the thread if it does not run. Resolves when it listens, or is lost again. */
+  /** Starts the thread if it does not run. Resolves when it listens, or is lost again; never rejects. */
   start(): Promise<void> {
     if (this.#ready) return this.#ready;
+    let worker: Worker;
+    try {
+      worker = this.#createWorker();
+    } catch (error) {
+      // The system has no thread to give.
+      this.#reason = error;
+      this.#lose("The RTP worker could not be started");
+      return Promise.resolve();
+    }
+    this.#worker = worker;
     this.#ready = new Promise((resolve) => {
       this.#becomeReady = resolve;
     });
-    const worker = this.#createWorker();
-    this.#worker = worker;
     worker.on("message", (message: FromWorker) => this.#receive(message));
     worker.on("error", (error) => {
       this.#reason = error;
@@ -107,10 +126,10 @@ export class WorkerClient {
   ): Promise<WorkerReply> {
     const refused = this.#refusal();
     if (refused) return Promise.reject(refused);
-    void this.start();
     const id = options.id ?? this.nextNumber();
     return new Promise((resolve, reject) => {
       this.#pending.set(id, { resolve, reject });
+      void this.start();
       this.#balance();
       this.#worker?.postMessage({ ...message, id }, options.transfer ?? []);
     });
@@ -175,14 +194,21 @@ export class WorkerClient {
     this.#ready = undefined;
     this.#becomeReady?.();
     this.#becomeReady = undefined;
-    const error = new MediaError(
+    this.#lose(
       this.#closed ? "The media handler was closed" : `The RTP worker ended with code ${code}`,
-      { cause: this.#reason, rule: "no-media", statusHint: 503 },
     );
+  }
+
+  #lose(text: string): void {
+    const error = new MediaError(text, {
+      cause: this.#reason,
+      rule: "no-media",
+      statusHint: 503,
+    });
     this.#reason = undefined;
     if (!this.#closed) {
       this.#losses.push(this.#clock.now());
-      this.#logger.error(`${error.message}; the sound of all calls is lost`);
+      this.#logger.error(`${error.message}; the sound of its calls is lost`);
     }
     const pending = [...this.#pending.values()];
     this.#pending.clear();

@@ -43,6 +43,8 @@ export interface MediaSessionEvents {
 export interface MediaSessionContext {
   /** Session handle, for logs and metrics. */
   readonly sessionId: string;
+  /** Handle of the session that this one is likely to be joined with, so that both can be kept in one place. */
+  readonly near?: string | undefined;
   /** Local address of the signalling flow, the default for the RTP address. */
   readonly localAddress: string;
   /** Address of the peer's signalling, hint for the first packets. */

@@ -47,4 +47,6 @@ export interface OutgoingSessionOptions {
   readonly contentType?: string | undefined;
   readonly body?: string | Buffer | undefined;
   readonly data?: Record<string, unknown> | undefined;
+  /** Handle of the call that this one is made for, and likely to be joined with. */
+  readonly near?: string | undefined;
 }

@@ -66,6 +66,7 @@ export class OutgoingSession extends CallSession {
     if (options.sessionExpires !== undefined) core.sessionTimer.want(options.sessionExpires);
     core.negotiation.useModifiers(checkedModifiers(options.descriptionModifiers));
     if (options.data !== undefined) this.data = options.data;
+    core.near = options.near;
     const rel100 = options.rel100 ?? services.rel100;
     const own = withRel100(services.commonHeaders("request", "INVITE"), rel100);
     const headers = [

@@ -87,6 +87,8 @@ export class SessionCore {
   /** Handle of the call whose place this one takes, and of the one that has taken its place (RFC 3891). */
   replaces: string | undefined;
   replacedBy: string | undefined;
+  /** Handle of the call that this one is likely to be joined with. */
+  near: string | undefined;
   /** Transfers to this call's peer whose end is not known. */
   transfers = 0;
 
@@ -441,6 +443,7 @@ export class SessionCore {
   #mediaContext(): MediaSessionContext {
     return {
       sessionId: this.id,
+      near: this.near ?? this.replaces,
       localAddress: this.flow?.localAddress ?? "",
       remoteAddress: this.flow?.remoteAddress ?? "",
       events: {

@@ -147,6 +147,8 @@ export interface InviteOptions {
   readonly body?: string | Buffer | undefined;
   /** Initial `data` of the session. */
   readonly data?: Record<string, unknown> | undefined;
+  /** Handle of the call that this one is made for: sound is kept in one thread with it, to be bridged at less cost. */
+  readonly near?: string | undefined;
 }
 
 export interface SubscribeOptions {

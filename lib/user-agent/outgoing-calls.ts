@@ -118,6 +118,7 @@ export class OutgoingCalls {
         contentType: options.contentType,
         body: options.body,
         data: options.data,
+        near: options.near,
       },
       (closed) => {
         this.#options.remember(closed);

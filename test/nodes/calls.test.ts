@@ -287,6 +287,7 @@ describe("calls", () => {
       const second = bench.userAgent.lastCall;
       assert.deepEqual(second.data, { n: 1 });
       assert.equal(bench.only("out:2").sip.peer, first.id);
+      assert.equal(bench.userAgent.invites[0].options.near, first.id);
       assert.deepEqual(bench.only("out:2").sip.data, { n: 1 });
       first.close("cancelled");
       await bench.settle();

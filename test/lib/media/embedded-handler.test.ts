@@ -13,6 +13,7 @@ import { EmbeddedMediaHandler } from "../../../lib/media/index.js";
 import type { EmbeddedMediaHandlerOptions } from "../../../lib/media/index.js";
 import { createRtpWorker } from "../../../lib/media/worker-client.js";
 import { readRtcp, writeRtcp } from "../../../lib/media/rtp/rtcp-packet.js";
+import { WorkerPool } from "../../../lib/media/worker-pool.js";
 import type {
   AudioControl,
   AudioSource,
@@ -710,11 +711,13 @@ describe("EmbeddedMediaHandler on loopback", function () {
   it("outlives its worker: calls hear of it, their next exchange and new calls have sound", async () => {
     const workers: Worker[] = [];
     const other = newHandler({
-      createWorker: () => {
-        const worker = createRtpWorker();
-        workers.push(worker);
-        return worker;
-      },
+      workers: new WorkerPool({
+        createWorker: () => {
+          const worker = createRtpWorker();
+          workers.push(worker);
+          return worker;
+        },
+      }),
     });
     const { session, audio, phone, errors } = await call({ from: other });
     const playback = await audio.play({ kind: "tone", name: "ring" });

@@ -109,6 +109,22 @@ describe("WorkerClient", () => {
     await client.close();
   });
 
+  it("survives a system that gives no thread", async () => {
+    const client = new WorkerClient({
+      clock: new ManualClock(),
+      logger: silentLogger,
+      createWorker: () => {
+        throw new Error("EAGAIN");
+      },
+    });
+    await client.start();
+    await assert.rejects(client.request(OPEN), /could not be started/);
+    assert.equal(client.state, "stopped");
+    for (let i = 0; i < 3; i++) await assert.rejects(client.request(OPEN), MediaError);
+    assert.ok(client.failing);
+    await client.close();
+  });
+
   it("ends a thread that does not end by itself", async () => {
     const { client, clock } = setUp("setInterval(() => {}, 1000)");
     void client.start();

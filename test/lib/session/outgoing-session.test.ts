@@ -64,6 +64,14 @@ describe("OutgoingSession", () => {
     services = new FakeServices();
   });
 
+  it("tells its media which call it is likely to be joined with", () => {
+    const { session } = placed(services, { near: "caller" });
+    const { near, sessionId } = services.media.last.context;
+    assert.deepEqual({ near, sessionId }, { near: "caller", sessionId: session.id });
+    placed(services);
+    assert.equal(services.media.last.context.near, undefined);
+  });
+
   it("rings, is answered, confirmed and ended by the peer", async () => {
     const { session, witness } = place(services);
     assert.deepEqual(witness.story, []);
