@@ -7,6 +7,7 @@ import type { Worker } from "node:worker_threads";
 import { MediaError } from "../../../lib/foundation/index.js";
 import { EmbeddedMediaHandler } from "../../../lib/media/index.js";
 import { createRtpWorker } from "../../../lib/media/worker-client.js";
+import { WorkerPool } from "../../../lib/media/worker-pool.js";
 import type {
   AudioControl,
   MediaSession,
@@ -35,11 +36,14 @@ for (const place of ["in one worker", "across two workers"]) {
         const handler = new EmbeddedMediaHandler({
           portMin: 12_000,
           portMax: 20_999,
-          createWorker: () => {
-            const worker = createRtpWorker();
-            workers.push(worker);
-            return worker;
-          },
+          workers: new WorkerPool({
+            mostWorkers: 1,
+            createWorker: () => {
+              const worker = createRtpWorker();
+              workers.push(worker);
+              return worker;
+            },
+          }),
         });
         handlers.push(handler);
         await handler.start();
