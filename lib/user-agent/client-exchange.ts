@@ -11,7 +11,6 @@ import {
   TransportError,
   type Timer,
 } from "../foundation/index.js";
-import { challengesOf } from "../auth/index.js";
 import type { SipRequest, SipResponse } from "../message/index.js";
 import type { HeaderList, OutgoingRequest, OutgoingRequestOptions } from "../session/index.js";
 import type { ClientTransaction } from "../transaction/index.js";
@@ -23,16 +22,10 @@ import {
   type ExchangeInput,
   type ExchangeState,
 } from "./client-exchange-state.js";
-import { agreeOnSecurity } from "./security-agreement.js";
 import type { AuthContext, ClientEnvironment, Destination } from "./client-environment.js";
+import { ExchangeAgreement } from "./exchange-agreement.js";
+import { ExchangeCredentials } from "./exchange-credentials.js";
 import { applyRoutes, copyRequest } from "./routing.js";
-import type { Authorization } from "./account-credentials.js";
-
-/**
- * Requests with credentials per exchange. The second is for servers whose nonce can be used once but who do not call
- * an old one stale; a third would only help a guesser (RFC 3261 §22.1).
- */
-const MOST_CREDENTIAL_TRIES = 2;
 
 /** Responses that are remembered to know repetitions. */
 const MOST_SHOWN = 64;
@@ -78,17 +71,8 @@ export class ClientExchange implements OutgoingRequest {
   #rang = false;
   #starting = false;
   #abandoned = false;
-  /** The answer to the last challenge, not sent yet. */
-  #authorization: Authorization | undefined;
-  readonly #sentAuthorizations: Authorization[] = [];
-  #challengesAnswered = 0;
-  /** Headers of RFC 3329, once a server has asked for them, and the 494 that did. */
-  #agreement: HeaderList | undefined;
-  #agreedBy: SipResponse | undefined;
-  /** The response with the challenge that the application is asked about. */
-  #asked: SipResponse | undefined;
-  /** Takes the question back. */
-  #withdraw: (() => void) | undefined;
+  readonly #credentials: ExchangeCredentials;
+  readonly #agreement: ExchangeAgreement;
   #patience: Timer | undefined;
   #cancelHeaders: HeaderList = [];
   #cancelTimer: Timer | undefined;
@@ -96,6 +80,14 @@ export class ClientExchange implements OutgoingRequest {
   constructor(environment: ClientEnvironment, options: ExchangeOptions) {
     this.#environment = environment;
     this.#options = options;
+    this.#agreement = new ExchangeAgreement(environment.agreements);
+    this.#credentials = new ExchangeCredentials(environment, {
+      context: () => this.#authContext(),
+      repeat: (request) => this.#repeat(request),
+      decided: (outcome) => {
+        if (this.state === "asking") this.#input(outcome);
+      },
+    });
     this.#machine = new StateMachine(exchangeMachine, (action, response) =>
       this.#perform(action, response),
     );
@@ -159,7 +151,7 @@ export class ClientExchange implements OutgoingRequest {
   #input(input: ExchangeInput, response?: SipResponse): void {
     this.#machine.input(input, response);
     if (this.state !== "calling") this.#patience?.cancel();
-    if (this.state !== "asking") this.#withdrawQuestion();
+    if (this.state !== "asking") this.#credentials.withdraw();
     // After its 2xx an INVITE stays until its transaction ends: other forks may answer as well.
     const mayForkOn = this.#request?.method === "INVITE" && !this.#terminated;
     const isOver = this.state === "ended" || (this.state === "completed" && !mayForkOn);
@@ -177,7 +169,7 @@ export class ClientExchange implements OutgoingRequest {
       case "passUp":
         return this.#passUp(response);
       case "passUpChallenge":
-        return this.#passUp(this.#asked);
+        return this.#passUp(this.#credentials.asked);
       case "sendCancel":
         return this.#sendCancel();
       case "stopCancelTimer":
@@ -261,7 +253,7 @@ export class ClientExchange implements OutgoingRequest {
     this.#sent = false;
     this.#wantsContact = request.headers.get("contact") === this.#environment.contactPlaceholder;
     const { preferredIdentity } = this.#options;
-    if (preferredIdentity !== undefined && this.#destination?.isOwnServer === true) {
+    if (preferredIdentity !== undefined && this.#isOwnServer) {
       if (!request.headers.has("p-preferred-identity")) {
         request.headers.add("P-Preferred-Identity", preferredIdentity);
       }
@@ -307,22 +299,11 @@ export class ClientExchange implements OutgoingRequest {
     if (this.#wantsContact) {
       request.headers.set("Contact", this.#environment.contact(flow, this.#options.account));
     }
-    const isOwn = this.#destination?.isOwnServer === true;
-    const agreement =
-      this.#agreement ?? (isOwn ? this.#environment.agreements.of(this.#target) : undefined);
-    if (agreement !== undefined) {
-      // Of an agreement that the server has replaced.
-      request.headers.delete("security-client");
-      request.headers.delete("security-verify");
-    }
-    for (const [name, value] of agreement ?? []) {
-      // Require may name other extensions already.
-      if (!request.headers.getAll(name).includes(value)) request.headers.add(name, value);
-    }
+    this.#agreement.apply(request, this.#target, this.#isOwnServer);
     this.#plain = request;
     request = this.#environment.beforeSending(request, this.#options);
     this.#request = request;
-    this.#authorize(request);
+    this.#credentials.authorize(request);
     this.#terminated = false;
     let current: ClientTransaction | undefined;
     const isCurrent = (): boolean => current === undefined || current === this.#transaction;
@@ -368,35 +349,15 @@ export class ClientExchange implements OutgoingRequest {
     this.#input("unreachable");
   }
 
-  /** The answer to the last challenge, and what else this server is known to ask for. */
-  #authorize(request: SipRequest): void {
-    const answer = this.#authorization;
-    // A nonce is counted up by each use: no second one beside the answer to its challenge.
-    const isAlone =
-      answer !== undefined && this.#sentAuthorizations.every((sent) => isSamePlace(sent, answer));
-    const known = isAlone
-      ? []
-      : this.#environment.credentials.preauthorize(request, this.#authContext());
-    if (known.length + this.#sentAuthorizations.length === 0 && answer === undefined) return;
-    request.headers.delete("authorization");
-    request.headers.delete("proxy-authorization");
-    for (const authorization of known) {
-      if (!isSamePlace(authorization, answer)) this.#addAuthorization(request, authorization);
-    }
-    if (answer !== undefined) this.#addAuthorization(request, answer);
-    this.#authorization = undefined;
-  }
-
-  #addAuthorization(request: SipRequest, authorization: Authorization): void {
-    request.headers.add(authorization.header, authorization.value);
-    this.#sentAuthorizations.push(authorization);
+  get #isOwnServer(): boolean {
+    return this.#destination?.isOwnServer ?? false;
   }
 
   #authContext(): AuthContext {
     return {
       account: this.#options.account,
       target: this.#targets[this.#index],
-      isOwnServer: this.#destination?.isOwnServer ?? false,
+      isOwnServer: this.#isOwnServer,
       inDialog: this.#options.inDialog,
     };
   }
@@ -411,13 +372,17 @@ export class ClientExchange implements OutgoingRequest {
       return;
     }
     const mayRetry = this.state === "calling" || this.state === "proceeding";
-    if (mayRetry && statusCode === 494 && this.#agree(response, request)) {
-      this.#input("retry");
-      return;
+    if (mayRetry && statusCode === 494) {
+      if (this.#agreement.agree(response, this.#target, this.#isOwnServer)) {
+        this.#repeat(request);
+        this.#input("retry");
+        return;
+      }
     }
-    const isChallenge = statusCode === 401 || statusCode === 407 || this.#isAgreed(response);
+    const isChallenge =
+      statusCode === 401 || statusCode === 407 || this.#agreement.isAgreed(response);
     if (mayRetry && isChallenge) {
-      const next = this.#answerChallenge(response, request);
+      const next = this.#credentials.challenged(response, request);
       if (next !== undefined) {
         this.#input(next);
         return;
@@ -449,27 +414,6 @@ export class ClientExchange implements OutgoingRequest {
     return true;
   }
 
-  /** @returns true when the request can go again at once, as no password is asked for. */
-  #agree(response: SipResponse, request: SipRequest): boolean {
-    // A server that is not content with what it asked for is not asked again.
-    if (this.#agreement !== undefined) return false;
-    const headers = agreeOnSecurity(response, this.#target.protocol);
-    if (this.#destination?.isOwnServer === true) {
-      this.#environment.agreements.remember(this.#target, headers);
-    }
-    if (headers === undefined) return false;
-    this.#agreement = headers;
-    this.#agreedBy = response;
-    if (challengesOf(response).length > 0) return false;
-    this.#repeat(request);
-    return true;
-  }
-
-  /** A 494 that was understood, with a challenge of its own. */
-  #isAgreed(response: SipResponse): boolean {
-    return this.#agreedBy === response;
-  }
-
   /** The same request again, with the next number. */
   #repeat(request: SipRequest): void {
     const sequence = this.#options.nextSequence?.() ?? request.cseq.sequence + 1;
@@ -478,70 +422,6 @@ export class ClientExchange implements OutgoingRequest {
     this.#request = next;
     this.#plain = undefined;
     this.#sent = false;
-  }
-
-  /** @returns undefined when the response is final. */
-  #answerChallenge(
-    response: SipResponse,
-    request: SipRequest,
-    mayAsk = true,
-  ): "retry" | "challenged" | undefined {
-    const { credentials } = this.#environment;
-    const context = this.#authContext();
-    let answer = credentials.answer(response, request, context);
-    // A nonce that worked before is asked for again: the server counts anew. Only once, for what it did not ask for.
-    if (this.#challengesAnswered === 0 && "header" in answer && this.#hasSent(answer)) {
-      credentials.forget(context, answer.realm);
-      answer = credentials.answer(response, request, context);
-    }
-    if ("refused" in answer) {
-      const { refused, askable = false } = answer;
-      const isAsked = this.#ask(response, request, refused, askable && mayAsk);
-      return isAsked ? "challenged" : undefined;
-    }
-    // The same nonce again means that the password is wrong (RFC 3261 §22.1).
-    const sent = this.#sentAuthorizations.filter((each) => isSamePlace(each, answer));
-    const sameNonce = this.#challengesAnswered > 0 && this.#hasSent(answer);
-    if (
-      sent.length >= MOST_CREDENTIAL_TRIES ||
-      this.#challengesAnswered >= MOST_CREDENTIAL_TRIES ||
-      (sameNonce && !answer.stale)
-    ) {
-      credentials.forget(context, answer.realm);
-      this.#ask(response, request, "user name or password are wrong", false);
-      return undefined;
-    }
-    this.#challengesAnswered++;
-    this.#authorization = answer;
-    this.#repeat(request);
-    return "retry";
-  }
-
-  /** Has this exchange had credentials for the nonce of this answer? */
-  #hasSent(answer: Authorization): boolean {
-    return this.#sentAuthorizations.some(
-      (each) => isSamePlace(each, answer) && nonceOf(each) === nonceOf(answer),
-    );
-  }
-
-  /** Tells of the challenge. @returns true when the application is looking for credentials. */
-  #ask(response: SipResponse, request: SipRequest, refused: string, askable: boolean): boolean {
-    const question = { response, request, context: this.#authContext(), refused, askable };
-    this.#asked = response;
-    this.#withdraw = this.#environment.askForCredentials(question, (given) => {
-      this.#withdraw = undefined;
-      if (this.state !== "asking") return;
-      const isAnswered = given && this.#answerChallenge(response, request, false) === "retry";
-      this.#input(isAnswered ? "retry" : "refused");
-    });
-    return this.#withdraw !== undefined;
-  }
-
-  /** The request is given up: nobody need look for credentials any more. */
-  #withdrawQuestion(): void {
-    const withdraw = this.#withdraw;
-    this.#withdraw = undefined;
-    withdraw?.();
   }
 
   #onTransactionFailure(error: SipError): void {
@@ -579,12 +459,4 @@ function roughSize(request: SipRequest): number {
   let size = viaAndStartLine + request.body.length;
   for (const [name, value] of request.headers.entries()) size += name.length + value.length + 4;
   return size;
-}
-
-function nonceOf({ value }: Authorization): string | undefined {
-  return /[ ,]nonce="([^"]*)"/.exec(value)?.[1];
-}
-
-function isSamePlace(a: Authorization, b: Authorization | undefined): boolean {
-  return b !== undefined && a.header === b.header && a.realm === b.realm;
 }
