@@ -1,6 +1,6 @@
 /**
- * One baresip per codec and our user agent: a tone each way, measured in both recordings (frequency, loudness, gaps),
- * with digits as telephone events of that codec's clock.
+ * One baresip per codec and our user agent, packets of 20 ms, and some that call with packets of other lengths: a tone
+ * each way, measured in both recordings (frequency, loudness, gaps), with digits as telephone events of that codec's clock.
  */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -14,8 +14,18 @@ import { needs } from "../support/peers/process.js";
 import { toneWav } from "../support/peers/wav.js";
 import { freePort } from "../support/ports.js";
 
-const CODECS = ["PCMU", "PCMA", "G722", "opus"] as const;
-type Codec = (typeof CODECS)[number];
+/** Codec, milliseconds of a packet, who calls. */
+const CALLS = [
+  ["PCMU", 20, "we"],
+  ["PCMA", 20, "we"],
+  ["G722", 20, "we"],
+  ["opus", 20, "we"],
+  ["PCMA", 10, "it"],
+  ["PCMU", 30, "it"],
+  ["G722", 40, "it"],
+  ["opus", 60, "it"],
+] as const;
+type Call = (typeof CALLS)[number];
 /** Hz; half of full scale. */
 const OURS = { frequency: 500, level: 0.5 };
 const THEIRS = { frequency: 900, level: 0.5 };
@@ -23,47 +33,67 @@ const THEIRS = { frequency: 900, level: 0.5 };
 describe("codecs with baresip", function () {
   this.timeout(60_000);
   let userAgent: UserAgent;
-  const phones = new Map<string, Baresip>();
+  const phones: Baresip[] = [];
   const events: [Session, SessionEvent][] = [];
-  /** Of each codec what was recorded, there and here. */
-  const outcomes = new Map<Codec, PromiseSettledResult<{ there: Buffer; here: Buffer }>>();
+  const incoming: Session[] = [];
+  /** Of each call what was recorded, there and here. */
+  let outcomes: PromiseSettledResult<{ there: Buffer; here: Buffer }>[] = [];
+  let port: number;
 
   before(async function () {
     needs(this, "baresip");
+    port = await freePort();
     userAgent = new UserAgent({
-      transports: [{ protocol: "udp", address: "127.0.0.1", port: await freePort() }],
+      transports: [{ protocol: "udp", address: "127.0.0.1", port }],
       mediaHandler: new EmbeddedMediaHandler({ portMin: 31_700, portMax: 31_749 }),
     });
     userAgent.on("sessionEvent", (session, event) => events.push([session, event]));
+    userAgent.onIncomingCall = (session) => {
+      incoming.push(session);
+      void session.accept();
+      return true;
+    };
     await userAgent.start();
-    for (const [index, codec] of CODECS.entries()) {
+    for (const [index, [codec, ptime]] of CALLS.entries()) {
       const phone = new Baresip({
-        name: codec.toLowerCase(),
+        name: `${codec.toLowerCase()}${ptime}`,
         address: `127.0.64.${11 + index}`,
         answer: "auto",
         tone: THEIRS.frequency,
         rtpPort: 31_800 + 100 * index,
         codec,
+        ptime,
       });
-      phones.set(codec, phone);
+      phones.push(phone);
     }
-    await Promise.all([...phones.values()].map((phone) => phone.start()));
+    await Promise.all(phones.map((phone) => phone.start()));
     // Side by side; each is judged by its test.
-    const talks = CODECS.map((codec) => talk(codec));
-    const settled = await Promise.allSettled(talks);
-    CODECS.forEach((codec, index) => outcomes.set(codec, settled[index]));
+    outcomes = await Promise.allSettled(CALLS.map((call, index) => talk(call, phones[index])));
   });
 
   after(async () => {
     await userAgent?.stop();
-    for (const phone of phones.values()) await phone.dispose();
+    for (const phone of phones) await phone.dispose();
   });
 
-  async function talk(codec: Codec): Promise<{ there: Buffer; here: Buffer }> {
-    const phone = phones.get(codec);
-    assert.ok(phone);
+  /** The session of a call that we or the phone placed. */
+  async function placed(caller: "we" | "it", phone: Baresip): Promise<Session> {
     const { options } = phone;
-    const session = userAgent.invite({ targets: [`sip:${options.name}@${options.address}`] });
+    if (caller === "we")
+      return userAgent.invite({ targets: [`sip:${options.name}@${options.address}`] });
+    await phone.command("dial", `sip:ours@127.0.0.1:${port}`);
+    const from = () => incoming.find((one) => one.snapshot().remote.user === options.name);
+    for (let i = 0; i < 100 && from() === undefined; i++) await pause(50);
+    const session = from();
+    assert.ok(session, "no call came");
+    return session;
+  }
+
+  async function talk(
+    [codec, ptime, caller]: Call,
+    phone: Baresip,
+  ): Promise<{ there: Buffer; here: Buffer }> {
+    const session = await placed(caller, phone);
     const seen = (name: string) => events.some(([s, e]) => s === session && e.name === name);
     for (let i = 0; i < 200 && !seen("confirmed"); i++) await pause(50);
     assert.ok(seen("confirmed"), phone.log.slice(-600));
@@ -83,14 +113,17 @@ describe("codecs with baresip", function () {
     assert.ok(seen("dtmf"), "the digit did not come");
     await phone.command("hangup");
     await pause(700);
+    const statistics = await session.mediaStatistics;
+    const spacing = ((session.snapshot().duration ?? 0) * 1000) / (statistics?.packetsSent ?? 0);
+    assert.ok(Math.abs(spacing / ptime - 1) < 0.1, `${spacing} ms in place of ${ptime}`);
     const file = phone.recordings().at(-1);
     assert.ok(file && data);
     return { there: readFileSync(file), here: data };
   }
 
-  for (const codec of CODECS) {
-    it(`carries a tone each way and a digit by ${codec}`, () => {
-      const outcome = outcomes.get(codec);
+  for (const [index, [codec, ptime, caller]] of CALLS.entries()) {
+    it(`carries a tone each way and a digit by ${codec}, ${ptime} ms, ${caller} called`, () => {
+      const outcome = outcomes.at(index);
       if (outcome?.status !== "fulfilled") throw outcome?.reason;
       const { there, here } = outcome.value;
       for (const [wav, tone] of [

@@ -16,6 +16,7 @@ import type {
 import { UserAgent } from "../../lib/user-agent/index.js";
 import { pause } from "../support/node-red.js";
 import { Baresip } from "../support/peers/baresip.js";
+import { readChannel } from "../support/peers/heard.js";
 import { Kamailio } from "../support/peers/kamailio.js";
 import { Linphone } from "../support/peers/linphone.js";
 import { needs } from "../support/peers/process.js";
@@ -117,15 +118,21 @@ describe("encrypted calls with telephones", function () {
       address: string,
       rtpPort: number,
       encryption?: "srtp" | "srtp-mand",
+      codec?: "opus" | "G722",
     ) => {
-      const made = new Baresip({ name, address, answer: "auto", tone: 440, rtpPort, encryption });
+      const made = new Baresip({
+        name,
+        address,
+        answer: "auto",
+        tone: 440,
+        rtpPort,
+        encryption,
+        codec,
+      });
       phones.push(made);
       await made.start();
       return made;
     };
-    polite = await phone("polite", "127.0.67.11", 31_900, "srtp");
-    strict = await phone("strict", "127.0.67.12", 32_000, "srtp-mand");
-    plain = await phone("plain", "127.0.67.13", 32_100);
     kamailio = new Kamailio({ address: proxy });
     await kamailio.start();
     const telephone = async (
@@ -148,8 +155,13 @@ describe("encrypted calls with telephones", function () {
       await made.command("autoanswer enable");
       return made;
     };
-    linphone = await telephone("alice", "127.0.67.21", 32_200, "required");
-    lenient = await telephone("carol", "127.0.67.22", 32_300, "optional");
+    [polite, strict, plain, linphone, lenient] = await Promise.all([
+      phone("polite", "127.0.67.11", 31_900, "srtp", "opus"),
+      phone("strict", "127.0.67.12", 32_000, "srtp-mand", "G722"),
+      phone("plain", "127.0.67.13", 32_100),
+      telephone("alice", "127.0.67.21", 32_200, "required"),
+      telephone("carol", "127.0.67.22", 32_300, "optional"),
+    ]);
     // A linphone puts its registrar's domain into its Contact: calls with it go through Kamailio.
     for (const [mode, name] of [
       ["required", "nodered"],
@@ -185,7 +197,7 @@ describe("encrypted calls with telephones", function () {
 
   /** The phone's recording so far holds our tone of 425 Hz. */
   function heardOurTone(wav: Buffer): void {
-    const { rate, samples } = readWav(wav);
+    const { rate, samples } = readChannel(wav);
     const frequency = dominantFrequency(samples, rate);
     assert.ok(Math.abs(frequency - 425) < 5, `${frequency} Hz`);
   }

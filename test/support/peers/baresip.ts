@@ -27,6 +27,8 @@ export interface BaresipOptions {
   readonly rtpPort: number;
   /** The only codec that it has, PCMU by default. */
   readonly codec?: "PCMU" | "PCMA" | "G722" | "opus" | undefined;
+  /** Milliseconds of sound in its packets, 20 by default; counts in its own offers. */
+  readonly ptime?: 10 | 20 | 30 | 40 | 60 | undefined;
   /** Subscribes to the summary of its messages when it has registered. */
   readonly voicemail?: boolean | undefined;
   /** SRTP with keys in the description: offered beside RTP/AVP, or RTP/SAVP only. Default: none. */
@@ -51,7 +53,7 @@ export class Baresip {
     this.folder = mkdtempSync(join(tmpdir(), `baresip-${options.name}-`));
     mkdirSync(join(this.folder, "config"));
     mkdirSync(join(this.folder, "recordings"));
-    const { registrar, name, encryption, codec = "PCMU" } = options;
+    const { registrar, name, encryption, codec = "PCMU", ptime = 20 } = options;
     // Its resampler changes the loudness, so the file has the rate of the codec already.
     const sampleRate = SAMPLE_RATES[codec];
     writeFileSync(join(this.folder, "tone.wav"), toneWav(options.tone, 30, sampleRate));
@@ -62,7 +64,7 @@ export class Baresip {
       writeFileSync(join(this.folder, "config", file), text);
     write(
       "accounts",
-      `${account};answermode=${options.answer};audio_codecs=${CODECS[codec]}${encryption ? `;mediaenc=${encryption}` : ""};mwi=${options.voicemail === true ? "yes" : "no"}\n`,
+      `${account};answermode=${options.answer};audio_codecs=${CODECS[codec]}${encryption ? `;mediaenc=${encryption}` : ""};ptime=${ptime};mwi=${options.voicemail === true ? "yes" : "no"}\n`,
     );
     write("contacts", "");
     write("uuid", "76018f43-e9c5-0e3a-7327-3fc499a28f82");
