@@ -3,8 +3,11 @@
  * examples are deployed by palette.test.ts.
  */
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
+import { WebSocketServer } from "ws";
 import { FlowBuilder, type FlowNode } from "../support/flow-builder.js";
 import { NodeRed, projectRoot } from "../support/node-red.js";
 
@@ -32,10 +35,20 @@ const RUNS: readonly (readonly [string, string, readonly string[]])[] = [
     ["choice", "choice", "choice", "choice", "ended"],
   ],
   ["advanced/SDP from the flow", "call", ["inviting", "answered", "ended"]],
+  [
+    "advanced/Talk to a speech model",
+    "call",
+    ["inviting", "answered", "answer", "clear", "answer", "ended"],
+  ],
+  [
+    "advanced/Fork audio to a transcriber",
+    "call",
+    ["inviting", "answered", "text", "text", "ended"],
+  ],
 ];
 
-/** The example with a memory in the place of its debug nodes. */
-function prepared(file: string): { flow: FlowNode[]; nodes: FlowNode[] } {
+/** The example with a memory in the place of its debug nodes, and its websockets at `port`. */
+function prepared(file: string, port: number): { flow: FlowNode[]; nodes: FlowNode[] } {
   const nodes = JSON.parse(
     readFileSync(join(projectRoot, "examples", `${file}.json`), "utf8"),
   ) as FlowNode[];
@@ -47,6 +60,9 @@ function prepared(file: string): { flow: FlowNode[]; nodes: FlowNode[] } {
     .map((node) => ({
       ...node,
       ...("x" in node ? { z: "tab" } : {}),
+      ...(node.type === "websocket-client"
+        ? { path: (node.path as string).replace(":1880", `:${port}`) }
+        : {}),
       ...(Array.isArray(node.wires)
         ? {
             wires: (node.wires as string[][]).map((wires) =>
@@ -71,26 +87,77 @@ describe("Examples do what their comments say", function () {
 
   for (const [file, button, events] of RUNS) {
     it(`${file}: ${button}`, async () => {
-      const { flow, nodes } = prepared(file);
-      await nodeRed.deploy(flow);
-      await nodeRed.clearCaptured();
-      const inject = nodes.find(({ type, name }) => type === "inject" && name === button);
-      assert.ok(inject);
-      const pressed = await fetch(`${nodeRed.url}/inject/${inject.id}`, { method: "POST" });
-      assert.ok(pressed.ok);
-      const last = events.at(-1);
-      let seen: string[] = [];
-      const end = Date.now() + 25_000;
-      while (!seen.includes(last ?? "") && Date.now() < end) {
-        await new Promise((resolve) => setTimeout(resolve, 100));
-        seen = (await nodeRed.captured("debug")).map(({ msg }) => String(msg.topic));
-      }
-      let from = 0;
-      for (const event of events) {
-        const at = seen.indexOf(event, from);
-        assert.ok(at >= 0, `${event} missing in: ${seen.join(", ")}`);
-        from = at;
-      }
+      await run(file, button, events, nodeRed.port);
     });
+  }
+
+  it("advanced/Talk to a speech model: a server elsewhere, which speaks for a long time", async () => {
+    const server = new WebSocketServer({ port: 0, host: "127.0.0.1" });
+    await once(server, "listening");
+    const frames: number[] = [];
+    const heard: string[] = [];
+    let speaks = false;
+    let quiet = 0;
+    server.on("connection", (socket) => {
+      socket.on("message", (data: Buffer) => {
+        const { session, event, audio } = JSON.parse(data.toString()) as Record<string, string>;
+        if (event !== "audio") {
+          heard.push(event);
+          return;
+        }
+        const sound = Buffer.from(audio, "base64");
+        frames.push(sound.length);
+        quiet =
+          Math.abs(sound.readInt16LE(100)) + Math.abs(sound.readInt16LE(130)) > 800 ? 0 : quiet + 1;
+        const say = (more: object): void => socket.send(JSON.stringify({ session, ...more }));
+        if (!speaks && frames.length > 60 && quiet > 10) {
+          speaks = true;
+          say({ event: "answer", audio: Buffer.alloc(24_000 * 2 * 20, 0x11).toString("base64") });
+        } else if (speaks && quiet === 0) {
+          say({ event: "clear" });
+          quiet = 1;
+        }
+      });
+    });
+    try {
+      const { port } = server.address() as AddressInfo;
+      const events = ["inviting", "answered", "answer", "clear", "ended"];
+      await run("advanced/Talk to a speech model", "call", events, port);
+    } finally {
+      for (const socket of server.clients) socket.terminate();
+      server.close();
+    }
+    assert.deepEqual(heard, ["ended"]);
+    assert.ok(frames.length > 200, `${frames.length} frames`);
+    assert.deepEqual([...new Set(frames)], [960]);
+  });
+
+  /** Imports, deploys, presses, and reads the debug nodes until the last event is there. */
+  async function run(
+    file: string,
+    button: string,
+    events: readonly string[],
+    port: number,
+  ): Promise<void> {
+    const { flow, nodes } = prepared(file, port);
+    await nodeRed.deploy(flow);
+    await nodeRed.clearCaptured();
+    const inject = nodes.find(({ type, name }) => type === "inject" && name === button);
+    assert.ok(inject);
+    const pressed = await fetch(`${nodeRed.url}/inject/${inject.id}`, { method: "POST" });
+    assert.ok(pressed.ok);
+    const last = events.at(-1);
+    let seen: string[] = [];
+    const end = Date.now() + 25_000;
+    while (!seen.includes(last ?? "") && Date.now() < end) {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      seen = (await nodeRed.captured("debug")).map(({ msg }) => String(msg.topic));
+    }
+    let from = 0;
+    for (const event of events) {
+      const at = seen.indexOf(event, from);
+      assert.ok(at >= 0, `${event} missing in: ${seen.join(", ")}`);
+      from = at + 1;
+    }
   }
 });
