@@ -103,6 +103,7 @@ mocha("library", find("lib"), [
   "./test/support/transition-coverage.ts",
 ]);
 mocha("nodes", find("nodes"), ["--timeout", "20000", "--exit"]);
+if (!second) mocha("hostile input", find("fuzz"), ["--timeout", "300000", "--exit"]);
 mocha("project", find(""), ["--timeout", "30000"]);
 if (!unitOnly) {
   if (!second) {

@@ -36,6 +36,14 @@ describe("rejectAll", () => {
     assert.match(answer, /\r\nm=audio 0 RTP\/AVP 0 8 101\r\n$/);
   });
 
+  it("repeats nothing that is no payload type", () => {
+    const answer = rejectAll(
+      "v=0\r\nm=video 9 RTP/AVP 4294967296 96 9]8\r\nm=audio 9 RTP/AVP x\r\n",
+    );
+    assert.ok(parseSdp(answer).ok);
+    assert.match(answer, /m=video 0 RTP\/AVP 96\r\nm=audio 0 RTP\/AVP 0\r\n$/);
+  });
+
   it("is bounded and quick for hostile offers", () => {
     const many = `v=0\r\n${"m=audio 1 RTP/AVP 0\r\n".repeat(5_000)}`;
     assert.equal(mediaOf(rejectAll(many)).length, 32);
