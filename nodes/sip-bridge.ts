@@ -1,6 +1,6 @@
 /** `sip-bridge`: joins two calls (contract §4.7). Outputs: 1 bridged, 2 ended. */
 import type { NodeAPI } from "node-red";
-import { CallBridge, checkSound, hangUp } from "./shared/bridges.js";
+import { CallBridge, checkLegs, hangUp } from "./shared/bridges.js";
 import { findCall } from "./shared/call.js";
 import { misuse } from "./shared/errors.js";
 import { type Action, registerActionNode } from "./shared/flow-node.js";
@@ -33,7 +33,7 @@ function control({ input, values, msg }: BridgeAction, word: string): void {
   const call = findCall(checkedHandle(values.session));
   const active = call?.bridge;
   if (call !== undefined && active instanceof CallBridge) {
-    if (all || active.nodeId === input.nodeId) active.takeApart(call);
+    if (all || active.nodeId === input.nodeId) void active.takeApart(call);
   }
   input.complete();
 }
@@ -57,13 +57,14 @@ async function bridge({ input, values }: BridgeAction): Promise<void> {
     return;
   }
   const known = CallBridge.of(call, other);
-  if (known !== undefined) {
+  if (known?.mode === values.mode) {
     const sip = call.fields("bridged");
     input.leave(1, () => ({ sip, payload: peer }));
     return;
   }
-  checkSound(call, other);
-  await new CallBridge({ input, hangup: values.hangup }, call, other).start();
+  const { mode, hangup } = values;
+  checkLegs(mode, call, other);
+  await new CallBridge({ input, mode, hangup }, call, other).start();
 }
 
 /** @throws InvalidArgumentError `no-peer`, `same-session`. */

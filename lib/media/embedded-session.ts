@@ -52,6 +52,7 @@ export class EmbeddedMediaSession implements MediaSession {
   #opening: Promise<void> | undefined;
   #isOpen = false;
   #started = false;
+  #suspended = false;
   #closing: Promise<MediaStatistics | undefined> | undefined;
 
   constructor(options: EmbeddedSessionOptions) {
@@ -68,7 +69,7 @@ export class EmbeddedMediaSession implements MediaSession {
     this.#audio = new EmbeddedAudio({
       worker: options.worker,
       session: this.#number,
-      stream: () => (this.#closing ? undefined : this.#negotiator.stream),
+      stream: () => (this.#closing || this.#suspended ? undefined : this.#negotiator.stream),
     });
   }
 
@@ -101,6 +102,12 @@ export class EmbeddedMediaSession implements MediaSession {
     this.#negotiator.commit();
     if (this.#started) return;
     this.#started = true;
+    this.#configure();
+  }
+
+  suspend(suspended: boolean): void {
+    if (suspended === this.#suspended) return;
+    this.#suspended = suspended;
     this.#configure();
   }
 
@@ -189,7 +196,7 @@ export class EmbeddedMediaSession implements MediaSession {
 
   #configure(): void {
     if (!this.#isOpen || this.#closing) return;
-    const { stream } = this.#negotiator;
+    const stream = this.#suspended ? undefined : this.#negotiator.stream;
     this.#options.worker.post({
       type: "configure",
       session: this.#number,

@@ -162,6 +162,20 @@ export function turnedSection(lines: readonly string[], direction: SdpDirection)
   return others.length === lines.length ? others : [...others, `a=${direction}`];
 }
 
+/** The description with this direction for every stream in use. */
+export function turnedSdp(text: string, direction: SdpDirection): string {
+  const { session, media } = splitSdp(text);
+  const turned = media.map((section) => {
+    const others = section.filter((line) => !isDirection(line));
+    return isDeclined(section) ? others : [...others, `a=${direction}`];
+  });
+  return joinSdp({ session: session.filter((line) => !isDirection(line)), media: turned });
+}
+
+function isDirection(line: string): boolean {
+  return line.startsWith("a=") && DIRECTIONS.includes(line.slice(2));
+}
+
 export function connectionLine(address: string): string {
   if (!ADDRESS.test(address)) throw unfit("the address is no address");
   return `c=IN IP${address.includes(":") ? 6 : 4} ${address}`;

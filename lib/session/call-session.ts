@@ -2,12 +2,13 @@
  * What outgoing and incoming calls have in common behind the public face `Session`: actions in an established call
  * and the way out. The exchanges themselves are in files of their own.
  */
-import { InvalidStateError, errorText } from "../foundation/index.js";
+import { InvalidArgumentError, InvalidStateError, errorText } from "../foundation/index.js";
 import type { Dialog } from "../dialog/index.js";
 import type { NameAddr } from "../message/index.js";
 import { sendBye } from "./bye.js";
 import type { Cause } from "./cause.js";
 import { DigitSender } from "./digits.js";
+import { DirectMedia, type DirectLeg, type DirectMediaControl } from "./direct-media.js";
 import { requestInDialog } from "./in-dialog-request.js";
 import { InDialog } from "./in-dialog.js";
 import { packageHeaders } from "./info-package.js";
@@ -150,6 +151,21 @@ export abstract class CallSession extends Session implements SessionOwner, Neigh
   async sendDigits(options: SendDigitsOptions): Promise<ActionOutcome> {
     this.#digits ??= new DigitSender(this.core);
     return this.#digits.send(options);
+  }
+
+  direct(other: Session): DirectMediaControl {
+    if (!(other instanceof CallSession) || other === this) {
+      throw new InvalidArgumentError("Media can only flow to another call of this library");
+    }
+    const leg = (call: CallSession): DirectLeg => ({
+      id: call.id,
+      get state() {
+        return call.state;
+      },
+      negotiation: call.core.negotiation,
+      reinvite: (options) => call.reinvite(options),
+    });
+    return new DirectMedia(leg(this), leg(other), this.core.logger);
   }
 
   /** Is this the subscription of a REFER that was accepted here without `follow`, and not over? */

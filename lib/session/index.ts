@@ -6,6 +6,7 @@ export type {
   SessionDescription,
 } from "./description-modifier.js";
 export { checkedModifiers } from "./description-modifier.js";
+export type { DirectMediaControl } from "./direct-media.js";
 export * from "./incoming-session.js";
 export * from "./media-handler.js";
 export * from "./outgoing-options.js";

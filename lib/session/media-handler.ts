@@ -90,6 +90,11 @@ export interface MediaSession {
   rollback(): void;
   /** Sound may flow: after the 200/183 with SDP went out or came in. Idempotent. */
   start(): void;
+  /**
+   * The media flows past us (RFC 3725), by descriptions that others have made: nothing is sent, heard or answered
+   * until it comes back. Absent = the handler cannot tell.
+   */
+  suspend?(suspended: boolean): void;
   /** Negotiated streams; empty before the first answer. */
   readonly media: readonly MediaDescription[];
   readonly hold: HoldState;

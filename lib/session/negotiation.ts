@@ -16,6 +16,7 @@ import type {
   MediaSessionContext,
   MediaStatistics,
 } from "./media-handler.js";
+import { SdpOrigin, turnedSdp } from "../sdp/index.js";
 import { SdpHandlers } from "./sdp-handlers.js";
 import type { SignalingState } from "./session-types.js";
 import { ShapedMediaSession } from "./shaped-media-session.js";
@@ -42,6 +43,15 @@ export interface NegotiationOptions {
 
 type Modifiers = readonly DescriptionModifier[];
 
+/** Who describes our side while the media of the call flows past us, to the peer of another one (RFC 3725). */
+export interface DescriptionRelay {
+  /**
+   * The peer's offer → the answer of the one whom its media flows to; undefined = our own media, or our last
+   * description where there is none. A MediaError refuses the offer with its `statusHint`; nothing has changed then.
+   */
+  answer(offer: string): Promise<string | undefined>;
+}
+
 export class Negotiation {
   readonly #options: NegotiationOptions;
   readonly #context: () => MediaSessionContext;
@@ -65,6 +75,8 @@ export class Negotiation {
   #theirs = "";
   /** The last complete exchange, where the application has made our side of it, and what it says. */
   #supply: SuppliedExchange | undefined;
+  #relay: DescriptionRelay | undefined;
+  #origin: SdpOrigin | undefined;
   #lastMedia = NO_MEDIA;
   #lastHold: HoldState = "none";
   #statistics: Promise<MediaStatistics | undefined> | undefined;
@@ -95,7 +107,23 @@ export class Negotiation {
 
   /** Can descriptions be made here? Else only the application's are there. */
   get hasHandler(): boolean {
+    return this.#hasMedia || this.#relay !== undefined;
+  }
+
+  get #hasMedia(): boolean {
     return this.#options.mediaHandler !== undefined || this.#hasStreamHandlers;
+  }
+
+  /** From now on, until `undefined`, this one answers the peer's offers. */
+  relayTo(relay: DescriptionRelay | undefined): void {
+    this.#relay = relay;
+  }
+
+  /** Whoever makes our descriptions from now on, the peer sees one origin whose version grows (RFC 3264 §8). */
+  keepOrigin(): void {
+    if (this.#origin !== undefined) return;
+    this.#origin = new SdpOrigin();
+    if (this.#localSdp !== undefined) this.#origin.stamp(this.#localSdp);
   }
 
   get media(): readonly MediaDescription[] {
@@ -130,13 +158,17 @@ export class Negotiation {
   offer(sdp?: string, direction?: MediaDirection, modifiers?: Modifiers): MaybePromise<string> {
     this.#move("localOffer");
     const options = { ...(direction ? { direction } : {}), ...(modifiers ? { modifiers } : {}) };
+    const last = this.#localSdp;
+    if (sdp === undefined && this.#relay !== undefined && last !== undefined) {
+      sdp = direction === undefined ? last : turnedSdp(last, direction);
+    }
     return this.#describe(sdp, modifiers, (session) => session.offer(options));
   }
 
   /** Our last description once more, as a sign of life: nothing is to change (RFC 3264 §8). */
   repeatOffer(): MaybePromise<string> {
     const last = this.#localSdp;
-    if (this.#supplied || !this.hasHandler) return this.offer(last);
+    if (this.#supplied || !this.#hasMedia) return this.offer(last);
     this.#move("localOffer");
     return this.#describe(undefined, undefined, (session) => session.offer({ repeat: true }));
   }
@@ -161,7 +193,27 @@ export class Negotiation {
     this.#waiting = false;
     this.#theirs = offer;
     const options = { ...(direction ? { direction } : {}), ...(modifiers ? { modifiers } : {}) };
-    return this.#describe(sdp, modifiers, (session) => session.answer(offer, options));
+    const describe = (text: string | undefined): MaybePromise<string> =>
+      this.#describe(text, modifiers, (session) => session.answer(offer, options));
+    const relay = this.#relay;
+    return sdp !== undefined || relay === undefined
+      ? describe(sdp)
+      : this.#relayed(relay, offer, describe);
+  }
+
+  /** An offer that changes nothing is answered as before; any other is the other call's to answer. */
+  async #relayed(
+    relay: DescriptionRelay,
+    offer: string,
+    describe: (text: string | undefined) => MaybePromise<string>,
+  ): Promise<string> {
+    const last = this.#supply;
+    const isSame = last !== undefined && answersAgain(last, offer);
+    const text = isSame ? last.local : await relay.answer(offer);
+    if (this.#machine.state !== "have-remote-offer") {
+      throw new MediaError("The exchange is over", { statusHint: 487 });
+    }
+    return describe(text ?? (this.#hasMedia ? undefined : this.#localSdp));
   }
 
   /** The application has answered the offer that waits; its answer is on its way. */
@@ -264,11 +316,15 @@ export class Negotiation {
     modifiers: Modifiers | undefined,
     make: (session: MediaSession) => MaybePromise<string>,
   ): MaybePromise<string> {
-    this.#making = sdp;
     this.#supplied = sdp !== undefined;
-    if (sdp !== undefined) return sdp;
+    if (sdp !== undefined) return (this.#making = this.#stamped(sdp));
+    this.#making = undefined;
     const session = this.#open(modifiers);
-    return mapMaybe(make(session), (text) => (this.#making = text));
+    return mapMaybe(make(session), (text) => (this.#making = this.#stamped(text)));
+  }
+
+  #stamped(sdp: string): string {
+    return this.#origin?.stamp(sdp) ?? sdp;
   }
 
   /** Who makes descriptions: the media handler's session, or what stands around it. */
@@ -283,7 +339,7 @@ export class Negotiation {
   #open(modifiers: Modifiers = []): MediaSession {
     const { mediaHandler, sdpHandlers, descriptionModifiers = [] } = this.#options;
     const { clock, random, logger } = this.#options;
-    if (!this.hasHandler && this.#shaped === undefined) {
+    if (!this.#hasMedia && this.#shaped === undefined) {
       throw new MediaError("There is no media handler and no SDP was given", { rule: "no-sdp" });
     }
     const isShaped =
@@ -315,6 +371,8 @@ export class Negotiation {
     const local = this.#localSdp;
     if (!this.#supplied || local === undefined) {
       this.#supply = undefined;
+      // Our own media again, wherever it flowed before.
+      this.#session?.suspend?.(false);
       return;
     }
     const exchange = { local, remote: this.#theirs, offeredByUs };

@@ -1,6 +1,7 @@
 /** One call: the object that flows act on through its handle. */
 import { TypedEmitter } from "../foundation/typed-emitter.js";
 import type { AudioControl, MediaSession, MediaStatistics } from "./media-handler.js";
+import type { DirectMediaControl } from "./direct-media.js";
 import { SessionCookies } from "./session-cookies.js";
 import type {
   AcceptOptions,
@@ -79,4 +80,10 @@ export abstract class Session extends TypedEmitter<SessionEvents> implements Ses
   abstract request(options: InDialogRequestOptions): Promise<ActionOutcome>;
   /** Resolves after the last digit; `{ok:false}` when the peer refused an INFO. */
   abstract sendDigits(options: SendDigitsOptions): Promise<ActionOutcome>;
+  /**
+   * Joins the media of this call and of another one without us between them (RFC 3725); `start` of the result begins.
+   *
+   * @throws InvalidStateError unless both calls are up, InvalidArgumentError for another kind of call.
+   */
+  abstract direct(other: Session): DirectMediaControl;
 }

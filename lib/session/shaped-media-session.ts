@@ -165,6 +165,10 @@ export class ShapedMediaSession implements MediaSession {
     this.#apply(exchange);
   }
 
+  suspend(suspended: boolean): void {
+    this.#media?.suspend?.(suspended);
+  }
+
   get media(): readonly MediaDescription[] {
     const draft = this.#draft?.kind === "answer" ? this.#draft : undefined;
     const { handled } = draft ?? this.#early ?? this.#current;

@@ -6,7 +6,10 @@ import {
   type AudioBridge,
   type AudioControl,
   type DigitEvent,
+  type DirectMediaControl,
   errorText,
+  InvalidStateError,
+  MediaError,
   type SessionEvent,
 } from "../../lib/index.js";
 import type { Call, CallLink } from "./call.js";
@@ -20,6 +23,8 @@ import { beginWait } from "./waiting-inputs.js";
 
 export interface BridgeRequest {
   readonly input: Input;
+  /** `signaling`: the sound flows directly between the two peers (RFC 3725). */
+  readonly mode: "media" | "signaling";
   /** The end of one leg ends the other. */
   readonly hangup: boolean;
 }
@@ -43,6 +48,10 @@ export class CallBridge implements CallLink {
   #joined: readonly (AudioControl | undefined)[] = [];
   #audio: AudioBridge | undefined;
   #joins = 0;
+  #direct: DirectMediaControl | undefined;
+  #triesDirect: boolean;
+  /** Joining again, one after the other. */
+  #connecting: Promise<void>;
   #isUp = false;
   #isOver = false;
   #digits = 0;
@@ -55,9 +64,11 @@ export class CallBridge implements CallLink {
     this.nodeId = request.input.nodeId;
     this.#request = request;
     this.#legs = [first, second];
-    for (const leg of this.#legs) {
-      if (leg.bridge instanceof CallBridge) leg.bridge.takeApart(leg);
-    }
+    this.#triesDirect = request.mode === "signaling";
+    const before = this.#legs.map((leg) =>
+      leg.bridge instanceof CallBridge ? leg.bridge.takeApart(leg) : Promise.resolve(),
+    );
+    this.#connecting = Promise.all(before).then(() => undefined);
     this.#settle();
   }
 
@@ -67,16 +78,25 @@ export class CallBridge implements CallLink {
     return bridge instanceof CallBridge && second.bridge === bridge ? bridge : undefined;
   }
 
+  get isDirect(): boolean {
+    return this.#direct !== undefined;
+  }
+
+  get mode(): BridgeRequest["mode"] {
+    return this.#request.mode;
+  }
+
   /** Joins them; the message leaves when they are. Rejects when that is impossible; there is no bridge then. */
   async start(): Promise<void> {
     const { input } = this.#request;
     // A leg that is ending is about to say so.
     if (this.#legs.some(isEnding)) return;
     try {
-      await this.#join();
+      await this.#connecting;
+      if (!this.#isOver) await this.#connect();
     } catch (error) {
       if (this.#isOver || this.#legs.some(isEnding)) return;
-      this.#free();
+      await this.#free();
       throw error;
     }
     if (this.#isOver) return;
@@ -87,13 +107,18 @@ export class CallBridge implements CallLink {
     this.#endWait = beginWait(this.nodeId, "status.bridged");
   }
 
-  /** Both legs live on, each for itself. @param leg - whose message leaves. */
-  takeApart(leg: Call): void {
+  /**
+   * Both legs live on, each for itself. @param leg - whose message leaves.
+   *
+   * @returns when the sound of both is here.
+   */
+  async takeApart(leg: Call): Promise<void> {
     if (this.#isOver) return;
     const sip = { ...leg.fields("bridge-ended"), cause: "unbridged" };
     const peer = this.#otherOf(leg).id;
-    this.#free();
+    const back = this.#free();
     this.#tell({ ...sip, peer }, "unbridged");
+    await back;
   }
 
   digit(call: Call, { digit, method, duration }: DigitEvent): void {
@@ -110,10 +135,12 @@ export class CallBridge implements CallLink {
   }
 
   mediaChanged(): void {
-    if (!this.#isUp || this.#isOver) return;
-    this.#join().catch((error: unknown) => {
-      if (!this.#isOver && !this.#legs.some(isEnding)) deploys.report(error);
-    });
+    if (!this.#isUp) return;
+    this.#connecting = this.#connecting
+      .then(() => this.#connect())
+      .catch((error: unknown) => {
+        if (!this.#isOver && !this.#legs.some(isEnding)) deploys.report(error);
+      });
   }
 
   transfer(call: Call): (heir: Call | undefined) => void {
@@ -129,12 +156,17 @@ export class CallBridge implements CallLink {
 
   move(call: Call, heir: Call): void {
     if (this.#isOver || heir === this.#otherOf(call)) return;
-    if (heir.bridge instanceof CallBridge) heir.bridge.takeApart(heir);
+    if (heir.bridge instanceof CallBridge) void heir.bridge.takeApart(heir);
     const place = this.#legs[0] === call ? 0 : 1;
     this.#unwatch[place]();
     call.bridge = undefined;
     this.#legs[place] = heir;
     this.#settle();
+    const direct = this.#direct;
+    this.#direct = undefined;
+    this.#triesDirect = this.mode === "signaling";
+    // The leg that stays has its sound here again before it is sent elsewhere.
+    if (direct !== undefined) this.#connecting = this.#connecting.then(() => direct.stop());
     this.mediaChanged();
   }
 
@@ -164,6 +196,27 @@ export class CallBridge implements CallLink {
       leg.bridge = this;
       setBridgePeer(leg.session, this.#otherOf(leg).id);
     }
+  }
+
+  async #connect(): Promise<void> {
+    await this.#join();
+    if (!this.#isOver && this.#triesDirect) await this.#goDirect();
+  }
+
+  /** Once for each pair: a side that has refused is not asked again. */
+  async #goDirect(): Promise<void> {
+    const [first, second] = this.#legs;
+    if (this.#legs.some(({ session }) => session.state !== "established")) return;
+    this.#triesDirect = false;
+    const direct = first.session.direct(second.session);
+    this.#direct = direct;
+    const outcome = await direct.start();
+    if (outcome.ok || this.#isOver || this.#direct !== direct) return;
+    this.#direct = undefined;
+    throw new MediaError(
+      `a side does not send its sound to the other: ${outcome.statusCode} ${outcome.reason ?? ""}`,
+      { rule: "not-direct" },
+    );
   }
 
   /** Joins the sound as it is now; nothing where that is done, or a leg has none yet. */
@@ -203,13 +256,16 @@ export class CallBridge implements CallLink {
       return;
     }
     const other = this.#otherOf(leg);
-    this.#free(leg);
+    void this.#free(leg);
     this.#tell({ ...sip, peer: other.id }, cause, leavesWith);
     if (this.#request.hangup) hangUp(other);
   }
 
-  /** @param ended - Goes on naming the other leg in what it still says. */
-  #free(ended?: Call): void {
+  /**
+   * @param ended - Goes on naming the other leg in what it still says.
+   * @returns when the sound of those that live is here.
+   */
+  async #free(ended?: Call): Promise<void> {
     this.#isOver = true;
     this.#transfers.clear();
     this.#endWait();
@@ -219,6 +275,7 @@ export class CallBridge implements CallLink {
       if (leg.bridge === this) leg.bridge = undefined;
       if (leg !== ended) setBridgePeer(leg.session, undefined);
     }
+    await this.#direct?.stop();
   }
 
   #tell(fields: SipFields, cause: string, leavesWith?: LeavesWith): void {
@@ -230,10 +287,19 @@ export class CallBridge implements CallLink {
   }
 }
 
-/** @throws InvalidArgumentError `no-media` when a leg that lives has no sound. */
-export function checkSound(...legs: Call[]): void {
+/** @throws InvalidArgumentError `no-media` when a leg that lives has no sound; InvalidStateError. */
+export function checkLegs(mode: BridgeRequest["mode"], ...legs: Call[]): void {
   for (const leg of legs) {
-    if (!isEnding(leg) && leg.session.audio?.ready !== true) {
+    if (isEnding(leg)) continue;
+    const { audio, state } = leg.session;
+    if (mode === "signaling" && state !== "established") {
+      throw new InvalidStateError(
+        `a call is "${state}": its sound can flow directly once both are established`,
+      );
+    }
+    // Sound that flows elsewhere comes back.
+    if (leg.bridge instanceof CallBridge && leg.bridge.isDirect) continue;
+    if (mode === "media" ? audio?.ready !== true : audio?.ready === false) {
       throw misuse("no-media", "no sound has been negotiated in one of the two calls yet");
     }
   }

@@ -4,8 +4,7 @@
  */
 import assert from "node:assert/strict";
 import type { DigitEvent } from "../../lib/index.js";
-import type { FakeAudio} from "../support/fake-user-agent.js";
-import { type FakeSession } from "../support/fake-user-agent.js";
+import { type FakeAudio, type FakeSession, invite } from "../support/fake-user-agent.js";
 import { type FlowEntry, NodeBench, stack, useNodeRed } from "../support/node-bench.js";
 
 describe("sip-bridge", () => {
@@ -328,6 +327,98 @@ describe("sip-bridge", () => {
     await bench.settle();
     assert.equal(audio(a).bridges.length, 2);
     assert.deepEqual(bench.of("join:2"), []);
+  });
+
+  describe("in the mode signaling", () => {
+    const acts = ({ calls: made }: FakeSession): string[] =>
+      made.map(({ name, options }) => `${name} ${String(options)}`);
+
+    it("lets the sound flow directly, and back when it is stopped", async () => {
+      await bench.load(flow({ mode: "signaling" }));
+      const [a, b] = await calls(2);
+      await join(a, b);
+      assert.equal(bench.only("join:1").payload, b.id);
+      assert.deepEqual(acts(a), [`direct ${b.id}`]);
+      await bench.input("join", { control: "stop", sip: { session: a.id } });
+      assert.deepEqual(acts(a), [`direct ${b.id}`, `indirect ${b.id}`]);
+      assert.equal(bench.only("join:2").payload, "unbridged");
+    });
+
+    it("is an error when a side refuses; both calls live on for themselves", async () => {
+      await bench.load(flow({ mode: "signaling" }));
+      const [a, b] = await calls(2);
+      a.outcomes["direct"] = { ok: false, cause: "incompatible-media", statusCode: 488 };
+      await join(a, b);
+      assert.equal(bench.only("caught").error.code, "not-direct");
+      assert.deepEqual(bench.order(), ["caught"]);
+      assert.equal(audio(a).bridges[0].stopped, true);
+      a.close("remote-bye");
+      await bench.settle();
+      assert.deepEqual(b.calls, []);
+    });
+
+    it("needs two calls that are up", async () => {
+      await bench.load(flow({ mode: "signaling" }));
+      const [a, b] = await calls(2);
+      b.state = "early";
+      await join(a, b);
+      assert.equal(bench.only("caught").error.code, "E_STATE");
+    });
+
+    it("follows a call that replaces a leg: first back, then directly again", async () => {
+      await bench.load(flow({ mode: "signaling" }));
+      const [a, b, heir] = await calls(3);
+      await join(a, b);
+      a.happen("replaced", { snapshot: { ...a.snapshot(), replacedBy: heir.id } });
+      a.close("replaced");
+      await bench.settle();
+      assert.deepEqual(acts(a), [`direct ${b.id}`, `indirect ${b.id}`]);
+      assert.deepEqual(acts(heir), [`direct ${b.id}`]);
+    });
+
+    it("is changed to media by the same pair again in that mode", async () => {
+      await bench.load(flow({ mode: "signaling" }));
+      const [a, b] = await calls(2);
+      await join(a, b);
+      await join(a, b, { options: { mode: "media" } });
+      assert.deepEqual(acts(a), [`direct ${b.id}`, `indirect ${b.id}`]);
+      assert.equal(bench.of("join:1").length, 2);
+      assert.equal(bench.only("join:2").payload, "unbridged");
+      assert.equal(audio(a).bridges.length, 2);
+      assert.equal(audio(a).bridges[1].stopped, false);
+    });
+  });
+
+  it("moves to the call that a followed REFER has placed, also when its leg hung up before", async () => {
+    await bench.load(
+      flow(
+        {},
+        { id: "ev", type: "sip-event", stack: "stack", events: "refer" },
+        { id: "ok", type: "sip-accept", follow: true },
+      ),
+    );
+    const [a, b, heir] = await calls(3);
+    await join(a, b);
+    bench.clear();
+    const pending = bench.userAgent.hold(invite());
+    let placed = (): void => undefined;
+    pending.accept = () =>
+      new Promise((resolve) => {
+        placed = () => resolve({ ok: true, statusCode: 202, newSession: { id: heir.id } });
+      });
+    await bench.input("ok", { sip: { session: a.id, request: pending.handle } });
+    a.close("remote-bye");
+    await bench.settle();
+    assert.deepEqual(bench.of("join:2"), []);
+    assert.deepEqual(b.calls, []);
+    placed();
+    await bench.settle();
+    assert.equal(bench.only("ok:1").sip.session, heir.id);
+    assert.equal(bench.only("ok:1").sip.peer, a.id);
+    assert.equal(audio(heir).bridges.length, 1);
+    b.close("remote-bye");
+    await bench.settle();
+    assert.equal(bench.only("join:2").sip.peer, heir.id);
   });
 
   it("lives through a deploy; the new instance of the node tells its end", async () => {

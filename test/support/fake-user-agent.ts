@@ -12,6 +12,7 @@ import {
   type AudioStream,
   type AudioStreamListener,
   type Cause,
+  type DirectMediaControl,
   type EndOptions,
   type InDialogRequestOptions,
   type InviteOptions,
@@ -376,6 +377,14 @@ export class FakeSession extends Session {
   }
   refer(options: ReferOptions): Promise<ActionOutcome> {
     return this.#act("refer", options, () => ({ ok: true, statusCode: 200 }));
+  }
+  direct(other: Session): DirectMediaControl {
+    return {
+      start: () => this.#act("direct", other.id, () => ({ ok: true, statusCode: 200 })),
+      stop: async () => {
+        this.calls.push({ name: "indirect", options: other.id });
+      },
+    };
   }
   request(options: InDialogRequestOptions): Promise<ActionOutcome> {
     return this.#act("request", options, () => ({ ok: true, statusCode: 200, reason: "OK" }));
