@@ -49,7 +49,7 @@ export function receiveInfo(core: SessionCore, transaction: ServerTransaction): 
   const digit = value === undefined ? digitOf(request) : undefined;
   if (digit !== undefined) {
     core.reply(transaction, 200);
-    if (digit !== null) core.emit("dtmf", { message: request, digit });
+    if (digit !== null) core.digit(digit, request);
     return;
   }
   const listed =

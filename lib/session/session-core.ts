@@ -17,9 +17,10 @@ import type { Flow } from "../transport/transport.js";
 import type { Cause } from "./cause.js";
 import { mergeHeaders } from "./header-lines.js";
 import { packageName, packagesOf } from "./info-package.js";
-import type { MediaSessionContext } from "./media-handler.js";
+import type { DigitEvent, MediaSessionContext } from "./media-handler.js";
 import { Negotiation } from "./negotiation.js";
 import { participantOf, showParty } from "./participant.js";
+import { ReceivedDigits } from "./received-digits.js";
 import type { AccountHandle, SessionServices } from "./session-services.js";
 import { RouteWatch } from "./route-watch.js";
 import { SessionTimer } from "./session-timer.js";
@@ -112,6 +113,7 @@ export class SessionCore {
   readonly #events: SessionEvent[] = [];
   readonly #timers: TimerGroup;
   readonly #pending: ServerTransaction[] = [];
+  #digits: ReceivedDigits | undefined;
   #onClose: (() => void)[] = [];
   #sessionTimer: SessionTimer | undefined;
 
@@ -224,6 +226,13 @@ export class SessionCore {
     if (change !== undefined) Object.assign(snapshot, change);
     this.#events.push({ name, snapshot, ...fields });
     this.#deliver();
+  }
+
+  /** A key of the peer came, in the media or as INFO. */
+  digit(digit: DigitEvent, message?: SipRequest): void {
+    this.#digits ??= new ReceivedDigits();
+    if (this.#digits.isNew(digit, this.clock.now()))
+      this.emit("dtmf", { digit, ...(message && { message }) });
   }
 
   /** Reports a response as `response`, if anybody listens to that. */
@@ -447,7 +456,7 @@ export class SessionCore {
       localAddress: this.flow?.localAddress ?? "",
       remoteAddress: this.flow?.remoteAddress ?? "",
       events: {
-        onDigit: (digit) => this.enter(() => this.closed || this.emit("dtmf", { digit })),
+        onDigit: (digit) => this.enter(() => this.closed || this.digit(digit)),
         // Many a gateway sends nothing while it rings, whatever its 183 said.
         onMediaTimeout: () =>
           this.enter(() => this.established && this.owner.endFor("media-timeout")),

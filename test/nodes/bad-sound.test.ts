@@ -5,9 +5,11 @@
  */
 import assert from "node:assert/strict";
 import {
+  closeSync,
+  existsSync,
   mkdtempSync,
   openSync,
-  closeSync,
+  readFileSync,
   rmSync,
   truncateSync,
   writeFileSync,
@@ -236,6 +238,27 @@ describe("a live call", function () {
     assert.equal(code, "record-failed");
     assert.match(message, /ENOSPC/);
     await hearsUs();
+  });
+
+  it("has all of its recording in the file when the flows are stopped in the middle", async () => {
+    await talk(sound("PCMU"));
+    const hush = speaks("PCMU", 900);
+    to("rec", { options: { target: "stopped.wav" } });
+    await until(() => existsSync(join(folder, "stopped.wav")), "file");
+    const begin = performance.now();
+    await pause(1300);
+    const lasted = (performance.now() - begin) / 1000;
+    const stopped = bench.unload();
+    phone.reply(await phone.comes("BYE"), 200);
+    await stopped;
+    hush();
+    call = undefined;
+    const wav = readFileSync(join(folder, "stopped.wav"));
+    assert.equal(wav.readUInt32LE(40), wav.length - 44);
+    const seconds = (wav.length - 44) / 16_000;
+    assert.ok(Math.abs(seconds - lasted) < 0.15, `${seconds} of ${lasted} s`);
+    const heard = heardTone(wav, { frequency: 900, level: 10_000 / 32_768, judged: 0.5 });
+    assert.ok(heard.gap <= 40, JSON.stringify(heard));
   });
 
   /** What comes out of `sip-play`: `played …` or the code of its error. */

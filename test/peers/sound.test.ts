@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { FlowBuilder } from "../support/flow-builder.js";
 import { NodeRed, pause } from "../support/node-red.js";
 import { Baresip } from "../support/peers/baresip.js";
-import { Capture } from "../support/peers/capture.js";
+import { Capture, type RtpStream } from "../support/peers/capture.js";
 import { heardTone, type HeardTone } from "../support/peers/heard.js";
 import { Kamailio } from "../support/peers/kamailio.js";
 import { Linphone } from "../support/peers/linphone.js";
@@ -22,6 +22,9 @@ import { freePort } from "../support/ports.js";
 
 const CODECS = ["PCMU", "PCMA", "G722", "opus"] as const;
 type Codec = (typeof CODECS)[number];
+
+/** How a linphone sends its keys. */
+const DIGITS = { PCMU: "both", PCMA: "info", G722: "rfc4733", opus: "rfc4733" } as const;
 
 const OURS = 500;
 const THEIRS = 900;
@@ -127,7 +130,7 @@ describe("the sound of telephones", function () {
       rtpPort,
       codec,
       tone: THEIRS,
-      digits: codec === "PCMA" ? "info" : "rfc4733",
+      digits: DIGITS[codec],
     });
     return {
       kind: "linphone",
@@ -281,6 +284,7 @@ return [0, 1, 2].map((output) => output === (way < 0 ? 2 : way) ? msg : null);`,
 
   describe("by codec", () => {
     const capture = new Capture();
+    let streams: RtpStream[] = [];
 
     before(async () => {
       await capture.start(`udp portrange ${RTP_PORT}-${RTP_PORT + 598} or udp port 5060`);
@@ -295,6 +299,7 @@ return [0, 1, 2].map((output) => output === (way < 0 ? 2 : way) ? msg : null);`,
       }
       // The telephones write the ends of their files.
       await capture.stop();
+      streams = capture.streams();
     });
 
     after(() => capture.dispose());
@@ -331,14 +336,12 @@ return [0, 1, 2].map((output) => output === (way < 0 ? 2 : way) ? msg : null);`,
         for (const kind of ["baresip", "linphone"] as const) {
           const { rtpPort } = phone(kind, codec);
           const end = rtpPort + (kind === "baresip" ? 100 : 20);
-          const streams = capture
-            .streams()
-            .filter(
-              ({ destinationPort: to, packets }) => to >= rtpPort && to < end && packets > 100,
-            );
-          const shown = JSON.stringify(streams);
-          assert.equal(streams.length, 1, shown);
-          const [{ lost, meanDelta, meanJitter }] = streams;
+          const ours = streams.filter(
+            ({ destinationPort: to, packets }) => to >= rtpPort && to < end && packets > 100,
+          );
+          const shown = JSON.stringify(ours);
+          assert.equal(ours.length, 1, shown);
+          const [{ lost, meanDelta, meanJitter }] = ours;
           assert.equal(lost, 0, shown);
           assert.ok(Math.abs(meanDelta - 20) < 0.5, shown);
           // Beside eight telephones on the same machine it is not ours alone.
@@ -392,7 +395,8 @@ return [0, 1, 2].map((output) => output === (way < 0 ? 2 : way) ? msg : null);`,
       await Promise.all([
         way(phone("baresip", "PCMU"), "rfc4733"),
         way(phone("baresip", "PCMA"), "rfc4733"),
-        way(phone("linphone", "PCMU"), "rfc4733"),
+        // Each key comes twice, and counts once.
+        way(phone("linphone", "PCMU"), "(rfc4733|info)"),
         way(phone("linphone", "PCMA"), "info"),
         leavesMessage(phone("baresip", "opus")),
         wrong(phone("baresip", "G722")),

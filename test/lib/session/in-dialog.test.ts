@@ -277,6 +277,32 @@ describe("INFO of the peer", () => {
     });
   }
 
+  it("that repeats a key of the media, or comes before it, is no further key", async () => {
+    const call = await establishedCall();
+    const { services, dialog, witness } = call;
+    const inMedia = (digit: string): void =>
+      services.media.last.context.events.onDigit({ digit, method: "rfc4733", duration: 100 });
+    const asInfo = (digit: string): void => {
+      const info = services.request(dialog, "INFO", {
+        contentType: "application/dtmf",
+        body: digit,
+      });
+      assert.equal(info.status, 200);
+    };
+    asInfo("1");
+    inMedia("1");
+    inMedia("1");
+    inMedia("2");
+    asInfo("1");
+    asInfo("2");
+    asInfo("3");
+    asInfo("3");
+    inMedia("3");
+    inMedia("3");
+    assert.equal(witness.events.map(({ digit }) => digit?.digit).join(""), "11233");
+    await hungUp(call);
+  });
+
   it("is taken when empty or of a listed package, else refused with 469 (RFC 6086)", async () => {
     const call = await establishedCall();
     const { services, dialog, witness } = call;

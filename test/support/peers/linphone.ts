@@ -35,8 +35,8 @@ export interface LinphoneOptions {
   readonly encryption?: "optional" | "required" | undefined;
   /** The only codec that it has. Default: those it has by default, opus first. */
   readonly codec?: keyof typeof CODECS | undefined;
-  /** How its digits go. Default info. */
-  readonly digits?: "rfc4733" | "info" | undefined;
+  /** How its digits go, `both` at the same time. Default info. */
+  readonly digits?: "rfc4733" | "info" | "both" | undefined;
 }
 
 /** Name, clock rate and channels of its codecs that stand in our way or are wanted, and the rate of their sound. */
@@ -191,7 +191,7 @@ sip_tls_port=${portOf("tls")}
 guess_hostname=0
 contact=sip:${name}@${address}:${port}
 default_proxy=0
-use_info=${digits === "info" ? 1 : 0}
+use_info=${digits === "rfc4733" ? 0 : 1}
 use_rfc2833=${digits === "info" ? 0 : 1}
 ipv6_migration_done=1
 verify_server_certs=0
