@@ -45,6 +45,21 @@ export class SampleQueue {
     return taken;
   }
 
+  /** Whether the next `count` samples are there and none is louder than `level`. */
+  isQuiet(count: number, level: number): boolean {
+    if (this.#length < count) return false;
+    for (let i = 0, at = this.#start; i < count; i++, at++) {
+      if (at === this.#ring.length) at = 0;
+      if (Math.abs(this.#ring[at]) > level) return false;
+    }
+    return true;
+  }
+
+  /** Forgets the next `count` samples, which must be there. */
+  skip(count: number): void {
+    this.#drop(count);
+  }
+
   /** @returns how many samples waited. */
   clear(): number {
     const waited = this.#length;

@@ -33,6 +33,15 @@ export const LONGEST_QUEUE_S = 60;
 const TAIL_MS = 20;
 /** How much a converter of rates may hold. */
 const CONVERTER_MS = 15;
+/** The queue is watched for so long to tell sound that is spoken just now from sound that was there before. */
+const WATCH_MS = 1000;
+/** In so many of these times as much must have come as was said, a tenth more or less. */
+const STEADY = 2;
+/** So much at a time is left out to catch up, where it is quiet; so much always waits. */
+const PIECE_MS = 10;
+const KEPT_MS = 30;
+/** The loudest sample of a pause. */
+const QUIET = 300;
 
 export class StreamSource implements SampleSource {
   readonly sampleRate: number;
@@ -51,6 +60,14 @@ export class StreamSource implements SampleSource {
   #heard = 0;
   /** Samples of silence read since the last that was said. */
   #silence = Infinity;
+  /** Samples: how long it has been watched, what came meanwhile, the least that waited. */
+  #watched = 0;
+  #came = 0;
+  #least = Infinity;
+  /** How often in a row as much came as was said. */
+  #steady = 0;
+  /** Samples by which the sound of a live speaker is late. */
+  #late = 0;
   #closed = false;
 
   constructor(options: StreamSourceOptions) {
@@ -85,6 +102,7 @@ export class StreamSource implements SampleSource {
     const samples = this.#options.format === "mulaw" ? fromMuLaw(data) : this.#fromPcm(data);
     this.#written += samples.length;
     const dropped = this.#queue.push(samples);
+    this.#came += samples.length;
     if (dropped === 0) return;
     this.#passed += dropped;
     this.#reportUntil(this.#passed, true);
@@ -106,6 +124,7 @@ export class StreamSource implements SampleSource {
   }
 
   read(target: Int16Array, count: number): number {
+    if (this.#late > 0) this.#catchUp();
     const taken = this.#queue.take(target, count);
     this.#passed += taken;
     this.#heard += taken;
@@ -121,8 +140,10 @@ export class StreamSource implements SampleSource {
    * What was read is on its way: marks in front of which nothing waits any more are told.
    *
    * @param lineRate - Hz at which the samples are sent.
+   * @param count - How many the packet held.
    */
-  sent(lineRate: number): void {
+  sent(lineRate: number, count: number): void {
+    this.#watch((count * this.sampleRate) / lineRate);
     if (this.#marks.length === 0) return;
     const held = lineRate === this.sampleRate ? 0 : (CONVERTER_MS * this.sampleRate) / 1000;
     const said = this.#queue.length === 0 ? this.#silence : 0;
@@ -135,6 +156,32 @@ export class StreamSource implements SampleSource {
     this.clear();
     this.#closed = true;
     this.#options.onClose();
+  }
+
+  /**
+   * When a flow that passes on what is spoken just now was held up, all that follows would be late for the rest of the
+   * call: as much comes as is said, and something always waits. That time is taken back from the next pauses.
+   */
+  #watch(count: number): void {
+    this.#watched += count;
+    this.#least = Math.min(this.#least, this.#queue.length);
+    if (this.#watched < (WATCH_MS * this.sampleRate) / 1000) return;
+    const isSteady = Math.abs(this.#came - this.#watched) < this.#watched / 10;
+    this.#steady = isSteady ? this.#steady + 1 : 0;
+    const kept = (KEPT_MS * this.sampleRate) / 1000;
+    this.#late = this.#steady >= STEADY ? this.#least - kept : 0;
+    this.#watched = 0;
+    this.#came = 0;
+    this.#least = Infinity;
+  }
+
+  #catchUp(): void {
+    const piece = (PIECE_MS * this.sampleRate) / 1000;
+    while (this.#late >= piece && this.#queue.isQuiet(piece, QUIET)) {
+      this.#queue.skip(piece);
+      this.#passed += piece;
+      this.#late -= piece;
+    }
   }
 
   /** @param unheard - What lies between was dropped. */

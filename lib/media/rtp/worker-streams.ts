@@ -48,7 +48,7 @@ export class WorkerStreams {
     });
     const listener: AudioListener = {
       frame: (remote, _local, count, sampleRate) => {
-        source.sent(sampleRate);
+        source.sent(sampleRate, count);
         frames.take(remote, count, sampleRate);
       },
     };

@@ -27,7 +27,7 @@ function setUp(options: Partial<StreamSourceOptions> = {}) {
     packet(lineRate = source.sampleRate, count = (lineRate * 20) / 1000): number[] {
       const target = new Int16Array(count).fill(-1);
       const given = source.read(target, count);
-      source.sent(lineRate);
+      source.sent(lineRate, (lineRate * 20) / 1000);
       return [...target.subarray(0, given)];
     },
   };
@@ -203,6 +203,69 @@ describe("StreamSource", () => {
       assert.ok(source.idle);
       assert.deepEqual(packet(), []);
       assert.deepEqual(told, []);
+    });
+  });
+
+  describe("of a live speaker", () => {
+    const frame = (value: number): Buffer => {
+      const bytes = Buffer.alloc(320);
+      for (let i = 0; i < 160; i++) bytes.writeInt16LE(value, i * 2);
+      return bytes;
+    };
+
+    it("that was held up is on time again after the next pause, with no word lost", () => {
+      for (const frames of [10, 40]) {
+        const { source, packet } = setUp();
+        let heard = 0;
+        const next = (): number => (heard += packet().filter((sample) => sample === 5000).length);
+        const live = (value: number, count: number): void => {
+          for (let i = 0; i < count; i++) {
+            source.push(frame(value));
+            next();
+          }
+        };
+        live(5000, 20);
+        for (let i = 0; i < frames; i++) next();
+        // These come at once, then all go on as before.
+        for (let i = 0; i < frames; i++) source.push(frame(5000));
+        live(5000, 160);
+        assert.equal(source.queuedMs, frames * 20);
+        live(20, frames + 5);
+        assert.ok(source.queuedMs <= 60, `${source.queuedMs} ms`);
+        live(20, 200);
+        assert.ok(source.queuedMs >= 20 && source.queuedMs <= 60, `${source.queuedMs} ms`);
+        live(5000, 5);
+        for (let i = 0; i < 5; i++) next();
+        assert.equal(heard, (185 + frames) * 160);
+      }
+    });
+
+    it("keeps every pause of what came ahead of its time, in one piece or in many", () => {
+      const sentence = Buffer.concat([
+        frame(5000),
+        ...Array.from({ length: 20 }, () => frame(0)),
+        frame(5000),
+      ]);
+      for (const [gap, speed] of [
+        [0, 22],
+        [3, 22],
+        [30, 22],
+        [200, 2],
+      ]) {
+        const { source, packet } = setUp();
+        const heard: number[] = [];
+        for (let round = 0; round < 10; round++) {
+          for (let at = 0; at < sentence.length; at += 320 * speed) {
+            source.push(sentence.subarray(at, at + 320 * speed));
+            heard.push(packet()[0] ?? 0);
+          }
+          for (let i = 0; i < gap; i++) heard.push(packet()[0] ?? 0);
+        }
+        while (!source.idle) heard.push(packet()[0] ?? 0);
+        const words = heard.flatMap((value, at) => (value === 5000 ? [at] : []));
+        assert.equal(words.length, 20);
+        for (let i = 0; i < 20; i += 2) assert.equal(words[i + 1] - words[i], 21);
+      }
     });
   });
 
