@@ -41,7 +41,7 @@ interface Telephone {
   dial(): Promise<void>;
   press(digits: string): Promise<void>;
   hangUp(): Promise<void>;
-  /** What it heard in its first call. */
+  /** What it heard in its last call, a linphone in its first. */
   heard(): Buffer;
   /** The keys of ours that it tells of. */
   digits(): string;
@@ -113,7 +113,7 @@ describe("the sound of telephones", function () {
       dial: async () => void (await phone.command("dial", "sip:nodered@sip.test")),
       press: (digits) => phone.press(digits),
       hangUp: async () => void (await phone.command("hangup")),
-      heard: () => readFileSync(phone.recordings()[0]),
+      heard: () => readFileSync(phone.recordings().toSorted().at(-1) ?? ""),
       digits: () => found(phone.log, /received DTMF: '(.)'/g),
       dispose: () => phone.dispose(),
     };
@@ -234,12 +234,16 @@ describe("the sound of telephones", function () {
         ],
       }),
     );
+    // What it says goes through the flow and back.
+    flow.node("sip-stream", { sampleRate: 16_000 }, [["echo"], [], []], "echo");
+    const echo = flow.node("sip-accept", {}, flow.captures("echo", 2, { 1: ["echo"] }));
+
     const choose = code(
       `msg.mode = flow.get("mode-" + msg.sip.remote.user) || "tone";
-const way = ["tone", "menu"].indexOf(msg.mode);
-return [0, 1, 2].map((output) => output === (way < 0 ? 2 : way) ? msg : null);`,
-      3,
-      [[tone], [menus], [mailbox]],
+const way = ["tone", "menu", "echo"].indexOf(msg.mode);
+return [0, 1, 2, 3].map((output) => output === (way < 0 ? 3 : way) ? msg : null);`,
+      4,
+      [[tone], [menus], [echo], [mailbox]],
     );
     flow.node(
       "sip-incoming",
@@ -421,6 +425,13 @@ return [0, 1, 2].map((output) => output === (way < 0 ? 2 : way) ? msg : null);`,
       await telephone.press("7");
       await press(telephone, "9", "second/4");
       await telephone.hangUp();
+      await sees("incoming/2", telephone);
+      await nodeRed.inject("mode", { users: [telephone.user], mode: "echo" });
+      await telephone.dial();
+      await sees("echo/1", telephone);
+      await pause(3500);
+      await telephone.hangUp();
+      await sees("incoming/2", telephone, 2);
     }
 
     async function silent(telephone: Telephone): Promise<void> {
@@ -463,8 +474,19 @@ return [0, 1, 2].map((output) => output === (way < 0 ? 2 : way) ? msg : null);`,
     });
   });
 
-  describe("in a mailbox", () => {
-    it("are kept from the beep to the hang-up", async () => {
+  describe("tones", () => {
+    it("go beside it through the flow and back as a stream of Buffers", () => {
+      const heard = heardTone(phone("baresip", "G722").heard(), {
+        frequency: THEIRS,
+        level: LEVEL,
+      });
+      const shown = JSON.stringify(heard);
+      assert.ok(Math.abs(heard.frequency / THEIRS - 1) < 0.01, shown);
+      assert.ok(Math.abs(heard.decibels) < 1, shown);
+      assert.ok(heard.gap <= 60, shown);
+    });
+
+    it("are kept by a mailbox from the beep to the hang-up", async () => {
       const telephone = phone("baresip", "opus");
       const [message] = await sees("message/1", telephone);
       const { reason, seconds, file } = message.sip.recording;
@@ -491,7 +513,7 @@ return [0, 1, 2].map((output) => output === (way < 0 ? 2 : way) ? msg : null);`,
       );
     });
 
-    it("are readable when the process was killed in the middle, but for the last second", async () => {
+    it("are readable in the file when the process was killed in the middle, but for the last second", async () => {
       const telephone = phone("baresip", "PCMU");
       await nodeRed.inject("mode", { users: [telephone.user], mode: "killed" });
       await nodeRed.clearCaptured();
