@@ -53,7 +53,8 @@ async function resolveOne(
   origin: Origin,
   options: Record<string, unknown> | undefined,
 ): Promise<ResolvedOne> {
-  if (Buffer.isBuffer(value)) return bufferSource(value, value, options);
+  // Copies: the flow may change its Buffer after it has sent it.
+  if (Buffer.isBuffer(value)) return bufferSource(Buffer.from(value), Buffer.from(value), options);
   if (typeof value !== "string" || value === "") {
     throw misuse("no-source", "there is nothing to play: give a file, URL, tone or Buffer");
   }
@@ -83,11 +84,7 @@ function bufferSource(
   if (sampleRate !== undefined && typeof sampleRate !== "number") {
     throw misuse("unsupported-audio", "sampleRate must be a number");
   }
-  // Copies: the flow may change its Buffer after it has sent it.
-  return {
-    source: { kind: "buffer", data: Buffer.from(data), format, sampleRate },
-    shown: typeof shown === "string" ? shown : Buffer.from(shown),
-  };
+  return { source: { kind: "buffer", data, format, sampleRate }, shown };
 }
 
 async function download(url: string): Promise<Buffer> {

@@ -29,7 +29,7 @@ const DIGITS = { PCMU: "both", PCMA: "info", G722: "rfc4733", opus: "rfc4733" } 
 const OURS = 500;
 const THEIRS = 900;
 const LEVEL = 0.5;
-const RTP_PORT = 20_200;
+const RTP_PORT = 22_000;
 
 /** One telephone, whatever it is. */
 interface Telephone {
