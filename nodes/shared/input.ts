@@ -111,7 +111,9 @@ export class Input {
 
   /** Nothing in it could be shared by two copies. */
   get #plainBase(): boolean {
-    this.#isPlain ??= Object.values(this.#base).every((value) => typeof value !== "object");
+    this.#isPlain ??= Object.values(this.#base).every((value) =>
+      ["string", "number", "boolean", "undefined"].includes(typeof value),
+    );
     return this.#isPlain;
   }
 

@@ -3,9 +3,12 @@
  * lasts a second or two. Hard cases: the main thread is blocked, packets are lost, the codec changes, the call ends.
  */
 import assert from "node:assert/strict";
+import type { Worker } from "node:worker_threads";
 import { InvalidArgumentError } from "../../../lib/foundation/index.js";
 import { audioCodec } from "../../../lib/media/codec/codecs.js";
 import { EmbeddedMediaHandler } from "../../../lib/media/index.js";
+import { createRtpWorker } from "../../../lib/media/worker-client.js";
+import { WorkerPool } from "../../../lib/media/worker-pool.js";
 import type {
   AudioControl,
   AudioStream,
@@ -240,6 +243,55 @@ describe("streams of the embedded handler", function () {
     first.stop();
     assert.ok((await first.mark()) >= 0);
     await assert.rejects(start(), { rule: "no-media" });
+  });
+
+  it("go on in silence while the peer holds, and what is said passes unheard", async () => {
+    const stream = await start();
+    phone.speak(440);
+    await phone.until(() => frames.length >= 10);
+    await session.answer(phone.description({ direction: "inactive" }));
+    session.start();
+    stream.send(tone(500, 300));
+    const before = phone.packets.length;
+    const from = frames.length;
+    assert.equal(await stream.mark(), 300);
+    await phone.until(() => frames.length >= from + 30);
+    frames.forEach(({ sequence }, i) => assert.equal(sequence, i));
+    assert.ok(samplesOf(frames.slice(from + 20)).every((sample) => Math.abs(sample) < 500));
+    assert.ok(phone.packets.length <= before + 2);
+  });
+
+  it("fail when the worker is lost, and their marks come out", async () => {
+    let worker: Worker | undefined;
+    const other = new EmbeddedMediaHandler({
+      ...RANGE,
+      workers: new WorkerPool({ createWorker: () => (worker = createRtpWorker()) }),
+    });
+    const errors: Error[] = [];
+    const broken = other.createSession({
+      sessionId: "broken",
+      localAddress: "127.0.0.1",
+      remoteAddress: "127.0.0.1",
+      events: {
+        onDigit: () => undefined,
+        onMediaTimeout: () => undefined,
+        onError: (error) => errors.push(error),
+      },
+    });
+    await broken.answer(phone.description());
+    broken.start();
+    const stream = await broken.audio?.stream(
+      { format: "pcm16", sampleRate: 8000, frame: 20 },
+      { onFrame: () => undefined },
+    );
+    assert.ok(stream);
+    stream.send(tone(500, 5000));
+    const mark = stream.mark();
+    await worker?.terminate();
+    assert.equal(await stream.done, "failed");
+    assert.equal(await mark, 0);
+    assert.equal(errors.length, 1);
+    await other.close();
   });
 
   it("are refused with options that are none", async () => {
