@@ -108,6 +108,7 @@ export class Modification {
     });
     this.#stopWatching = core.onClose(() => {
       this.declineOffer();
+      this.#outgoing?.expire();
       this.#machine.input("close", { outcome: NO_SESSION });
     });
   }

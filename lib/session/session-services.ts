@@ -80,6 +80,11 @@ export interface OutgoingRequest {
    * CANCEL, `onFailure` (§9.1). Idempotent.
    */
   cancel(headers?: readonly (readonly [string, string])[]): void;
+  /**
+   * Nothing depends on the final response any more: an INVITE that a peer leaves unanswered (a 1xx ends Timer B) ends
+   * silently 64·T1 later. Callbacks come until then. Idempotent.
+   */
+  expire(): void;
   /** No further callbacks; transactions end on their own. */
   abandon(): void;
 }

@@ -43,6 +43,8 @@ export type ExchangeInput =
   | "cancel"
   /** 64·T1 after the CANCEL there was still no final response (§9.1). */
   | "cancelExpired"
+  /** Nobody has waited for the final response for 64·T1. */
+  | "expired"
   | "abandon";
 
 export type ExchangeAction =
@@ -81,6 +83,7 @@ export const exchangeMachine: MachineDefinition<ExchangeState, ExchangeInput, Ex
     "refused",
     "cancel",
     "cancelExpired",
+    "expired",
     "abandon",
   ],
   final: ["ended"],
@@ -123,6 +126,7 @@ export const exchangeMachine: MachineDefinition<ExchangeState, ExchangeInput, Ex
       nextTarget: { next: "connecting", do: ["connect"], rfc: "RFC 3263 §4.3" },
       unreachable: fail,
       cancel: { next: "cancelling", do: ["sendCancel"], rfc: "RFC 3261 §9.1" },
+      expired: { next: "ended", do: ["closeTransaction"], rfc: "RFC 3261 §15.1.2" },
       abandon,
     },
     asking: {

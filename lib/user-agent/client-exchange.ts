@@ -76,6 +76,7 @@ export class ClientExchange implements OutgoingRequest {
   #patience: Timer | undefined;
   #cancelHeaders: HeaderList = [];
   #cancelTimer: Timer | undefined;
+  #expiry: Timer | undefined;
 
   constructor(environment: ClientEnvironment, options: ExchangeOptions) {
     this.#environment = environment;
@@ -143,6 +144,12 @@ export class ClientExchange implements OutgoingRequest {
     this.#input("cancel");
   }
 
+  expire(): void {
+    if (this.state === "completed" || this.state === "ended") return;
+    const { clock, timers } = this.#environment;
+    this.#expiry ??= clock.setTimer(64 * timers.t1, () => this.#input("expired"));
+  }
+
   abandon(): void {
     this.#abandoned = true;
     this.#input("abandon");
@@ -155,6 +162,7 @@ export class ClientExchange implements OutgoingRequest {
     // After its 2xx an INVITE stays until its transaction ends: other forks may answer as well.
     const mayForkOn = this.#request?.method === "INVITE" && !this.#terminated;
     const isOver = this.state === "ended" || (this.state === "completed" && !mayForkOn);
+    if (isOver || this.state === "completed") this.#expiry?.cancel();
     if (isOver) this.#environment.ended(this);
   }
 

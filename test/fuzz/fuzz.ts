@@ -33,6 +33,8 @@ export interface FuzzReport {
 const SETTLE_EVERY = 200;
 /** Longer than any pause of the collector. */
 const HANGS_MS = 500;
+/** Bytes of heap that a run may leave. */
+const MOST_GROWTH = 10e6;
 const MOST_FAILURES = 20;
 const MOST_SHOWN = 2000;
 
@@ -84,6 +86,9 @@ export async function fuzz(layer: Layer, options: FuzzOptions): Promise<FuzzRepo
     fail(error);
   }
   const heapGrowth = heapUsed() - heapBefore;
+  if (only === undefined && heapGrowth > MOST_GROWTH) {
+    fail(new Error(`the heap has grown by ${Math.round(heapGrowth / 1e6)} MB`));
+  }
   try {
     await layer.end?.();
   } catch (error) {

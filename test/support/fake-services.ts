@@ -69,6 +69,7 @@ function bodyOf(fields: PeerFields): { contentType?: string; body?: string } {
 /** A request of ours. */
 export class FakeRequest implements OutgoingRequest {
   request: SipRequest | undefined;
+  expired = false;
   cancelled: HeaderList | undefined;
   abandoned = false;
 
@@ -111,6 +112,10 @@ export class FakeRequest implements OutgoingRequest {
     if (this.cancelled !== undefined) return;
     this.cancelled = headers;
     this.services.log.push("CANCEL →");
+  }
+
+  expire(): void {
+    this.expired = true;
   }
 
   abandon(): void {

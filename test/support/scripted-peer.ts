@@ -27,7 +27,7 @@ export class ScriptedPeer {
   readonly malformed: ParseError[] = [];
   /** Called for each request, repetitions included; answers with `reply`. */
   onRequest: (request: SipRequest) => void = () => undefined;
-  readonly #flows = new Map<SipMessage, Flow>();
+  readonly #flows = new WeakMap<SipMessage, Flow>();
   #tag = 0;
 
   constructor(

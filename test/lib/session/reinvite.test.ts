@@ -478,6 +478,7 @@ describe("a re-INVITE of ours that crosses the end of the call", () => {
     await hungUp(call);
     const result = await outcome;
     assert.equal(result.ok || result.cause, "no-session");
+    assert.ok(invite.expired, "it may be open for ever");
     invite.respond(200, { sdp: "v=0 recvonly" });
     assert.equal(call.services.log.at(-1), "ACK →");
     assert.deepEqual(call.services.leftovers(), []);

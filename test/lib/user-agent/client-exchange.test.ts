@@ -263,6 +263,26 @@ describe("An outgoing request", () => {
     assert.deepEqual(cancelling.clock.schedule(), []);
   });
 
+  it("that nothing depends on any more ends 64·T1 after its last friend, or with its response", () => {
+    const forgotten = new Bench().send().receive(100);
+    forgotten.exchange.expire();
+    forgotten.exchange.expire();
+    forgotten.clock.advance(64 * DEFAULT_TIMERS.t1 - 1);
+    assert.equal(forgotten.exchange.state, "proceeding");
+    forgotten.clock.advance(1);
+    assert.equal(forgotten.exchange.state, "ended");
+    assert.deepEqual(forgotten.log, ["→ INVITE 1", "← 100"]);
+    const answered = new Bench().send().receive(100);
+    answered.exchange.expire();
+    answered.receive(487);
+    answered.exchange.expire();
+    assert.deepEqual(answered.log, ["→ INVITE 1", "← 100", "← 487"]);
+    for (const { clock, exchange } of [forgotten, answered]) {
+      exchange.abandon();
+      assert.deepEqual(clock.schedule(), []);
+    }
+  });
+
   it("still tells of a provisional response that crosses the CANCEL, and of a lost connection", () => {
     const bench = new Bench().send().receive(180);
     bench.exchange.cancel();

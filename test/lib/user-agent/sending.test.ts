@@ -373,6 +373,7 @@ describe("tables of the user agent", () => {
       nextTarget: "connecting",
       unreachable: "ended",
       cancel: "cancelling",
+      expired: "ended",
       abandon: "ended",
     },
     asking: { retry: "calling", refused: "completed", cancel: "completed", abandon: "ended" },
