@@ -9,6 +9,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  writeFileSync,
 } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
@@ -32,21 +33,7 @@ if (status !== 0) {
   process.exit(status);
 }
 
-// Only what the declarations of lib/index.ts lead to is of use to others; the rest would fill half the package.
-const declarations = new Set();
-const follow = [at(next, "lib", "index.d.ts")];
-for (let file = follow.pop(); file !== undefined; file = follow.pop()) {
-  if (declarations.has(file)) continue;
-  declarations.add(file);
-  for (const [, path] of readFileSync(file, "utf8").matchAll(
-    /(?:from|import\() ?"(\.[^"]+)\.js"/g,
-  )) {
-    follow.push(join(dirname(file), `${path}.d.ts`));
-  }
-}
-for (const name of readdirSync(at(next), { recursive: true })) {
-  if (name.endsWith(".d.ts") && !declarations.has(at(next, name))) rmSync(at(next, name));
-}
+prune(at(next, "lib", "index.d.ts"));
 
 mkdirSync(at(next, "nodes"), { recursive: true });
 for (const file of readdirSync(at("nodes"))) {
@@ -60,3 +47,66 @@ for (const folder of [
 }
 rmSync(at("dist"), { recursive: true, force: true });
 renameSync(at(next), at("dist"));
+
+// Only what the declarations of lib/index.ts lead to is of use to others; the rest would be half of the package.
+function prune(start) {
+  const kept = new Set();
+  // Lines of a room's index.d.ts that somebody needs.
+  const needed = new Map();
+  const target = (file, path) => join(dirname(file), `${path}.d.ts`);
+  const lines = (file) => readFileSync(file, "utf8").split("\n");
+  const REEXPORT = /^export (?:type )?(?:\*|\{([^}]*)\}) from "(\.[^"]+)\.js";$/;
+  const namesOf = (list) =>
+    list.split(",").map(
+      (name) =>
+        name
+          .trim()
+          .replace(/^type /, "")
+          .split(" as ")[0],
+    );
+  const declares = (file, name) =>
+    new RegExp(
+      `^export (?:declare |abstract )*(?:class|interface|type|const|function|enum|let) ${name}\\b`,
+      "m",
+    ).test(readFileSync(file, "utf8"));
+  const keep = (file) => {
+    if (kept.has(file)) return;
+    kept.add(file);
+    const text = readFileSync(file, "utf8");
+    for (const [, list, path] of text.matchAll(
+      /(?:import|export) (?:type )?\{([^}]*)\} from "(\.[^"]+)\.js"/g,
+    )) {
+      for (const name of namesOf(list)) need(target(file, path), name);
+    }
+    for (const [, path] of text.matchAll(/export (?:type )?\* from "(\.[^"]+)\.js"/g)) {
+      keep(target(file, path));
+    }
+    for (const [, path, name] of text.matchAll(/import\("(\.[^"]+)\.js"\)\.(\w+)/g)) {
+      need(target(file, path), name);
+    }
+  };
+  const need = (file, name) => {
+    if (!file.endsWith("index.d.ts")) return keep(file);
+    const line = lines(file).find((each) => {
+      const [, list, path] = REEXPORT.exec(each) ?? [];
+      if (path === undefined) return false;
+      return list === undefined ? declares(target(file, path), name) : namesOf(list).includes(name);
+    });
+    if (line === undefined) throw new Error(`${file}: nobody declares ${name}`);
+    needed.set(file, (needed.get(file) ?? new Set()).add(line));
+    keep(target(file, REEXPORT.exec(line)[2]));
+  };
+  keep(start);
+  for (const [file, used] of needed) {
+    kept.add(file);
+    writeFileSync(
+      file,
+      `${lines(file)
+        .filter((line) => used.has(line))
+        .join("\n")}\n`,
+    );
+  }
+  for (const name of readdirSync(at(next), { recursive: true })) {
+    if (name.endsWith(".d.ts") && !kept.has(at(next, name))) rmSync(at(next, name));
+  }
+}
