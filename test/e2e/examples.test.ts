@@ -15,6 +15,16 @@ import { NodeRed, projectRoot } from "../support/node-red.js";
 const RUNS: readonly (readonly [string, string, readonly string[]])[] = [
   ["calls/Early media", "call", ["inviting", "progress", "answered", "ended"]],
   ["sound/Play MP3, tones and lists", "call", ["inviting", "answered", "played", "ended"]],
+  [
+    "calls/Door station to the family",
+    "ring, somebody is at home",
+    ["answered", "bridged", "dtmf", "bridge-ended", "ended"],
+  ],
+  [
+    "calls/Door station to the family",
+    "ring, nobody is at home",
+    ["answered", "bridged", "dtmf", "bridge-ended", "ended"],
+  ],
   ["calls/Hold and resume", "call the hotline", ["hold", "resume", "ended"]],
   ["transfer/Redirect a call", "call", ["inviting", "redirecting", "answered", "ended"]],
   ["transfer/Attended transfer", "call both", ["refer-progress", "transferred"]],
