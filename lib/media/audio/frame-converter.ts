@@ -6,6 +6,7 @@ export class FrameConverter {
   readonly #to: number;
   #from = 0;
   #resampler: Resampler | undefined;
+  #converted = new Int16Array(0);
 
   /** @param to - Hz. */
   constructor(to: number) {
@@ -25,7 +26,11 @@ export class FrameConverter {
       this.#from = from;
       this.#resampler = new Resampler(from, this.#to);
     }
-    const converted = this.#resampler.push(Float32Array.from(samples.subarray(0, count)));
-    return Int16Array.from(converted, toSample);
+    const converted = this.#resampler.push(new Float32Array(samples.subarray(0, count)));
+    if (this.#converted.length < converted.length) {
+      this.#converted = new Int16Array(converted.length);
+    }
+    for (let i = 0; i < converted.length; i++) this.#converted[i] = toSample(converted[i]);
+    return this.#converted.subarray(0, converted.length);
   }
 }

@@ -61,7 +61,7 @@ class RateConverter implements SampleSource {
   #convert(): boolean {
     const count = this.#source.read(this.#block, this.#block.length);
     if (count > 0)
-      this.#take(this.#resampler.push(Float32Array.from(this.#block.subarray(0, count))));
+      this.#take(this.#resampler.push(new Float32Array(this.#block.subarray(0, count))));
     else if (this.#source.ended && !this.#flushed) {
       this.#flushed = true;
       this.#take(this.#resampler.flush());
