@@ -38,6 +38,7 @@ export type * from "./user-agent/events.js";
 export type * from "./user-agent/options.js";
 export * from "./user-agent/supplement.js";
 export { type Account, UserAgent } from "./user-agent/user-agent.js";
+export { DescriptionMediaHandler } from "./media/description-handler.js";
 export {
   EmbeddedMediaHandler,
   type EmbeddedMediaHandlerOptions,
