@@ -41,19 +41,17 @@ export class LoopSockets {
     this.#sockets.set(`${address}:${port}`, socket);
     const send = (
       data: Buffer,
-      offset: number,
-      length: number,
       toPort: number,
       toAddress: string,
-      done: (error: Error | null) => void,
+      done?: (error: Error | null) => void,
     ): void => {
-      const copy = Buffer.from(data.subarray(offset, offset + length));
+      const copy = Buffer.from(data);
       const packet = { data: copy, fromAddress: address, fromPort: port, toPort };
       this.sent.push(packet);
       for (const arriving of this.filter(packet)) {
         this.deliver(arriving, { address, port }, `${toAddress}:${toPort}`);
       }
-      done(null);
+      done?.(null);
     };
     return Object.assign(socket, { send }) as unknown as Socket;
   }

@@ -62,6 +62,8 @@ export interface RtpSessionOptions {
 }
 
 const DEFAULT_PERIOD_MS = 20;
+/** Whether a packet could be sent is asked for one of so many, once a second: each answer costs a turn of its own. */
+const ASKED_EVERY = 50;
 
 export class RtpSession implements TickJob {
   readonly #player: Player;
@@ -89,6 +91,7 @@ export class RtpSession implements TickJob {
   /** When listening began, for the timeout, and when the silence was reported. */
   #silentSince: number | undefined;
   #lastReportAt = -Infinity;
+  #sends = 0;
   #failed = false;
   #closing: Promise<MediaStatistics> | undefined;
 
@@ -384,7 +387,8 @@ export class RtpSession implements TickJob {
 
   #send(socket: Socket, packet: Buffer, target: Endpoint): void {
     try {
-      socket.send(packet, 0, packet.length, target.port, target.address, this.#onSent);
+      const done = this.#sends++ % ASKED_EVERY === 0 ? this.#onSent : undefined;
+      socket.send(packet, target.port, target.address, done);
     } catch (error) {
       this.#fail(error);
     }
