@@ -4,7 +4,7 @@ import { NATIONAL_TONES, nationalTone, TONE_COUNTRIES } from "./tone-plans.js";
 
 /** A stretch of one or two frequencies, or of silence. */
 interface ToneSegment {
-  /** Hz; empty = silence. */
+  /** Whole Hz; empty = silence. */
   readonly frequencies: readonly number[];
   /** Milliseconds. */
   readonly duration: number;
@@ -147,6 +147,20 @@ function lengthOf(segments: readonly ToneSegment[]): number {
   return segments.reduce((sum, { duration }) => sum + duration, 0);
 }
 
+/** A second of a sine of 1 Hz, by sample rate: tones are of whole hertz, so each takes every so many-th of it. */
+const SINES = new Map<number, Float64Array>();
+
+function oneHertz(sampleRate: number): Float64Array {
+  let sine = SINES.get(sampleRate);
+  if (sine === undefined) {
+    sine = Float64Array.from({ length: sampleRate }, (_, i) =>
+      Math.sin((2 * Math.PI * i) / sampleRate),
+    );
+    SINES.set(sampleRate, sine);
+  }
+  return sine;
+}
+
 /** Plays stretches in turn. */
 class ToneSource implements SampleSource {
   readonly sampleRate: number;
@@ -205,14 +219,17 @@ class ToneSource implements SampleSource {
     const smooth = this.#segments.length > 1 || this.#rounds !== Infinity;
     const ramp = (this.sampleRate * RAMP_MS) / 1000;
     const { frequencies } = segment;
+    const sine = oneHertz(this.sampleRate);
     const amplitudes = this.#amplitudes ?? (frequencies.length > 1 ? PAIR_AMPLITUDES : [AMPLITUDE]);
     for (const [index, frequency] of frequencies.entries()) {
       const amplitude = amplitudes[Math.min(index, amplitudes.length - 1)];
-      const step = (2 * Math.PI * frequency) / this.sampleRate;
+      let phase = (frequency * this.#position) % this.sampleRate;
       for (let i = 0; i < count; i++) {
         const place = this.#position + i;
         const edge = smooth ? Math.min(place, length - place, ramp) / ramp : 1;
-        target[offset + i] += Math.round(Math.sin(step * place) * amplitude * edge);
+        target[offset + i] += Math.round(sine[phase] * amplitude * edge);
+        phase += frequency;
+        if (phase >= this.sampleRate) phase -= this.sampleRate;
       }
     }
   }
