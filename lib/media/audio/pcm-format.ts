@@ -61,12 +61,17 @@ export function frameLength(format: PcmFormat): number {
   return format.bytesPerSample * format.channels;
 }
 
-/** Decodes whole frames to mono; a part of a frame at the end is dropped. */
-export function decodeToMono(data: Buffer, format: PcmFormat): Float32Array {
+/**
+ * Decodes whole frames to mono; a part of a frame at the end is dropped.
+ *
+ * @param scratch - Has room for the samples.
+ * @returns the part of `scratch` that holds them.
+ */
+export function decodeToMono(data: Buffer, format: PcmFormat, scratch: Float32Array): Float32Array {
   const step = frameLength(format);
   const count = Math.floor(data.length / step);
   const read = READERS[format.encoding];
-  const mono = new Float32Array(count);
+  const mono = scratch.subarray(0, count);
   // In a larger container the significant bytes are the upper ones, the last in little endian.
   const skip = format.bytesPerSample - ENCODED_BYTES[format.encoding];
   if (format.encoding === "s16" && format.channels === 1 && skip === 0) {

@@ -7,7 +7,7 @@ export interface SoundDecoder {
   /** Hz of what `next` gives. */
   readonly sampleRate: number;
   /**
-   * The next piece, from −1 to 1; undefined at the end. One call at a time.
+   * The next piece, from −1 to 1, valid until the next call; undefined at the end. One call at a time.
    *
    * @throws (rejects) when the data cannot be read or decoded.
    */

@@ -20,6 +20,8 @@ export class StoredAudio implements SampleSource {
   readonly #resampler: Resampler | undefined;
   /** Decoded pieces, oldest first, and how much of the first was given out. */
   readonly #pieces: Int16Array[] = [];
+  /** A piece that was given out, for the next. */
+  #spare: Int16Array | undefined;
   #given = 0;
   #ready = 0;
   #rounds: number;
@@ -67,7 +69,7 @@ export class StoredAudio implements SampleSource {
       filled += part;
       this.#given += part;
       if (this.#given === piece.length) {
-        this.#pieces.shift();
+        this.#spare = this.#pieces.shift();
         this.#given = 0;
       }
     }
@@ -138,7 +140,9 @@ export class StoredAudio implements SampleSource {
 
   #keep(samples: Float32Array): void {
     if (samples.length === 0 || this.#closed) return;
-    const piece = new Int16Array(samples.length);
+    const isRight = this.#spare?.length === samples.length;
+    const piece = (isRight ? this.#spare : undefined) ?? new Int16Array(samples.length);
+    this.#spare = undefined;
     for (let i = 0; i < samples.length; i++) piece[i] = toSample(samples[i] * 32_768);
     this.#pieces.push(piece);
     this.#ready += piece.length;
