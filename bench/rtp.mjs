@@ -4,7 +4,7 @@
 // (`npm run build`): it measures dist/, what users run. The endpoint has core 1 for itself, whoever echoes core 0.
 // Usage: node bench/rtp.mjs [STREAMS…]    default 500 1000 1500 2000; SECS=5 seconds each;
 // SOURCE=tone|buffer|file what is played (default file, a WAV); HEAR=1 decodes what comes and looks for tones in it;
-// PROFILE=FOLDER writes a CPU profile of the worker there
+// PROFILE=FILE writes a CPU profile of the worker there
 import { spawn } from "node:child_process";
 import dgram from "node:dgram";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -20,9 +20,8 @@ const probe = new URL("rtp-probe.mjs", import.meta.url).href;
 const worker = fileURLToPath(new URL("../dist/lib/media/rtp/worker.js", import.meta.url));
 const [role, ...parameters] = process.argv.slice(2);
 const seconds = Number(process.env.SECS ?? 5);
-const profiling = process.env.PROFILE
-  ? ["--cpu-prof", `--cpu-prof-dir=${process.env.PROFILE}`]
-  : [];
+/** Seconds. */
+const LONGEST_SETUP = 30;
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Sends every packet back to where it came from. */
@@ -84,7 +83,7 @@ async function endpoint(streams, port) {
     portMax: 60_000,
     workers: new WorkerPool({
       mostWorkers: 1,
-      createWorker: () => new Worker(worker, { execArgv: ["--import", probe, ...profiling] }),
+      createWorker: () => new Worker(worker, { execArgv: ["--import", probe] }),
     }),
   });
   await handler.start();
@@ -104,6 +103,7 @@ async function endpoint(streams, port) {
   };
   const memory = () => process.memoryUsage().rss / 2 ** 10;
   const empty = memory();
+  const sessions = [];
   for (let i = 0; i < streams; i++) {
     const session = handler.createSession({
       sessionId: String(i),
@@ -112,9 +112,15 @@ async function endpoint(streams, port) {
       events,
     });
     await session.answer(offer(port));
-    session.start();
-    await session.audio.play(source, { loop: true });
+    sessions.push(session);
   }
+  // All at once: a worker that sends already has less time for the next that is set up.
+  await Promise.all(
+    sessions.map(async (session) => {
+      await session.audio.play(source, { loop: true });
+      session.start();
+    }),
+  );
   const channel = new BroadcastChannel("rtp-probe");
   await pause(1_500);
   channel.postMessage("begin");
@@ -143,9 +149,8 @@ async function endpoint(streams, port) {
 
 function child(core, ...args) {
   const stdio = ["ignore", "inherit", "inherit", "ipc"];
-  return spawn("taskset", ["-c", String(core), process.execPath, me, ...args.map(String)], {
-    stdio,
-  });
+  const program = [process.execPath, me, ...args.map(String)];
+  return spawn("taskset", ["-c", String(core), ...program], { stdio });
 }
 
 async function run(streams) {
@@ -155,6 +160,7 @@ async function run(streams) {
   const result = await new Promise((resolve) => {
     measured.once("message", resolve);
     measured.once("exit", () => resolve(undefined));
+    setTimeout(() => measured.kill("SIGKILL"), (seconds + LONGEST_SETUP) * 1000).unref();
   });
   peer.send("end");
   return result;
