@@ -1,18 +1,23 @@
 /**
  * Keys that the peer presses, each once: some telephones send every key both in the media (RFC 4733, tones) and as INFO,
- * and a PIN would come doubled. Each key of one way has at most one twin of the other.
+ * and a PIN would come doubled. A key of one way is the twin of the same key of the other when it came while that was
+ * down, or shortly before or after; each has at most one.
  */
 import type { DigitEvent } from "./media-handler.js";
 
-/** A key in the media is told at its end, and people press long; an INFO may have to be sent again. Milliseconds. */
-const TWIN_WITHIN_MS = 5_000;
+/** An INFO that was lost comes 500 ms later (T1); much later the same key is pressed anew. Milliseconds. */
+const TOLERANCE_MS = 700;
+/** Keys that are held longer are not remembered so long. Milliseconds. */
+const LONGEST_PRESS_MS = 10_000;
 /** A peer can press for ever. */
 const MOST_REMEMBERED = 32;
 
 interface Told {
   readonly digit: string;
   readonly inMedia: boolean;
-  readonly at: number;
+  /** The media tell a key at its end. */
+  readonly began: number;
+  readonly ended: number;
 }
 
 export class ReceivedDigits {
@@ -20,16 +25,24 @@ export class ReceivedDigits {
   readonly #told: Told[] = [];
 
   /** @param now - Monotonic milliseconds. @returns false for the twin of a key that was told already. */
-  isNew({ digit, method }: DigitEvent, now: number): boolean {
+  isNew({ digit, method, duration }: DigitEvent, now: number): boolean {
     const inMedia = method === "rfc4733" || method === "inband";
-    while (this.#told.length > 0 && now - this.#told[0].at > TWIN_WITHIN_MS) this.#told.shift();
-    const twin = this.#told.findIndex((one) => one.digit === digit && one.inMedia !== inMedia);
+    const began = inMedia ? now - Math.min(duration, LONGEST_PRESS_MS) : now;
+    const told = this.#told;
+    while (told.length > 0 && now - told[0].ended > LONGEST_PRESS_MS) told.shift();
+    const twin = told.findIndex(
+      (one) =>
+        one.digit === digit &&
+        one.inMedia !== inMedia &&
+        began - one.ended <= TOLERANCE_MS &&
+        one.began - now <= TOLERANCE_MS,
+    );
     if (twin >= 0) {
-      this.#told.splice(twin, 1);
+      told.splice(twin, 1);
       return false;
     }
-    if (this.#told.length >= MOST_REMEMBERED) this.#told.shift();
-    this.#told.push({ digit, inMedia, at: now });
+    if (told.length >= MOST_REMEMBERED) told.shift();
+    told.push({ digit, inMedia, began, ended: now });
     return true;
   }
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { DigitEvent } from "../../../lib/session/index.js";
 import { ReceivedDigits } from "../../../lib/session/received-digits.js";
 
-/** Keys as `m1` (media), `i1` (INFO) and pauses as `+ms`. @returns those that count. */
+/** Keys as `m1` (media), `m1/400` (held so long), `i1` (INFO) and pauses as `+ms`. @returns those that count. */
 function told(script: string): string {
   const digits = new ReceivedDigits();
   let now = 0;
@@ -11,7 +11,10 @@ function told(script: string): string {
     .filter((part) => {
       if (part.startsWith("+")) now += Number(part);
       const method: DigitEvent["method"] = part.startsWith("m") ? "rfc4733" : "info-relay";
-      return !part.startsWith("+") && digits.isNew({ digit: part[1], method, duration: 0 }, now);
+      return (
+        !part.startsWith("+") &&
+        digits.isNew({ digit: part[1], method, duration: Number(part.slice(3)) }, now)
+      );
     })
     .map((part) => part[1])
     .join("");
@@ -24,8 +27,11 @@ describe("keys that come two ways", () => {
     ["nor when it comes first, or all at the end", "i1 m1 i1 m1 m2 m3 i2 i3", "1123"],
     ["the same key twice is two keys, however the ways are mixed", "m1 m1 i1 i1 i1 m1", "111"],
     ["a key that one way lost is told by the other", "m1 i1 i2 m3 i3", "123"],
-    ["long after, the same key is another", "m1 +5001 i1", "11"],
-    ["a long press is still the same", "i1 +4000 m1", "1"],
+    ["an INFO that was lost and came again is the same key", "m1 +600 i1 +600 i2 +600 m2", "12"],
+    ["later, the same key is another", "m1 +701 i1 +701 m1 +701 i1", "1111"],
+    ["a long press is still the same, told by INFO when it begins", "i1 +4000 m1/4000", "1"],
+    ["or a while after that", "m1/4000 +400 i1", "1"],
+    ["a short press long after an INFO is another", "i1 +4000 m1/100", "11"],
   ] as const) {
     it(name, () => assert.equal(told(script), expected));
   }
