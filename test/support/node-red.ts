@@ -81,7 +81,22 @@ export class NodeRed {
       ...options.settings,
     };
     writeFileSync(join(userDir, "settings.js"), `module.exports = ${JSON.stringify(settings)};`);
-    const env = { ...process.env, ...options.env };
+    const nodeRed = await NodeRed.#launch(userDir, port, options.env);
+    if (options.flows) await nodeRed.deploy(options.flows, { credentials: options.credentials });
+    return nodeRed;
+  }
+
+  /** Starts anew in the user directory of one that was killed. */
+  static again(killed: NodeRed): Promise<NodeRed> {
+    return NodeRed.#launch(killed.userDir, killed.port, {});
+  }
+
+  static async #launch(
+    userDir: string,
+    port: number,
+    more: Record<string, string> | undefined,
+  ): Promise<NodeRed> {
+    const env = { ...process.env, ...more };
     delete env.NODE_V8_COVERAGE;
     const child = spawn(
       process.execPath,
@@ -93,7 +108,6 @@ export class NodeRed {
       stream?.on("data", (chunk: Buffer) => (nodeRed.log += chunk.toString("utf8")));
     child.on("exit", (code) => (nodeRed.exitCode = code));
     await nodeRed.#ready();
-    if (options.flows) await nodeRed.deploy(options.flows, { credentials: options.credentials });
     return nodeRed;
   }
 
@@ -188,6 +202,12 @@ export class NodeRed {
         throw new Error(`timeout waiting for ${what}: ${this.log.slice(-1500)}`);
       await pause(50);
     }
+  }
+
+  /** As if the power failed; the user directory stays. */
+  async kill(): Promise<void> {
+    this.process.kill("SIGKILL");
+    while (this.process.exitCode === null && this.process.signalCode === null) await pause(20);
   }
 
   /** SIGTERM, as a service manager does it; SIGKILL after 10 s. @returns milliseconds it took. */
