@@ -6,6 +6,7 @@ import type {
   AudioBridge,
   AudioBridgeEnd,
   AudioControl,
+  BridgeListener,
   AudioSource,
   AudioStream,
   AudioStreamListener,
@@ -57,7 +58,12 @@ export class EmbeddedAudio implements AudioControl {
   constructor(options: EmbeddedAudioOptions) {
     this.#worker = options.worker;
     this.#session = options.session;
-    this.#leg = { worker: options.worker, session: options.session, bridges: new Map() };
+    this.#leg = {
+      worker: options.worker,
+      session: options.session,
+      bridges: new Map(),
+      onKey: undefined,
+    };
     this.#stream = options.stream;
     this.streams = new EmbeddedStreams(options.worker, options.session);
   }
@@ -150,7 +156,7 @@ export class EmbeddedAudio implements AudioControl {
     };
   }
 
-  async bridge(other: AudioControl): Promise<AudioBridge> {
+  async bridge(other: AudioControl, listener?: BridgeListener): Promise<AudioBridge> {
     if (!(other instanceof EmbeddedAudio)) {
       throw new MediaError("The sound of these two calls is not in the same hands", {
         rule: "no-bridge",
@@ -161,7 +167,14 @@ export class EmbeddedAudio implements AudioControl {
     }
     this.#negotiated();
     other.#negotiated();
-    return joinLegs(this.#leg, other.#leg);
+    return joinLegs(this.#leg, other.#leg, {
+      toFirst: (digit) => listener?.onKey(this, digit),
+      toSecond: (digit) => listener?.onKey(other, digit),
+    });
+  }
+
+  keyPassed(digit: string): void {
+    this.#leg.onKey?.(digit);
   }
 
   bridgeEnded(id: number, reason: AudioBridgeEnd): void {

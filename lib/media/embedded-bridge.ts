@@ -10,10 +10,19 @@ export interface BridgeLeg {
   readonly session: number;
   /** Who hears of the end of a bridge, by the number of its request. */
   readonly bridges: Map<number, (reason: AudioBridgeEnd) => void>;
+  /** Who hears of the keys that go out here, of the newest bridge. */
+  onKey: ((digit: string) => void) | undefined;
 }
 
 /** Rejects with MediaError when a leg has ended, or its worker is lost. */
-export async function joinLegs(a: BridgeLeg, b: BridgeLeg): Promise<AudioBridge> {
+export async function joinLegs(
+  a: BridgeLeg,
+  b: BridgeLeg,
+  keys: {
+    readonly toFirst: (digit: string) => void;
+    readonly toSecond: (digit: string) => void;
+  },
+): Promise<AudioBridge> {
   const together = a.worker === b.worker;
   const first = a.worker.nextNumber();
   const second = together ? first : b.worker.nextNumber();
@@ -30,6 +39,8 @@ export async function joinLegs(a: BridgeLeg, b: BridgeLeg): Promise<AudioBridge>
   };
   a.bridges.set(first, end);
   b.bridges.set(second, end);
+  a.onKey = keys.toFirst;
+  b.onKey = keys.toSecond;
   try {
     if (together) {
       const { session } = a;

@@ -211,6 +211,9 @@ export class EmbeddedMediaSession implements MediaSession {
       case "playbackDone":
         this.#audio.playbackDone(message.playback, message.result);
         break;
+      case "keyPassed":
+        this.#audio.keyPassed(message.digit);
+        break;
       case "bridgeEnded":
         this.#audio.bridgeEnded(message.bridge, message.reason);
         break;

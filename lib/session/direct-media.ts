@@ -3,8 +3,9 @@
  * re-INVITE without SDP, the other gets that offer by re-INVITE, and its answer travels in the ACK to the first. What
  * either changes afterwards is passed on to the other. One change at a time: a second one gets 491 (RFC 3261 §14.2).
  */
-import { errorText, InvalidStateError, MediaError } from "../foundation/index.js";
+import { errorText, InvalidStateError, MediaError, StateMachine } from "../foundation/index.js";
 import type { Logger } from "../foundation/index.js";
+import { directMediaMachine, type DirectMediaAction } from "./direct-media-state.js";
 import type { Negotiation } from "./negotiation.js";
 import { NO_SESSION } from "./outcomes.js";
 import type { ActionOutcome, ReInviteOptions, SessionState } from "./session-types.js";
@@ -17,30 +18,31 @@ export interface DirectLeg {
   readonly reinvite: (options: ReInviteOptions) => Promise<ActionOutcome>;
 }
 
-/** How calls whose media flows directly are told apart from others. */
+/** Two calls whose media flows directly, or is going to. */
 export interface DirectMediaControl {
   /**
-   * Resolves when the media flows directly. `{ok: false}`: a peer refused, or a call has ended; the media is where it
-   * was, or on its way back there.
+   * Resolves when the media flows directly. `{ok: false}`: a peer refused, a call has ended, or it was stopped; the
+   * media is where it was.
    */
   start(): Promise<ActionOutcome>;
   /** The media comes back to us, in calls that are still up. Idempotent; never rejects. */
   stop(): Promise<void>;
 }
 
+/** For a refusal without a status of its own. */
 const REFUSED = 488;
 const GLARE = 491;
 
 export class DirectMedia implements DirectMediaControl {
   readonly #legs: readonly [DirectLeg, DirectLeg];
   readonly #logger: Logger;
+  readonly #machine = new StateMachine(directMediaMachine, (action) => this.#perform(action));
   /** Our descriptions of before, for calls without media of ours. */
   readonly #before: readonly (string | undefined)[];
   /** A change of one side is on its way to the other. */
   #isBusy = false;
-  #phase: "starting" | "direct" | "failed" | "stopped" = "starting";
-  #begun: Promise<unknown> = Promise.resolve();
-  #stopping: Promise<void> | undefined;
+  #asked: Promise<unknown> = Promise.resolve();
+  #back: Promise<unknown> = Promise.resolve();
 
   /** @throws InvalidStateError unless both calls are up. */
   constructor(first: DirectLeg, second: DirectLeg, logger: Logger) {
@@ -56,48 +58,60 @@ export class DirectMedia implements DirectMediaControl {
     this.#before = this.#legs.map(({ negotiation }) => negotiation.localSdp);
   }
 
-  start(): Promise<ActionOutcome> {
-    const started = this.#start();
-    this.#begun = started.catch(() => undefined);
-    return started;
+  async start(): Promise<ActionOutcome> {
+    const asked = this.#ask();
+    this.#asked = asked.catch(() => undefined);
+    const { first, second } = await asked;
+    if (!second?.ok) this.#machine.input("refused", undefined);
+    else this.#machine.input(first.ok ? "agreed" : "halfAgreed", undefined);
+    await this.#back;
+    if (this.#machine.state === "direct" || !first.ok) return first;
+    return second?.ok === false ? second : NO_SESSION;
   }
 
-  stop(): Promise<void> {
-    this.#stopping ??= this.#stop();
-    return this.#stopping;
+  async stop(): Promise<void> {
+    this.#machine.input("stop", undefined);
+    await this.#asked;
+    await this.#back;
   }
 
-  async #start(): Promise<ActionOutcome> {
+  /** The first for its offer, the second for the answer to it. @returns what they said. */
+  async #ask(): Promise<{ first: ActionOutcome; second: ActionOutcome | undefined }> {
     const [first, second] = this.#legs;
-    if (this.#legs.some(({ state }) => isOver(state))) return NO_SESSION;
-    let telling: Promise<ActionOutcome> | undefined;
+    if (this.#legs.some(({ state }) => isOver(state))) {
+      return { first: NO_SESSION, second: undefined };
+    }
+    let asking: Promise<ActionOutcome> | undefined;
     for (const { negotiation } of this.#legs) negotiation.keepOrigin();
     first.negotiation.relayTo({
       answer: async (offer) => {
-        telling = second.reinvite({ action: "renegotiate", sdp: offer });
-        const outcome = await telling;
+        asking = second.reinvite({ action: "renegotiate", sdp: offer });
+        const outcome = await asking;
         return outcome.ok ? outcome.remoteSdp : undefined;
       },
     });
     const outcome = await first.reinvite({ action: "renegotiate", delayedOffer: true });
     first.negotiation.relayTo(undefined);
     // The first may have ended while the second was being asked.
-    const told: ActionOutcome | undefined = await telling;
-    // Both are brought back by `stop` then.
-    if (this.#phase !== "starting") return NO_SESSION;
-    if (outcome.ok && told?.ok === true) {
-      this.#follow();
-      return outcome;
+    return { first: outcome, second: await asking };
+  }
+
+  #perform(action: DirectMediaAction): void {
+    switch (action) {
+      case "follow":
+        this.#follow();
+        return;
+      case "bringBack":
+        for (const { negotiation } of this.#legs) negotiation.relayTo(undefined);
+        this.#back = Promise.all([this.#bringBack(0), this.#bringBack(1)]);
+        return;
+      case "bringSecondBack":
+        this.#back = this.#bringBack(1);
     }
-    this.#phase = "failed";
-    // The second has agreed to what has come to nothing with the first.
-    if (told?.ok === true) await this.#back(1);
-    return outcome.ok ? (told ?? NO_SESSION) : outcome;
   }
 
   /** From now on each side answers what the other one asks for. */
   #follow(): void {
-    this.#phase = "direct";
     for (const [place, leg] of this.#legs.entries()) {
       const other = this.#legs[1 - place];
       leg.negotiation.session?.suspend?.(true);
@@ -120,17 +134,8 @@ export class DirectMedia implements DirectMediaControl {
     }
   }
 
-  async #stop(): Promise<void> {
-    const hasFailed = this.#phase === "failed";
-    this.#phase = "stopped";
-    await this.#begun;
-    if (hasFailed) return;
-    for (const { negotiation } of this.#legs) negotiation.relayTo(undefined);
-    await Promise.all([this.#back(0), this.#back(1)]);
-  }
-
   /** Our own description again. */
-  async #back(place: 0 | 1): Promise<void> {
+  async #bringBack(place: 0 | 1): Promise<void> {
     const { id, state, negotiation, reinvite } = this.#legs[place];
     if (state !== "established") return;
     const sdp = negotiation.hasHandler ? undefined : this.#before[place];

@@ -1,5 +1,6 @@
 /** The state machines of this room, for docs/state-machines.md and for the tests that walk every cell. */
 import type { MachineDefinition } from "../foundation/index.js";
+import { directMediaMachine } from "./direct-media-state.js";
 import { incomingInviteMachine } from "./incoming-invite-state.js";
 import { modificationMachine } from "./modification-state.js";
 import { reInviteMachine } from "./re-invite.js";
@@ -24,4 +25,5 @@ export const sessionMachines: readonly MachineDefinition[] = [
   referMachine,
   sessionTimerMachine,
   streamMachine,
+  directMediaMachine,
 ];

@@ -243,6 +243,11 @@ export interface AudioStream {
   stop(): void;
 }
 
+export interface BridgeListener {
+  /** A key of the one peer goes out to the other, as a telephone event. @param to - the call that it goes out in. */
+  onKey(to: AudioControl, digit: string): void;
+}
+
 export interface AudioControl {
   /** True once SDP was negotiated and sound can be sent. */
   readonly ready: boolean;
@@ -272,7 +277,7 @@ export interface AudioControl {
    * it, and the keys that it presses as telephone events. What plays in either ends, and so does a bridge that either is
    * in. Rejects with MediaError, `rule` `no-media` (nothing negotiated yet), `no-bridge` (nothing that can be joined).
    */
-  bridge(other: AudioControl): Promise<AudioBridge>;
+  bridge(other: AudioControl, listener?: BridgeListener): Promise<AudioBridge>;
   /**
    * Live sound to and from the call, as its foreground source from now on; while nothing waits to be said, what it
    * covers is heard. Rejects with MediaError `no-media` (nothing negotiated yet), InvalidArgumentError for options

@@ -14,6 +14,7 @@ import {
 } from "../../lib/index.js";
 import type { Call, CallLink } from "./call.js";
 import { deploys } from "./deploys.js";
+import { environment } from "./environment.js";
 import { misuse } from "./errors.js";
 import { sessionEventFields, setBridgePeer } from "./event-fields.js";
 import type { Input, LeavesWith } from "./input.js";
@@ -38,6 +39,9 @@ interface Transfer {
 const MOST_DIGITS = 16;
 /** A key whose INFO says no duration. */
 const DIGIT_MS = 100;
+/** An INFO waits so long for the same key in the media, and one in the media so long for its INFO. */
+const TWIN_MS = 300;
+const LONGEST_KEY_MS = 5_000;
 
 export class CallBridge implements CallLink {
   readonly nodeId: string;
@@ -55,6 +59,9 @@ export class CallBridge implements CallLink {
   #isUp = false;
   #isOver = false;
   #digits = 0;
+  /** Keys that went out in the media, the oldest first. */
+  readonly #keys: { readonly audio: AudioControl; readonly digit: string; readonly at: number }[] =
+    [];
   /** Legs whose place a call that is being placed shall take. */
   readonly #transfers = new Map<Call, Transfer>();
   #endWait: () => void = () => undefined;
@@ -121,11 +128,39 @@ export class CallBridge implements CallLink {
     await back;
   }
 
-  digit(call: Call, { digit, method, duration }: DigitEvent): void {
+  digit(call: Call, event: DigitEvent): void {
     const other = this.#otherOf(call);
+    const { digit, method } = event;
+    const inMedia = takesEvents(call) && takesEvents(other);
     // Tones are part of the sound, and events are passed on with it where the other side takes them.
     if (method === "inband" || (method === "rfc4733" && takesEvents(other))) return;
-    if (!this.#isUp || this.#digits >= MOST_DIGITS) return;
+    if (method === "rfc4733" || !inMedia) {
+      this.#pass(other, event);
+      return;
+    }
+    // Some telephones send a key in both ways; that in the media has gone out, or goes out in this moment.
+    if (this.#hasPassed(other, digit) || this.#digits >= MOST_DIGITS) return;
+    this.#digits += 1;
+    environment().clock.setTimer(TWIN_MS, () => {
+      this.#digits -= 1;
+      if (!this.#hasPassed(other, digit)) this.#pass(other, event);
+    });
+  }
+
+  /** Did the key go out in the media? Each counts once. */
+  #hasPassed(to: Call, digit: string): boolean {
+    const now = environment().clock.now();
+    const index = this.#keys.findIndex(
+      (key) =>
+        key.audio === to.session.audio && key.digit === digit && now - key.at < LONGEST_KEY_MS,
+    );
+    if (index < 0) return false;
+    this.#keys.splice(index, 1);
+    return true;
+  }
+
+  #pass(other: Call, { digit, duration }: DigitEvent): void {
+    if (this.#isOver || !this.#isUp || this.#digits >= MOST_DIGITS) return;
     this.#digits += 1;
     const sent = other.session.sendDigits({ digits: digit, duration: duration || DIGIT_MS });
     sent.then(
@@ -228,7 +263,12 @@ export class CallBridge implements CallLink {
     const turn = ++this.#joins;
     let audio: AudioBridge;
     try {
-      audio = await first.bridge(second);
+      audio = await first.bridge(second, {
+        onKey: (to, digit) => {
+          this.#keys.push({ audio: to, digit, at: environment().clock.now() });
+          if (this.#keys.length > MOST_DIGITS) this.#keys.shift();
+        },
+      });
     } catch (error) {
       if (turn === this.#joins) this.#joined = [];
       throw error;

@@ -162,6 +162,21 @@ describe("sip-bridge with the real library", function () {
     });
   }
 
+  it("ends what plays and streams in both calls, and is covered by what is played later", async () => {
+    await start("PCMU", [{ id: "live", type: "sip-stream" }]);
+    const [a, b] = [await comesIn(), await goesOut()];
+    bench.send("play", { payload: "tone:dial", sip: { session: a.here.sip.session } });
+    bench.send("live", { control: "start", sip: { session: b.here.sip.session } });
+    await until(() => bench.of("live:1").length > 5);
+    await join(a, b);
+    await until(() => bench.of("play:1").length === 1 && bench.of("live:3").length === 1);
+    assert.equal(bench.only("play:1").payload, "stopped");
+    assert.equal(bench.only("live:3").topic, "stopped");
+    await hears(b.there, b.here, 600);
+    await hears(b.there, a.there, 440);
+    assert.deepEqual(bench.of("caught"), []);
+  });
+
   it("joins a call that only rings, with early sound, and stays when it is answered", async () => {
     await start();
     const a = await comesIn();

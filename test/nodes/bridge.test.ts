@@ -278,6 +278,49 @@ describe("sip-bridge", () => {
     );
   });
 
+  it("passes a key by INFO on once, though the same key comes in the media as well", async () => {
+    await bench.load(flow());
+    const [a, b] = await calls(2);
+    for (const session of [a, b]) {
+      session.media = [
+        {
+          kind: "audio",
+          codec: "PCMU",
+          clockRate: 8000,
+          direction: "sendrecv",
+          address: "10.0.0.9",
+          port: 4000,
+          dtmf: "rfc4733",
+        },
+      ];
+    }
+    await join(a, b);
+    const { listener } = audio(a).bridges[0];
+    const pass = async (ms: number): Promise<string[]> => {
+      bench.clock.advance(ms);
+      await bench.settle();
+      return b.calls.splice(0).map(({ name, options }) => `${name} ${JSON.stringify(options)}`);
+    };
+    // In the media first, then as INFO.
+    listener?.onKey(audio(b), "1");
+    a.happen("dtmf", digit("1", "info-relay"));
+    assert.deepEqual(await pass(1000), []);
+    // As INFO first.
+    a.happen("dtmf", digit("2", "info-relay"));
+    await pass(100);
+    listener?.onKey(audio(b), "2");
+    assert.deepEqual(await pass(1000), []);
+    // As INFO only; what went to the other side, or long ago, does not count.
+    listener?.onKey(audio(a), "3");
+    listener?.onKey(audio(b), "3");
+    await pass(6000);
+    a.happen("dtmf", digit("3", "info-relay"));
+    assert.deepEqual(await pass(1000), ['sendDigits {"digits":"3","duration":120}']);
+    a.happen("dtmf", digit("4", "info-relay"));
+    await bench.input("join", { control: "stop", sip: { session: a.id } });
+    assert.deepEqual(await pass(1000), []);
+  });
+
   it("moves to the call that replaces a leg, and goes on with it", async () => {
     await bench.load(flow());
     const [a, b, heir] = await calls(3);

@@ -9,6 +9,7 @@ import {
   type AudioBridgeEnd,
   type AudioControl,
   type AudioSource,
+  type BridgeListener,
   type AudioStream,
   type AudioStreamListener,
   type Cause,
@@ -143,7 +144,10 @@ export class FakeBridge implements AudioBridge {
   stopped = false;
   #resolve!: (reason: AudioBridgeEnd) => void;
 
-  constructor(readonly other: AudioControl) {
+  constructor(
+    readonly other: AudioControl,
+    readonly listener: BridgeListener | undefined,
+  ) {
     this.done = new Promise((resolve) => (this.#resolve = resolve));
   }
   finish(reason: AudioBridgeEnd): void {
@@ -223,10 +227,10 @@ export class FakeAudio implements AudioControl {
     this.recorded.push(recording);
     return recording;
   }
-  async bridge(other: AudioControl): Promise<AudioBridge> {
+  async bridge(other: AudioControl, listener?: BridgeListener): Promise<AudioBridge> {
     await this.holdBridges;
     if (this.error) throw this.error;
-    const bridge = new FakeBridge(other);
+    const bridge = new FakeBridge(other, listener);
     this.bridges.push(bridge);
     for (const audio of [this, other as FakeAudio]) audio.#foreground?.stop();
     return bridge;
@@ -260,6 +264,7 @@ export class FakeSession extends Session {
   remote = { uri: "sip:bob@10.0.0.9", user: "bob", host: "10.0.0.9" };
   cause: Cause | undefined;
   targets: SessionSnapshot["targets"];
+  media: SessionSnapshot["media"];
   answered = false;
   /** Answers of actions, by name; without one the fake plays a willing peer. */
   readonly outcomes: Partial<Record<string, ActionOutcome | Error | Promise<ActionOutcome>>> = {};
@@ -300,6 +305,7 @@ export class FakeSession extends Session {
       remote: { ...this.remote },
       hold: "none",
       startTime: "2026-01-01T00:00:00.000Z",
+      ...(this.media === undefined ? {} : { media: structuredClone(this.media) }),
       ...(this.cause === undefined ? {} : { cause: this.cause }),
       ...(this.targets === undefined ? {} : { targets: structuredClone(this.targets) }),
     };

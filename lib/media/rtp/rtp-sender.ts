@@ -51,7 +51,9 @@ const PACKETS_IN_TURN = 8;
 /** Requests that wait at most. */
 const MOST_DIGIT_REQUESTS = 64;
 /** Keys of another leg that wait at most. */
-const MOST_PRESSES = 16;
+const MOST_PRESSES = 8;
+/** What the end of a key may add to what was seen of it. */
+const LONGEST_CLAIM_MS = 1_000;
 /** Another leg's stream that is silent for so long has our own packets in its place, so that none sees a dead line. */
 const RELAY_PAUSE_MS = 200;
 /** Packets of another leg between two of our ticks; more are no sound. */
@@ -155,19 +157,21 @@ export class RtpSender {
     this.#marker = true;
   }
 
-  /** A key of another leg is down. @param event - 0–15. */
-  press(event: number): void {
+  /** A key of another leg is down. @param event - 0–15. @returns false when it cannot be sent as an event. */
+  press(event: number): boolean {
     const settings = this.#settings;
-    if (settings?.eventPayloadType === undefined || this.#presses.length >= MOST_PRESSES) return;
+    const isFull = this.#presses.length >= MOST_PRESSES;
+    if (settings?.eventPayloadType === undefined || isFull) return false;
     const { clockRate, eventPayloadType, eventClockRates } = settings;
     const digit = EVENT_DIGITS.charAt(event);
     const eventClock = eventClockRates?.[eventPayloadType];
     this.#presses.push(new TelephoneEventSender(digit, LONGEST_EVENT_MS, 0, clockRate, eventClock));
+    return true;
   }
 
   /** The key that was pressed last is up. @param durationMs - how long it was down. */
   release(durationMs: number): void {
-    this.#presses.at(-1)?.release(durationMs);
+    this.#presses.at(-1)?.release(Math.min(durationMs, LONGEST_CLAIM_MS));
   }
 
   /**

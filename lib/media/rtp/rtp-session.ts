@@ -23,6 +23,7 @@ import { RtpSender } from "./rtp-sender.js";
 import type { DigitRequest } from "./rtp-sender.js";
 import type { Endpoint } from "./source-latch.js";
 import type { StreamSettings } from "./stream-settings.js";
+import { EVENT_DIGITS } from "./telephone-event-sender.js";
 
 /** Hears a call: recorders, streams, detectors of tones. */
 export interface AudioListener {
@@ -47,6 +48,8 @@ export interface RtpSessionEvents {
   onDigit(digit: string, duration: number, method: "rfc4733" | "inband"): void;
   onPlaybackDone(id: number, result: PlaybackResult): void;
   onDigitsSent(id: number, sent: boolean): void;
+  /** A key of the leg that it is joined to goes out here as an event. */
+  onKeyPassed?(digit: string): void;
   onMediaTimeout(): void;
   /** A socket failed; reported once. */
   onError(text: string): void;
@@ -292,7 +295,9 @@ export class RtpSession implements TickJob {
       },
       skip: (header) => sender.skipRelayed(header),
       passNoMore: () => sender.endRelay(),
-      press: (event) => sender.press(event),
+      press: (event) => {
+        if (sender.press(event)) this.#events.onKeyPassed?.(EVENT_DIGITS.charAt(event));
+      },
       release: (durationMs) => sender.release(durationMs),
     };
   }

@@ -163,6 +163,8 @@ export type FromWorker =
       readonly recording: number;
       readonly result: TransferredRecording;
     }
+  /** A key of the leg that the session is joined to went out as an event. */
+  | { readonly type: "keyPassed"; readonly session: number; readonly digit: string }
   | {
       readonly type: "bridgeEnded";
       readonly session: number;

@@ -145,6 +145,7 @@ export class WorkerSessions {
           if (sent) this.#send({ type: "reply", id, result: {} });
           else this.#fail(id, ended());
         },
+        onKeyPassed: (digit) => this.#send({ type: "keyPassed", session, digit }),
         onMediaTimeout: () => this.#send({ type: "mediaTimeout", session }),
         onError: (text) => this.#send({ type: "error", session, text }),
       },

@@ -68,6 +68,16 @@ const EXPECTED: Readonly<Record<string, readonly string[]>> = {
     "failed 2xx failed",
     "cancelled 2xx cancelled",
   ],
+  "media between two calls": [
+    "asking agreed direct",
+    "asking halfAgreed here",
+    "asking refused here",
+    "asking stop withdrawing",
+    "withdrawing agreed here",
+    "withdrawing halfAgreed here",
+    "withdrawing refused here",
+    "direct stop here",
+  ],
   "session timer": [
     "off ours waiting",
     "off peers watching",

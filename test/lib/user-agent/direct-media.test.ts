@@ -220,6 +220,29 @@ describe("media directly between two calls", () => {
     }
   });
 
+  it("leaves no call without sound when it is stopped while a side refuses or hangs up", async () => {
+    for (const trouble of ["alice refuses", "carol refuses", "alice hangs up", "carol hangs up"]) {
+      const people = await threePeople();
+      const { pass, toAlice, toCarol, atAlice, atCarol, end } = people;
+      const [who] = trouble.split(" ") as ["alice" | "carol"];
+      if (trouble.endsWith("refuses")) refuseNext(people[who], 488);
+      const direct = toAlice.direct(toCarol);
+      const started = direct.start();
+      await pass(1);
+      const stopped = direct.stop();
+      if (trouble.endsWith("hangs up")) void (who === "alice" ? atAlice : atCarol).end();
+      await pass(6000);
+      assert.equal((await started).ok, false);
+      await stopped;
+      await direct.stop();
+      for (const session of [atAlice, atCarol]) {
+        if (session.state === "established")
+          assert.equal(target(session), "10.0.0.2 sendrecv", trouble);
+      }
+      await end();
+    }
+  });
+
   it("is joined without media of ours, by what the flow described before", async () => {
     const clock = new ManualClock();
     const network = new LoopNetwork(clock);

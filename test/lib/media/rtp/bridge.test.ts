@@ -390,6 +390,35 @@ describe("a bridge of two legs with one codec", () => {
   });
 });
 
+describe("a bridge and hostile packets", () => {
+  for (const codec of ["PCMU", "PCMA"]) {
+    it(`survives 20,000 mutated packets on their way to ${codec}, and goes on`, () => {
+      const bench = new Bench();
+      const a = bench.leg(1);
+      const b = bench.leg(2, codec);
+      bench.join(a, b);
+      b.session.listen({ frame: () => undefined });
+      const random = new SeededRandom(7);
+      bench.tick(10, () => a.say());
+      for (let i = 0; i < 20_000; i++) {
+        const packet = a.say({ lost: true });
+        const changes = 1 + Math.floor(random.next() * 4);
+        for (let change = 0; change < changes; change++) {
+          const place = Math.floor(random.next() * (random.next() < 0.5 ? 12 : packet.length));
+          packet[place] = Math.floor(random.next() * 256);
+        }
+        a.deliver(packet.subarray(0, 4 + Math.floor(random.next() * packet.length)));
+        if (i % 10 === 0) a.key(Math.floor(random.next() * 300) & 0xff, i & 0xffff, i % 3 === 0, i);
+        if (i % 20 === 0) bench.tick();
+      }
+      // What the storm has told of other sources and times is over soon.
+      bench.tick(500, () => a.say());
+      isTone(b.heard(b.packets.slice(-25)), 440, 8000);
+      assert.ok(b.packets.length < 20_000);
+    });
+  }
+});
+
 describe("a bridge of two legs with different codecs", () => {
   for (const [one, other] of [
     ["PCMU", "PCMA"],
