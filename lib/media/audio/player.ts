@@ -69,6 +69,11 @@ export class Player {
     return this.#speaking !== undefined;
   }
 
+  /** Something plays, heard or covered. */
+  get plays(): boolean {
+    return this.#foreground !== undefined || this.#background !== undefined;
+  }
+
   play(request: PlayRequest): void {
     const item: Item = {
       id: request.id,

@@ -23,6 +23,17 @@ export interface RtpReceiverOptions {
   readonly onDigit: (digit: ReceivedDigit) => void;
 }
 
+/** What a payload number means. */
+interface KnownPayload {
+  readonly payloadType: number;
+  readonly isEvent: boolean;
+  /** Undefined for what is no sound of ours: events, comfort noise. */
+  readonly codec: string | undefined;
+  readonly clockRate: number | undefined;
+  /** Packets of it are taken. */
+  readonly isTaken: boolean;
+}
+
 /** Comfort noise (RFC 3389): counted, nothing to hear. */
 const COMFORT_NOISE = 13;
 /** Of statistics and events before a codec is known. */
@@ -39,6 +50,8 @@ export class RtpReceiver {
   readonly #formats = new Map<number, PlayoutFormat>();
   readonly #codecs = new Map<number, string>();
   readonly #clockRates = new Map<number, number>();
+  /** What the payload number of the last packet means, which is nearly always that of the next. */
+  #known: KnownPayload | undefined;
   #eventClockRates: Readonly<Record<number, number>> = {};
   /** While somebody hears. */
   #playout: PlayoutBuffer | undefined;
@@ -62,6 +75,7 @@ export class RtpReceiver {
   }
 
   configure(settings: StreamSettings | undefined, nowMs: number): void {
+    this.#known = undefined;
     this.#eventTypes = settings?.eventsReceived ?? [];
     this.#listening = settings?.mayReceive ?? false;
     const receive = settings?.receive ?? [];
@@ -174,8 +188,8 @@ export class RtpReceiver {
       this.#dropped += 1;
       return;
     }
-    const isEvent = this.#eventTypes.includes(header.payloadType);
-    if (!isEvent) this.#setClock(this.#clockRates.get(header.payloadType), nowMs);
+    const { isEvent, clockRate: ownClock } = this.#lookUp(header.payloadType);
+    if (!isEvent) this.#setClock(ownClock, nowMs);
     const statistics = this.#statisticsOf(header, nowMs);
     const timestamp = isEvent ? undefined : header.timestamp;
     if (!statistics.packet(header.sequenceNumber, timestamp, nowMs)) return;
@@ -200,12 +214,25 @@ export class RtpReceiver {
   #takes(header: RtpHeader, address: string, port: number): boolean {
     const { payloadType, ssrc, sequenceNumber } = header;
     return (
-      (this.#codecs.has(payloadType) ||
-        this.#eventTypes.includes(payloadType) ||
-        payloadType === COMFORT_NOISE) &&
+      this.#lookUp(payloadType).isTaken &&
       ssrc !== this.#ownSsrc &&
       this.#latch.accepts(address, port, ssrc, sequenceNumber)
     );
+  }
+
+  #lookUp(payloadType: number): KnownPayload {
+    const known = this.#known;
+    if (known?.payloadType === payloadType) return known;
+    const isEvent = this.#eventTypes.includes(payloadType);
+    const codec = this.#codecs.get(payloadType);
+    this.#known = {
+      payloadType,
+      isEvent,
+      codec,
+      clockRate: this.#clockRates.get(payloadType),
+      isTaken: isEvent || codec !== undefined || payloadType === COMFORT_NOISE,
+    };
+    return this.#known;
   }
 
   /** The source may change its identifier (RFC 3550 §8.2), for example when a server joins it to another leg. */
@@ -232,7 +259,7 @@ export class RtpReceiver {
   }
 
   #relay(sink: PacketSink, datagram: Buffer, header: RtpHeader): void {
-    const codec = this.#codecs.get(header.payloadType);
+    const { codec } = this.#lookUp(header.payloadType);
     if (codec === undefined || header.payloadStart >= header.payloadEnd) sink.other(header);
     else sink.audio(datagram, header, codec);
   }

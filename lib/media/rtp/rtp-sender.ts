@@ -189,7 +189,11 @@ export class RtpSender {
     const next = { sequenceNumber: this.#sequenceNumber, timestamp: this.timestamp };
     if (!mapping.map(header, next, settings.clockRate)) return undefined;
     const { sequenceNumber, timestamp, begins } = mapping;
-    const packet = datagram.subarray(header.payloadStart - RTP_HEADER_LENGTH, header.payloadEnd);
+    const { payloadStart, payloadEnd } = header;
+    const isWhole = payloadStart === RTP_HEADER_LENGTH && payloadEnd === datagram.length;
+    const packet = isWhole
+      ? datagram
+      : datagram.subarray(payloadStart - RTP_HEADER_LENGTH, payloadEnd);
     writeRtpHeader(packet, {
       marker: header.marker || begins,
       payloadType: settings.send.payloadType,
@@ -203,7 +207,7 @@ export class RtpSender {
     }
     this.#relayPauseMs = 0;
     this.#relayedSinceTick += 1;
-    this.#count(header.payloadEnd - header.payloadStart);
+    this.#count(payloadEnd - payloadStart);
     return packet;
   }
 
@@ -223,16 +227,34 @@ export class RtpSender {
     return this.#sendsEvent || this.#job?.tones !== undefined || this.#player.coversBridge;
   }
 
+  /** There is nothing to do but to pass on what comes, which is no work of a tick. */
+  get #onlyRelays(): boolean {
+    return (
+      this.#relayPauseMs < RELAY_PAUSE_MS &&
+      this.#job === undefined &&
+      this.#requests.length === 0 &&
+      this.#presses.length === 0 &&
+      !this.#player.plays
+    );
+  }
+
   /**
    * One packet time passes.
    *
    * @param audible - False while nothing may be sent: what is played passes unheard.
+   * @param isHeard - Somebody wants to see `samples`.
    * @returns the packet to send, valid until eight packets later; call `sent` after sending.
    */
-  tick(audible: boolean): Buffer | undefined {
+  tick(audible: boolean, isHeard = true): Buffer | undefined {
     const count = this.#samples.length;
     const settings = this.#settings;
     if (count === 0 || settings === undefined) return undefined;
+    if (!isHeard && this.#onlyRelays) {
+      this.#sendsEvent = false;
+      this.#marker = true;
+      this.#pass(settings.ptime);
+      return undefined;
+    }
     const job = this.#currentJob();
     const pressed = job === undefined ? this.#presses.at(0) : undefined;
     const event = (job?.events ?? pressed)?.next(this.#timestamp, this.#units);

@@ -211,7 +211,7 @@ export class RtpSession implements TickJob {
     if (!this.#started) return;
     const settings = this.#settings;
     const target = settings?.maySend === true ? this.#target(settings) : undefined;
-    const packet = this.#sender.tick(target !== undefined);
+    const packet = this.#sender.tick(target !== undefined, this.#listeners.size > 0);
     if (packet && target) this.#sendRtp(packet, target);
     this.#sender.sent();
     if (this.#listeners.size > 0) {

@@ -102,8 +102,8 @@ export class WorkerBridges {
 class LateSink implements PacketSink {
   sink: PacketSink | undefined;
 
-  audio(...packet: Parameters<PacketSink["audio"]>): void {
-    this.sink?.audio(...packet);
+  audio(datagram: Buffer, header: RtpHeader, codec: string): void {
+    this.sink?.audio(datagram, header, codec);
   }
 
   other(header: RtpHeader): void {
