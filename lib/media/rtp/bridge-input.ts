@@ -90,6 +90,7 @@ export class BridgeInput implements PacketSink {
     if (this.#passing && !passes) host.passNoMore();
     this.#passing = passes;
     if (!passes || host.isHeard()) this.#keep(datagram, header, codec);
+    else if (this.#ssrc !== undefined) this.#forget();
     if (!passes) return;
     const { payloadStart, payloadEnd } = header;
     const duration = this.#codec(codec)?.duration(datagram, payloadStart, payloadEnd) ?? 0;
@@ -119,6 +120,12 @@ export class BridgeInput implements PacketSink {
     this.#playout.reset();
     for (const { decoder } of this.#formats.values()) decoder.close();
     this.#formats.clear();
+  }
+
+  /** What waits would be heard when decoding begins again, long after it was said. */
+  #forget(): void {
+    this.#ssrc = undefined;
+    this.#playout.reset();
   }
 
   #keep(datagram: Buffer, header: RtpHeader, codec: string): void {

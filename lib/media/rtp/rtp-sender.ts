@@ -54,8 +54,11 @@ const MOST_DIGIT_REQUESTS = 64;
 const MOST_PRESSES = 8;
 /** What the end of a key may add to what was seen of it. */
 const LONGEST_CLAIM_MS = 1_000;
-/** Another leg's stream that is silent for so long has our own packets in its place, so that none sees a dead line. */
-const RELAY_PAUSE_MS = 200;
+/**
+ * Another leg's stream that is silent for so long has our own packets in its place, so that none sees a dead line. Opus
+ * with pauses (DTX) sends every 400 ms.
+ */
+const RELAY_PAUSE_MS = 500;
 /** Packets of another leg between two of our ticks; more are no sound. */
 const MOST_RELAYED = 40;
 
