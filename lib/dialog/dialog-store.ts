@@ -1,4 +1,5 @@
 /** Finds the dialog of a message; the user agent owns the one store and puts dialogs into it (RFC 3261 §12). */
+import { ShortLivedMap } from "../foundation/index.js";
 import type { SipMessage } from "../message/index.js";
 import type { Dialog, DialogUser } from "./dialog.js";
 
@@ -21,7 +22,7 @@ export interface DialogStoreOptions {
 export class DialogStore {
   readonly #limit: number;
   readonly #forkLimit: number;
-  readonly #dialogs = new Map<string, StoredDialog[]>();
+  readonly #dialogs = new ShortLivedMap<string, StoredDialog[]>();
   #size = 0;
 
   constructor(options: DialogStoreOptions = {}) {

@@ -1,9 +1,10 @@
 /** The live sessions by handle, with the limit on their number and the funnel of their events. */
+import { ShortLivedMap } from "../foundation/index.js";
 import type { CallSession, Session, SessionEvent } from "../session/index.js";
 import type { Supplements } from "./supplements.js";
 
 export class SessionTable {
-  readonly #sessions = new Map<string, CallSession>();
+  readonly #sessions = new ShortLivedMap<string, CallSession>();
   readonly #most: number;
   readonly #isHeard: () => boolean;
   readonly #supplements: () => Supplements;
