@@ -164,6 +164,7 @@ export abstract class CallSession extends Session implements SessionOwner, Neigh
       },
       negotiation: call.core.negotiation,
       reinvite: (options) => call.reinvite(options),
+      wait: (ms) => new Promise((resolve) => void call.core.after(ms, resolve)),
     });
     return new DirectMedia(leg(this), leg(other), this.core.logger);
   }

@@ -16,6 +16,8 @@ export interface DirectLeg {
   readonly state: SessionState;
   readonly negotiation: Negotiation;
   readonly reinvite: (options: ReInviteOptions) => Promise<ActionOutcome>;
+  /** Resolves when that time is over; never when the call ends before. */
+  readonly wait: (ms: number) => Promise<void>;
 }
 
 /** Two calls whose media flows directly, or is going to. */
@@ -29,9 +31,26 @@ export interface DirectMediaControl {
   stop(): Promise<void>;
 }
 
+const TOO_LATE: ActionOutcome = {
+  ok: false,
+  cause: "timeout",
+  statusCode: 0,
+  reason: "no answer in time",
+};
+
+/** What the two said. */
+interface Asked {
+  readonly first: ActionOutcome;
+  readonly second: ActionOutcome | undefined;
+  /** The first has got the answer of the second, not ours. */
+  readonly isPassed: boolean;
+}
+
 /** For a refusal without a status of its own. */
 const REFUSED = 488;
 const GLARE = 491;
+/** A peer waits 32 s for the ACK with its answer; one that is asked by re-INVITE answers by itself, or is gone. */
+const LONGEST_ANSWER_MS = 10_000;
 
 export class DirectMedia implements DirectMediaControl {
   readonly #legs: readonly [DirectLeg, DirectLeg];
@@ -61,12 +80,13 @@ export class DirectMedia implements DirectMediaControl {
   async start(): Promise<ActionOutcome> {
     const asked = this.#ask();
     this.#asked = asked.catch(() => undefined);
-    const { first, second } = await asked;
+    const { first, second, isPassed } = await asked;
     if (!second?.ok) this.#machine.input("refused", undefined);
-    else this.#machine.input(first.ok ? "agreed" : "halfAgreed", undefined);
+    else this.#machine.input(first.ok && isPassed ? "agreed" : "halfAgreed", undefined);
     await this.#back;
     if (this.#machine.state === "direct" || !first.ok) return first;
-    return second?.ok === false ? second : NO_SESSION;
+    if (second?.ok === false) return second;
+    return isPassed ? NO_SESSION : TOO_LATE;
   }
 
   async stop(): Promise<void> {
@@ -75,25 +95,27 @@ export class DirectMedia implements DirectMediaControl {
     await this.#back;
   }
 
-  /** The first for its offer, the second for the answer to it. @returns what they said. */
-  async #ask(): Promise<{ first: ActionOutcome; second: ActionOutcome | undefined }> {
+  /** The first for its offer, the second for the answer to it. */
+  async #ask(): Promise<Asked> {
     const [first, second] = this.#legs;
+    let isPassed = false;
     if (this.#legs.some(({ state }) => isOver(state))) {
-      return { first: NO_SESSION, second: undefined };
+      return { first: NO_SESSION, second: undefined, isPassed };
     }
     let asking: Promise<ActionOutcome> | undefined;
     for (const { negotiation } of this.#legs) negotiation.keepOrigin();
     first.negotiation.relayTo({
       answer: async (offer) => {
         asking = second.reinvite({ action: "renegotiate", sdp: offer });
-        const outcome = await asking;
-        return outcome.ok ? outcome.remoteSdp : undefined;
+        const outcome = await Promise.race([asking, first.wait(LONGEST_ANSWER_MS)]);
+        isPassed = outcome?.ok === true;
+        return outcome?.ok === true ? outcome.remoteSdp : undefined;
       },
     });
     const outcome = await first.reinvite({ action: "renegotiate", delayedOffer: true });
     first.negotiation.relayTo(undefined);
     // The first may have ended while the second was being asked.
-    return { first: outcome, second: await asking };
+    return { first: outcome, second: await asking, isPassed };
   }
 
   #perform(action: DirectMediaAction): void {

@@ -243,6 +243,20 @@ describe("media directly between two calls", () => {
     }
   });
 
+  it("gives the first our own answer when the second takes its time, and the second its sound back", async () => {
+    const { carol, pass, toAlice, toCarol, atAlice, atCarol, end } = await threePeople();
+    carol.userAgent.requestPolicy = () => ({ listened: true, holdMs: 15_000 });
+    const started = toAlice.direct(toCarol).start();
+    await pass(12_000);
+    assert.equal(target(atAlice), "10.0.0.2 sendrecv");
+    assert.equal(toAlice.signaling, "stable");
+    await pass(25_000);
+    assert.equal((await started).ok, false);
+    assert.equal(target(atCarol), "10.0.0.2 sendrecv");
+    assert.equal(target(atAlice), "10.0.0.2 sendrecv");
+    await end();
+  });
+
   it("is joined without media of ours, by what the flow described before", async () => {
     const clock = new ManualClock();
     const network = new LoopNetwork(clock);
