@@ -296,9 +296,10 @@ export class CallBridge implements CallLink {
       return;
     }
     const other = this.#otherOf(leg);
+    // First of all: the sound of a call that ends need not come back.
+    if (this.#request.hangup) hangUp(other);
     void this.#free(leg);
     this.#tell({ ...sip, peer: other.id }, cause, leavesWith);
-    if (this.#request.hangup) hangUp(other);
   }
 
   /**

@@ -244,6 +244,25 @@ describe("SIPp through a flow", function () {
     },
   });
 
+  /** Our flow has two calls and lets their media flow directly. */
+  runs.push({
+    title: "places pair-direct-offered and pair-direct-asked, and joins them",
+    run: async () => {
+      const [one, two] = [local(), local()];
+      const offered = new Sipp({
+        scenario: join(own, "pairs/pair-direct-offered.xml"),
+        local: one,
+      });
+      const asked = new Sipp({ scenario: join(own, "pairs/pair-direct-asked.xml"), local: two });
+      await Promise.all([offered.listening(), asked.listening()]);
+      await nodeRed.inject("call-direct", { to: `sip:x@${one}`, second: `sip:x@${two}` });
+      assert.equal((await offered.result()).problem, "");
+      assert.equal((await asked.result()).problem, "");
+      const [ended] = await nodeRed.waitFor("direct/2");
+      assert.equal((ended?.msg as { payload: string }).payload, "remote-bye");
+    },
+  });
+
   // Scenarios spend most of their time waiting: those that share nothing run side by side, each reported on its own.
   const alone = /o0[69]|o07|out-auth/;
   const started = new Map<string, Promise<void>>();

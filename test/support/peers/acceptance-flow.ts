@@ -267,6 +267,14 @@ export function acceptanceFlow(options: AcceptanceFlowOptions): {
     flow.captures("consult", 4, { 1: [join] }),
   );
   invite("call-join", [consult]);
+  // Two calls whose media is to flow directly.
+  const direct = flow.node("sip-bridge", { mode: "signaling" }, flow.captures("direct", 2));
+  const beside = flow.node(
+    "sip-invite",
+    { stack, to: "second", toType: "msg" },
+    flow.captures("beside", 4, { 1: [direct] }),
+  );
+  invite("call-direct", [beside]);
   const digits = flow.node(
     "sip-dtmf",
     { digits: "5", digitsType: "str", method: "info-relay" },
