@@ -14,11 +14,12 @@ import {
 } from "../../lib/index.js";
 import type { Call, CallLink } from "./call.js";
 import { deploys } from "./deploys.js";
+import { dispatcher } from "./dispatcher.js";
 import { environment } from "./environment.js";
 import { misuse } from "./errors.js";
 import { sessionEventFields, setBridgePeer } from "./event-fields.js";
 import type { Input, LeavesWith } from "./input.js";
-import { closingOf, isEnding } from "./session-action.js";
+import { CLOSING, closingOf, isEnding } from "./session-action.js";
 import type { SipFields } from "./sip-fields.js";
 import { beginWait } from "./waiting-inputs.js";
 
@@ -42,6 +43,8 @@ const DIGIT_MS = 100;
 /** An INFO waits so long for the same key in the media, and one in the media so long for its INFO. */
 const TWIN_MS = 300;
 const LONGEST_KEY_MS = 5_000;
+/** What the flow hears waits so long for sound that flowed directly between two peers. */
+const LONGEST_RETURN_MS = 2_000;
 
 export class CallBridge implements CallLink {
   readonly nodeId: string;
@@ -121,10 +124,12 @@ export class CallBridge implements CallLink {
    */
   async takeApart(leg: Call): Promise<void> {
     if (this.#isOver) return;
-    const sip = { ...leg.fields("bridge-ended"), cause: "unbridged" };
     const peer = this.#otherOf(leg).id;
+    const { isDirect } = this;
     const back = this.#free();
-    this.#tell({ ...sip, peer }, "unbridged");
+    // What the flow does next with a call needs its sound.
+    if (isDirect) await atMost(LONGEST_RETURN_MS, back);
+    this.#tell({ ...leg.fields("bridge-ended"), cause: "unbridged", peer }, "unbridged");
     await back;
   }
 
@@ -298,8 +303,18 @@ export class CallBridge implements CallLink {
     const other = this.#otherOf(leg);
     // First of all: the sound of a call that ends need not come back.
     if (this.#request.hangup) hangUp(other);
-    void this.#free(leg);
-    this.#tell({ ...sip, peer: other.id }, cause, leavesWith);
+    const returns = this.isDirect && !isEnding(other);
+    const back = this.#free(leg);
+    const tell = (): void => this.#tell({ ...sip, peer: other.id }, cause, leavesWith);
+    if (!returns) {
+      tell();
+      return;
+    }
+    const letGo = dispatcher.hold(leg.id, CLOSING);
+    void atMost(LONGEST_RETURN_MS, back).then(() => {
+      tell();
+      letGo();
+    });
   }
 
   /**
@@ -351,6 +366,17 @@ export function hangUp(call: Call): void {
   if (isEnding(call)) return;
   call.session.end().catch((error: unknown) => {
     if (!isEnding(call)) deploys.report(errorText(error));
+  });
+}
+
+/** Resolves with `work`, or when the time is over. */
+function atMost(ms: number, work: Promise<void>): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = environment().clock.setTimer(ms, resolve);
+    void work.then(() => {
+      timer.cancel();
+      resolve();
+    });
   });
 }
 

@@ -249,7 +249,6 @@ describe("sip-bridge with the real library", function () {
     await next("join:2", () =>
       bench.send("join", { control: "stop", sip: { session: a.here.sip.session } }),
     );
-    await new Promise((resolve) => setTimeout(resolve, 300));
     await hears(a.there, a.here, 600);
     await hears(b.here, b.there, 500);
     await join(a, b);

@@ -419,6 +419,32 @@ describe("sip-bridge", () => {
       assert.deepEqual(acts(heir), [`direct ${b.id}`]);
     });
 
+    it("tells its end when the sound of the call that stays is here, or two seconds later", async () => {
+      await bench.load(flow({ mode: "signaling", hangup: false }));
+      const [a, b, c] = await calls(3);
+      await join(a, b);
+      bench.clear();
+      let back = (): void => undefined;
+      a.outcomes["indirect"] = new Promise((resolve) => {
+        back = () => resolve({ ok: true, statusCode: 200 });
+      });
+      b.close("remote-bye");
+      await bench.settle();
+      assert.deepEqual(bench.order(), []);
+      back();
+      await bench.settle();
+      assert.deepEqual(bench.order(), ["join:2", "in:2"]);
+      await join(c, a);
+      c.outcomes["indirect"] = new Promise(() => undefined);
+      bench.clear();
+      a.close("remote-bye");
+      await bench.settle();
+      assert.deepEqual(bench.order(), []);
+      bench.clock.advance(2000);
+      await bench.settle();
+      assert.deepEqual(bench.order(), ["join:2", "in:2"]);
+    });
+
     it("is changed to media by the same pair again in that mode", async () => {
       await bench.load(flow({ mode: "signaling" }));
       const [a, b] = await calls(2);

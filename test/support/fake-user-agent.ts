@@ -388,7 +388,7 @@ export class FakeSession extends Session {
     return {
       start: () => this.#act("direct", other.id, () => ({ ok: true, statusCode: 200 })),
       stop: async () => {
-        this.calls.push({ name: "indirect", options: other.id });
+        await this.#act("indirect", other.id, () => ({ ok: true, statusCode: 200 }));
       },
     };
   }
