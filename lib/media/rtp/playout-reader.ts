@@ -8,6 +8,7 @@ export class PlayoutReader {
   #converted: SampleSource | undefined;
   #convertedFrom = 0;
   #now = 0;
+  /** Of the block that is being given: a short read may need no new one. */
   #heard = false;
 
   constructor(playout: PlayoutBuffer) {
@@ -34,7 +35,6 @@ export class PlayoutReader {
       this.#converted = this.#convert(rate, sampleRate);
       this.#convertedFrom = rate;
     }
-    this.#heard = false;
     const filled = this.#converted.read(target, count);
     target.fill(0, filled, count);
     return this.#heard;
@@ -46,7 +46,7 @@ export class PlayoutReader {
       ended: false,
       failed: false,
       read: (target, count) => {
-        if (this.#playout.pull(target, count, this.#now)) this.#heard = true;
+        this.#heard = this.#playout.pull(target, count, this.#now);
         return count;
       },
       close: () => undefined,

@@ -443,6 +443,19 @@ describe("a bridge of two legs with different codecs", () => {
     });
   }
 
+  it("converts rates without a hole in packets of 5 ms", () => {
+    const bench = new Bench();
+    const a = bench.leg(1, "PCMU");
+    const b = bench.leg(2, "G722", { ptime: 5 });
+    bench.join(a, b);
+    for (let i = 0; i < 400; i++) {
+      if (i % 4 === 0) a.say();
+      bench.clock.advance(5);
+      b.session.tick(bench.clock.now());
+    }
+    isTone(b.heard().slice(8000), 440, 16_000);
+  });
+
   it("changes to passing on and back in mid-call without a break in the stream", () => {
     const bench = new Bench();
     const a = bench.leg(1, "PCMU");
