@@ -282,6 +282,27 @@ describe("a bridge of two legs with one codec", () => {
     assert.ok(b.packets.every(({ payload }) => payload.every((byte) => byte === 0xff)));
   });
 
+  for (const [clock, every] of [
+    ["faster", 5000],
+    ["slower", -5000],
+  ] as const) {
+    it(`goes on without a jump after ten minutes of a source whose clock is ${clock} by 200 ppm`, () => {
+      for (let i = 1; i <= 30_000; i++) {
+        bench.tick(1, () => {
+          if (every > 0 || i % every !== 0) a.say();
+          if (i % every === 0 && every > 0) a.say();
+        });
+        bench.wire.sent.length = 0;
+      }
+      bench.tick(5, () => a.say());
+      b.play();
+      bench.tick(5, () => a.say());
+      b.session.stop(50);
+      bench.tick(5, () => a.say());
+      for (const step of steps(b.packets)) assert.match(step, /^1\/(160|320)$/);
+    });
+  }
+
   it("begins a new stretch for another source and for one that starts over", () => {
     bench.tick(5, () => a.say());
     a.ssrc = 100;
