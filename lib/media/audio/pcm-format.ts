@@ -61,6 +61,20 @@ export function frameLength(format: PcmFormat): number {
   return format.bytesPerSample * format.channels;
 }
 
+/** By far the most common format: samples that need no decoding. */
+export function isPlain({ encoding, channels, bytesPerSample }: PcmFormat): boolean {
+  return encoding === "s16" && channels === 1 && bytesPerSample === 2;
+}
+
+/** Reads whole samples of the plain format into the beginning of `scratch`. @returns the part that holds them. */
+export function readPlain(data: Buffer, scratch: Int16Array): Int16Array {
+  const count = data.length >> 1;
+  for (let i = 0, position = 0; i < count; i++, position += 2) {
+    scratch[i] = data[position] | (data[position + 1] << 8);
+  }
+  return scratch.subarray(0, count);
+}
+
 /**
  * Decodes whole frames to mono; a part of a frame at the end is dropped.
  *
@@ -74,13 +88,6 @@ export function decodeToMono(data: Buffer, format: PcmFormat, scratch: Float32Ar
   const mono = scratch.subarray(0, count);
   // In a larger container the significant bytes are the upper ones, the last in little endian.
   const skip = format.bytesPerSample - ENCODED_BYTES[format.encoding];
-  if (format.encoding === "s16" && format.channels === 1 && skip === 0) {
-    // By far the most common format.
-    for (let i = 0, position = 0; i < count; i++, position += 2) {
-      mono[i] = (((data[position] | (data[position + 1] << 8)) << 16) >> 16) / 32_768;
-    }
-    return mono;
-  }
   if (format.channels === 1) {
     for (let i = 0, position = skip; i < count; i++, position += step)
       mono[i] = read(data, position);

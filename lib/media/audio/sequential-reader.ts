@@ -2,7 +2,7 @@
 import type { RandomAccess } from "./random-access.js";
 
 /** Bytes of one read from the disk. */
-const BLOCK = 16_384;
+const BLOCK = 32_768;
 
 export class SequentialReader {
   readonly #access: RandomAccess;

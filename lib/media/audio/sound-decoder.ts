@@ -7,11 +7,12 @@ export interface SoundDecoder {
   /** Hz of what `next` gives. */
   readonly sampleRate: number;
   /**
-   * The next piece, from −1 to 1, valid until the next call; undefined at the end. One call at a time.
+   * The next piece, valid until the next call: from −1 to 1, or samples of 16 bits where they are stored so; undefined
+   * at the end. One call at a time.
    *
    * @throws (rejects) when the data cannot be read or decoded.
    */
-  next(): Promise<Float32Array | undefined>;
+  next(): Promise<Float32Array | Int16Array | undefined>;
   /** Goes back to the beginning. */
   rewind(): Promise<void>;
   /** Frees what it holds, the access to the data too. Called once. */

@@ -124,7 +124,7 @@ export class StoredAudio implements SampleSource {
     const samples = await this.#decoder.next();
     if (samples) {
       this.#decoded += samples.length;
-      this.#keep(this.#resampler ? this.#resampler.push(samples) : samples);
+      this.#keep(this.#resampler ? this.#resampler.push(asFloat(samples)) : samples);
       return;
     }
     this.#rounds -= 1;
@@ -138,12 +138,13 @@ export class StoredAudio implements SampleSource {
     if (this.#resampler) this.#keep(this.#resampler.flush());
   }
 
-  #keep(samples: Float32Array): void {
+  #keep(samples: Float32Array | Int16Array): void {
     if (samples.length === 0 || this.#closed) return;
     const isRight = this.#spare?.length === samples.length;
     const piece = (isRight ? this.#spare : undefined) ?? new Int16Array(samples.length);
     this.#spare = undefined;
-    for (let i = 0; i < samples.length; i++) piece[i] = toSample(samples[i] * 32_768);
+    if (samples instanceof Int16Array) piece.set(samples);
+    else for (let i = 0; i < samples.length; i++) piece[i] = toSample(samples[i] * 32_768);
     this.#pieces.push(piece);
     this.#ready += piece.length;
   }
@@ -157,4 +158,11 @@ export class StoredAudio implements SampleSource {
       // Closing a handle of a vanished file system fails; there is nothing left to free.
     }
   }
+}
+
+function asFloat(samples: Float32Array | Int16Array): Float32Array {
+  if (samples instanceof Float32Array) return samples;
+  const float = new Float32Array(samples.length);
+  for (let i = 0; i < samples.length; i++) float[i] = samples[i] / 32_768;
+  return float;
 }

@@ -1,7 +1,7 @@
 /** Reads the samples of a WAV file, or raw ones. */
 import { PIECE_MS } from "./sound-decoder.js";
 import type { SoundDecoder } from "./sound-decoder.js";
-import { decodeToMono, frameLength } from "./pcm-format.js";
+import { decodeToMono, frameLength, isPlain, readPlain } from "./pcm-format.js";
 import type { PcmFormat } from "./pcm-format.js";
 import type { RandomAccess } from "./random-access.js";
 import { SequentialReader } from "./sequential-reader.js";
@@ -18,12 +18,13 @@ export class WavDecoder implements SoundDecoder {
   readonly #end: number;
   readonly #pieceLength: number;
   /** Of the last piece: memory for each would have to be found and given back five times a second and stream. */
-  #samples = new Float32Array(0);
+  #samples: Float32Array | Int16Array;
 
   constructor(access: RandomAccess, audio: WavAudio) {
     const frame = frameLength(audio.format);
     this.#access = access;
     this.#reader = new SequentialReader(access);
+    this.#samples = new (isPlain(audio.format) ? Int16Array : Float32Array)(0);
     this.#format = audio.format;
     this.sampleRate = audio.format.sampleRate;
     this.#start = audio.dataStart;
@@ -32,15 +33,21 @@ export class WavDecoder implements SoundDecoder {
     this.#reader.seek(audio.dataStart);
   }
 
-  async next(): Promise<Float32Array | undefined> {
+  async next(): Promise<Float32Array | Int16Array | undefined> {
     const length = Math.min(this.#pieceLength, this.#end - this.#reader.position);
     if (length <= 0) return undefined;
     const data = await this.#reader.peek(length);
     // Shorter than it was at the start: somebody cut the file.
     this.#reader.seek(data.length < length ? this.#end : this.#reader.position + length);
     const count = Math.floor(data.length / frameLength(this.#format));
-    if (this.#samples.length < count) this.#samples = new Float32Array(count);
-    const samples = decodeToMono(data, this.#format, this.#samples);
+    if (this.#samples.length < count) {
+      this.#samples = new (isPlain(this.#format) ? Int16Array : Float32Array)(count);
+    }
+    const scratch = this.#samples;
+    const samples =
+      scratch instanceof Int16Array
+        ? readPlain(data, scratch)
+        : decodeToMono(data, this.#format, scratch);
     return samples.length === 0 ? undefined : samples;
   }
 

@@ -90,9 +90,18 @@ export function writeRtpHeader(
 ): void {
   packet[0] = 0x80;
   packet[1] = (header.marker ? 0x80 : 0) | header.payloadType;
-  packet.writeUInt16BE(header.sequenceNumber, 2);
-  packet.writeUInt32BE(header.timestamp >>> 0, 4);
-  packet.writeUInt32BE(header.ssrc >>> 0, 8);
+  // By hand, because this runs for every packet.
+  const { sequenceNumber, timestamp, ssrc } = header;
+  packet[2] = sequenceNumber >>> 8;
+  packet[3] = sequenceNumber;
+  packet[4] = timestamp >>> 24;
+  packet[5] = timestamp >>> 16;
+  packet[6] = timestamp >>> 8;
+  packet[7] = timestamp;
+  packet[8] = ssrc >>> 24;
+  packet[9] = ssrc >>> 16;
+  packet[10] = ssrc >>> 8;
+  packet[11] = ssrc;
 }
 
 /** The distance from `b` to `a` on the circle of 32-bit timestamps, from −2^31 to 2^31 − 1. */
