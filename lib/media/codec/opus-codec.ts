@@ -32,8 +32,8 @@ async function load(): Promise<void> {
 }
 
 /**
- * What the library holds for one stream. The library makes it in a promise, which is done long before the next packet;
- * until then, and when its memory is exhausted, there is nothing.
+ * What the library holds for one stream. The library, once loaded, makes it in promises that wait for nothing but each
+ * other, so it is there before the next timer or message; when its memory is exhausted there is nothing.
  */
 class Held<Handle extends { free(): void }> {
   #handle: Handle | undefined;

@@ -12,6 +12,7 @@ import { InvalidArgumentError, MediaError, SystemClock } from "../../../lib/foun
 import { EmbeddedMediaHandler } from "../../../lib/media/index.js";
 import type { EmbeddedMediaHandlerOptions } from "../../../lib/media/index.js";
 import { createRtpWorker } from "../../../lib/media/worker-client.js";
+import { opus } from "../../../lib/media/codec/opus-codec.js";
 import { readRtcp, writeRtcp } from "../../../lib/media/rtp/rtcp-packet.js";
 import { WorkerPool } from "../../../lib/media/worker-pool.js";
 import type {
@@ -120,6 +121,42 @@ describe("EmbeddedMediaHandler on loopback", function () {
   }
 
   describe("playing", () => {
+    it("a WAV is heard from its first to its last sample in the first call with Opus, too", async () => {
+      const other = newHandler({ workers: new WorkerPool({ mostWorkers: 1 }) });
+      const phone = await newPhone();
+      const { session, audio } = newSession(other);
+      const description = phone
+        .description()
+        .replace(/RTP\/AVP .*/, "RTP/AVP 111")
+        .replace(/a=rtpmap:0 .*/, "a=rtpmap:111 opus/48000/2")
+        .replace(/a=(rtpmap|fmtp):101 .*\r\n/g, "");
+      assert.match(await session.answer(description), /opus\/48000/);
+      const wav = wavOfTone(440, 1000, { sampleRate: 48_000 });
+      const playback = await audio.play({ kind: "buffer", data: wav });
+      session.start();
+      assert.equal(await playback.done, "completed");
+      await phone.until(() => phone.packets.length >= 52);
+      await session.close();
+      const { packets } = phone;
+      assert.ok(packets.every(({ marker }, index) => marker === (index === 0)));
+      for (let i = 1; i < packets.length; i++) {
+        assert.equal((packets[i].timestamp - packets[i - 1].timestamp) >>> 0, 960);
+        assert.equal((packets[i].sequenceNumber - packets[i - 1].sequenceNumber) & 0xffff, 1);
+      }
+      await opus.load?.();
+      const decoder = opus.createDecoder();
+      await pause(0);
+      const loud = packets.map(({ payload }) => {
+        const samples = new Int16Array(9600);
+        const count = decoder.decode(payload, 0, payload.length, samples);
+        return samples.subarray(0, count).some((sample) => Math.abs(sample) > 3_000);
+      });
+      decoder.close();
+      assert.ok(loud[0], "the first packet holds sound");
+      const count = loud.lastIndexOf(true) + 1;
+      assert.ok(count === 50 || count === 51, `${count} packets`);
+    });
+
     for (const law of ["PCMU", "PCMA"] as const) {
       it(`a WAV of 440 Hz is heard as 440 Hz, 20 ms apart, nothing lost (${law})`, async () => {
         const { audio, session, phone } = await call({ phone: { law } });

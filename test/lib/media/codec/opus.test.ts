@@ -3,6 +3,7 @@ import type { AudioDecoder, AudioEncoder } from "../../../../lib/media/codec/aud
 import { loadCodecs } from "../../../../lib/media/codec/codecs.js";
 import { opus } from "../../../../lib/media/codec/opus-codec.js";
 import { encoderOptions } from "../../../../lib/media/codec/opus-parameters.js";
+import { settle } from "../../../support/manual-clock.js";
 import {
   decibels,
   level,
@@ -56,6 +57,17 @@ describe("Opus", () => {
     });
     return Int16Array.from(parts.flat());
   }
+
+  it("is ready before the next packet: promises only, no timer and no message, lie between", async () => {
+    const encoder = opus.createEncoder("useinbandfec=1");
+    const decoder = opus.createDecoder();
+    open.push(encoder, decoder);
+    await settle();
+    const target = new Uint8Array(1300);
+    const bytes = encoder.encode(sine(440, 20, RATE), FRAME, target, 0);
+    assert.ok(bytes > 10);
+    assert.equal(decoder.decode(target, 0, bytes, new Int16Array(9600)), FRAME);
+  });
 
   for (const frequency of [300, 1000, 3000, 6000]) {
     it(`carries a tone of ${frequency} Hz at its loudness`, async () => {
