@@ -6,6 +6,8 @@ export interface HeaderName {
   readonly name: string;
   /** As it is written on the wire. */
   readonly display: string;
+  /** `display` with colon and blank: how its lines begin. */
+  readonly prefix: string;
   /** Which of the headers that the parser looks at, else `HeaderKind.other`. */
   readonly kind: HeaderKind;
 }
@@ -101,7 +103,12 @@ const KNOWN = new Map<string, HeaderName>();
 {
   for (const display of ["Identity-Info", ...SPELLINGS.trim().split(/\s+/)]) {
     const name = display.toLowerCase();
-    const entry: HeaderName = { name, display, kind: Math.max(KINDS.indexOf(name), 0) };
+    const entry: HeaderName = {
+      name,
+      display,
+      prefix: `${display}: `,
+      kind: Math.max(KINDS.indexOf(name), 0),
+    };
     for (const spelling of [display, name, name.toUpperCase()]) KNOWN.set(spelling, entry);
   }
   for (const [letter, name] of COMPACT) {
@@ -120,7 +127,11 @@ export function headerName(spelling: string): HeaderName {
   const known = KNOWN.get(spelling);
   if (known !== undefined) return known;
   const name = spelling.toLowerCase();
-  return KNOWN.get(name) ?? { name, display: spelling, kind: HeaderKind.other };
+  return KNOWN.get(name) ?? otherName(name, spelling);
+}
+
+function otherName(name: string, display: string): HeaderName {
+  return { name, display, prefix: `${display}: `, kind: HeaderKind.other };
 }
 
 const LONGEST = 31;

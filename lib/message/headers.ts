@@ -2,7 +2,7 @@
  * The header fields of a message: ordered, repeatable, names compared without case and with compact forms
  * resolved. Values are unfolded and trimmed text; whoever needs structure parses it on demand.
  */
-import { checkUserHeaderValue, checkUserToken } from "./header-checks.js";
+import { checkUserHeaderValue, checkUserToken, hasForbiddenCharacters } from "./header-checks.js";
 import { headerName, type HeaderName } from "./header-names.js";
 
 /**
@@ -125,6 +125,6 @@ function localName(name: string): HeaderName {
 }
 
 function localField(header: HeaderName, value: string): HeaderField {
-  checkUserHeaderValue(`Header ${header.display}`, value);
+  if (hasForbiddenCharacters(value)) checkUserHeaderValue(`Header ${header.display}`, value);
   return new HeaderField(header, value);
 }

@@ -5,6 +5,7 @@ import {
   isOf,
   isWhitespace,
   quote,
+  skipClass,
   skipQuoted,
   skipWhitespace,
   unquoteWithin,
@@ -37,7 +38,11 @@ export class NameAddr {
   }
 
   get tag(): string | undefined {
-    if (this.#parameters === undefined) return undefined;
+    const parameters = this.#parameters;
+    if (parameters === undefined) return undefined;
+    if (typeof parameters === "string" && isTagAlone(parameters)) {
+      return parameters.slice(TAG.length);
+    }
     return this.parameters.get("tag") ?? undefined;
   }
 
@@ -48,6 +53,17 @@ export class NameAddr {
     if (this.#parameters === undefined) return address;
     return address + formatParameters(this.parameters);
   }
+}
+
+const TAG = ";tag=";
+
+/** As in nearly every From and To: no map is needed to read it. */
+function isTagAlone(parameters: string): boolean {
+  return (
+    parameters.length > TAG.length &&
+    parameters.startsWith(TAG) &&
+    skipClass(parameters, TAG.length, TOKEN) === parameters.length
+  );
 }
 
 /** Exactly one address. @returns undefined when malformed. */

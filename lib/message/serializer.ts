@@ -45,7 +45,7 @@ function serializeHead(message: SipMessage, bodyLength: number): string {
   const fields = message.headers.fields;
   for (let i = 0; i < fields.length; i++) {
     const { header, value } = fields[i];
-    if (header.kind !== HeaderKind.contentLength) head += `${header.display}: ${value}\r\n`;
+    if (header.kind !== HeaderKind.contentLength) head += `${header.prefix}${value}\r\n`;
   }
   return `${head}Content-Length: ${bodyLength}\r\n\r\n`;
 }

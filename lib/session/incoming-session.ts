@@ -23,7 +23,6 @@ import { mergeHeaders } from "./header-lines.js";
 import { whenSettled } from "./maybe-promise.js";
 import type { MaybePromise } from "./media-handler.js";
 import { NO_REQUEST, NO_SESSION, noSdpError } from "./outcomes.js";
-import { participantOf } from "./participant.js";
 import { PrackReceiver } from "./prack-receiver.js";
 import { ProvisionalResponse } from "./provisional-response.js";
 import { redirectHeaders } from "./redirect.js";
@@ -96,7 +95,7 @@ export class IncomingSession extends CallSession {
       direction: "incoming",
       account: options.account,
       local: request.to,
-      remote: options.identity ?? participantOf(request.from, undefined, "from"),
+      remote: options.identity ?? request.from,
     });
     this.#transaction = transaction;
     this.#ringing = new ProvisionalResponse(this.core, transaction);

@@ -31,12 +31,17 @@ function withContact(participant: Participant, contact: NameAddr | undefined): P
   };
 }
 
-/** A party of a session as it is shown: always a fresh object. */
+/**
+ * A party of a session as it is shown: always a fresh object.
+ *
+ * @param identity - Where an address in a message stood.
+ */
 export function showParty(
   party: NameAddr | Participant,
   contact: NameAddr | undefined,
+  identity?: Participant["identity"],
 ): Participant {
-  if (party instanceof NameAddr) return participantOf(party, contact);
+  if (party instanceof NameAddr) return participantOf(party, contact, identity);
   return contact === undefined ? { ...party } : withContact(party, contact);
 }
 

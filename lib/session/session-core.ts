@@ -77,6 +77,8 @@ export class SessionCore {
   #remoteContact: NameAddr | undefined;
   /** From of the peer's last request that may change it. */
   #lastFrom: NameAddr | undefined;
+  /** The same as it was written. */
+  #lastFromLine: string | undefined;
   dialog: Dialog | undefined;
   readonly #route: RouteWatch;
   /** Allow lines of the peer. */
@@ -261,7 +263,11 @@ export class SessionCore {
       callId: this.callId,
       localTag: this.localTag,
       local: showParty(this.local, undefined),
-      remote: showParty(this.remote, this.#remoteContact),
+      remote: showParty(
+        this.remote,
+        this.#remoteContact,
+        this.direction === "incoming" ? "from" : undefined,
+      ),
       hold: negotiation.hold,
       startTime: new Date(this.#startTime).toISOString(),
     };
@@ -350,10 +356,14 @@ export class SessionCore {
     const { remote } = this;
     if (!(remote instanceof NameAddr) && remote.identity !== "from") return undefined;
     const from = this.#lastFrom ?? this.dialog.remote;
+    const line = message.headers.get("from");
+    if (line === this.#lastFromLine) return undefined;
+    this.#lastFromLine = line;
     this.#lastFrom = message.from;
     const isSame =
-      from.uri.toString() === message.from.uri.toString() &&
-      (from.displayName ?? "") === (message.from.displayName ?? "");
+      from === message.from ||
+      (from.uri.toString() === message.from.uri.toString() &&
+        (from.displayName ?? "") === (message.from.displayName ?? ""));
     return isSame ? undefined : participantOf(message.from, undefined, "from");
   }
 

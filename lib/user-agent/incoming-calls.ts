@@ -10,7 +10,7 @@ import type { ServerTransaction } from "../transaction/index.js";
 import type { AccessGate } from "./access-gate.js";
 import type { IncomingCallHandler } from "./events.js";
 import type { ManagedAccount } from "./managed-account.js";
-import { remoteIdentity } from "./remote-identity.js";
+import { assertedIdentity } from "./remote-identity.js";
 import type { ReplacedCalls } from "./replaced-calls.js";
 import type { SessionTable } from "./session-table.js";
 
@@ -66,7 +66,7 @@ export class IncomingCalls {
       transaction,
       {
         account: this.#options.account(request),
-        identity: remoteIdentity(request, gate.isTrusted(address)),
+        identity: gate.isTrusted(address) ? assertedIdentity(request) : undefined,
         replaces: replaced,
       },
       (closed) => {

@@ -2,23 +2,11 @@
  * Who the peer is: P-Asserted-Identity, then Remote-Party-ID from trusted sources, else From (RFC 3325 §9.1, contract
  * §2). Whatever cannot be read counts as absent.
  */
-import {
-  parseNameAddrList,
-  SipUri,
-  type NameAddr,
-  type SipMessage,
-  type SipRequest,
-} from "../message/index.js";
+import { parseNameAddrList, SipUri, type NameAddr, type SipMessage } from "../message/index.js";
 import { participantOf, type Participant } from "../session/index.js";
 
 /** Lines of one header that are looked at. */
 const MOST_LINES = 4;
-
-/** @param isTrusted - whether the source may assert an identity. */
-export function remoteIdentity(request: SipRequest, isTrusted: boolean): Participant {
-  const asserted = isTrusted ? assertedIdentity(request) : undefined;
-  return asserted ?? participantOf(request.from, request.contacts[0], "from");
-}
 
 /** What a message of a trusted source says about its sender; undefined when it says nothing. */
 export function assertedIdentity(message: SipMessage): Participant | undefined {

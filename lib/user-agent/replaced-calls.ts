@@ -58,8 +58,9 @@ export class ReplacedCalls {
     const key = keyOf(callId, localTag, remoteTag);
     this.#over.delete(key);
     this.#over.set(key, this.#options.clock.now());
-    const [oldest] = this.#over.keys();
-    if (this.#over.size > MOST_REMEMBERED && oldest !== undefined) this.#over.delete(oldest);
+    if (this.#over.size <= MOST_REMEMBERED) return;
+    const oldest = this.#over.keys().next();
+    if (oldest.done !== true) this.#over.delete(oldest.value);
   }
 
   /** A missing tag of RFC 2543 is named by 0 (RFC 3891 §3). */

@@ -7,7 +7,7 @@
  */
 import assert from "node:assert/strict";
 import { parseMessage, type SipRequest } from "../../../lib/message/index.js";
-import { remoteIdentity } from "../../../lib/user-agent/remote-identity.js";
+import { assertedIdentity } from "../../../lib/user-agent/remote-identity.js";
 import { endAll, Person, type PersonOptions } from "../../support/alice-and-bob.js";
 import { LoopNetwork } from "../../support/loop-network.js";
 import { ManualClock } from "../../support/manual-clock.js";
@@ -66,22 +66,21 @@ describe("the identity of a caller", () => {
     ["only a preferred identity", ["P-Preferred-Identity: <sip:a@x.example>"], from],
   ];
   for (const [what, headers, expected] of cases) {
-    it(`from a trusted source is taken from ${what}`, () => {
-      const { uri, identity } = remoteIdentity(invite(...headers), true);
+    it(`as a trusted source tells it is taken from ${what}`, () => {
+      const { from } = invite(...headers);
+      const { uri, identity } = assertedIdentity(invite(...headers)) ?? {
+        uri: from.uri.toString(),
+        identity: "from",
+      };
       assert.equal(`${uri} ${String(identity)}`, expected);
-    });
-    it(`from elsewhere is From, with ${what}`, () => {
-      const { uri, identity } = remoteIdentity(invite(...headers), false);
-      assert.equal(`${uri} ${String(identity)}`, from);
     });
   }
 
   it("shows names beyond ASCII and keys of no object", () => {
-    const named = remoteIdentity(
+    const named = assertedIdentity(
       invite('P-Asserted-Identity: "Zoë \\"Z\\"" <sip:__proto__@x.example>'),
-      true,
     );
-    assert.equal(named.displayName, 'Zoë "Z"');
+    assert.equal(named?.displayName, 'Zoë "Z"');
     assert.equal(named.user, "__proto__");
   });
 });
