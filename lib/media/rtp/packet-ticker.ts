@@ -8,6 +8,8 @@ import type { Clock, Timer } from "../../foundation/index.js";
 export const TICK_MS = 5;
 /** More late ticks than this (200 ms) are skipped: the process or the machine stood still. */
 const MOST_CATCH_UP = 40;
+/** Jobs of one quarter that make no burst. */
+const A_FEW = 8;
 /** Longer than the longest period, in ticks. */
 const WHEEL = 16;
 
@@ -41,7 +43,7 @@ export class PacketTicker {
     return this.#entries.size;
   }
 
-  /** Begins to call the job, in the quarter that has the fewest. */
+  /** Begins to call the job, in a quarter that has a few, or in the one that has the fewest. */
   add(job: TickJob): void {
     if (this.#entries.has(job)) return;
     if (this.#entries.size === 0) {
@@ -50,12 +52,13 @@ export class PacketTicker {
     }
     const entry: Entry = { job, removed: false };
     this.#entries.set(job, entry);
-    let best = 1;
-    for (let offset = 2; offset <= periodTicks(job); offset++) {
-      if (this.#load(offset) < this.#load(best)) best = offset;
+    const now = this.#reached();
+    let best = now + 1;
+    for (let tick = now + 2; tick <= now + periodTicks(job); tick++) {
+      if (isBetter(this.#load(tick), this.#load(best))) best = tick;
     }
-    this.#bucket(this.#next + best).push(entry);
-    if (this.#timer === undefined) this.#schedule();
+    this.#bucket(Math.min(best, this.#next + WHEEL - 1)).push(entry);
+    this.#schedule();
   }
 
   remove(job: TickJob): void {
@@ -83,8 +86,7 @@ export class PacketTicker {
       if (this.#origin + this.#next * TICK_MS > now) break;
       this.#tick(now);
     }
-    // A job that was added meanwhile may have set the timer already.
-    if (this.#entries.size > 0 && this.#timer === undefined) this.#schedule();
+    if (this.#entries.size > 0) this.#schedule();
   }
 
   #tick(nowMs: number): void {
@@ -99,8 +101,12 @@ export class PacketTicker {
     }
   }
 
+  /** For the next tick that has a job: with few calls most have none, and waking up costs more than a packet. */
   #schedule(): void {
-    const due = this.#origin + this.#next * TICK_MS;
+    this.#timer?.cancel();
+    let tick = this.#next;
+    while (this.#bucket(tick).length === 0 && tick < this.#next + WHEEL) tick += 1;
+    const due = this.#origin + tick * TICK_MS;
     this.#timer = this.#clock.setTimer(Math.max(1, due - this.#clock.now()), () => this.#run());
   }
 
@@ -108,14 +114,24 @@ export class PacketTicker {
     return this.#wheel[tick % WHEEL];
   }
 
-  /** How many share the beat that a job beginning in `offset` ticks would have. */
-  #load(offset: number): number {
+  /** The tick that time has come to: between two that have jobs nothing counts them. */
+  #reached(): number {
+    const passed = Math.floor((this.#clock.now() - this.#origin) / TICK_MS);
+    return Math.min(Math.max(this.#next, passed), this.#next + WHEEL - 2);
+  }
+
+  /** How many share the beat that a job beginning at a tick would have. */
+  #load(first: number): number {
     let load = 0;
-    for (let tick = this.#next + offset; tick < this.#next + WHEEL; tick += 4) {
-      load += this.#bucket(tick).length;
-    }
+    for (let tick = first; tick < first + WHEEL; tick += 4) load += this.#bucket(tick).length;
     return load;
   }
+}
+
+/** A few jobs together need one waking up in place of several; many would be a burst. */
+function isBetter(load: number, than: number): boolean {
+  if (load < A_FEW && than < A_FEW) return load > than;
+  return load < than;
 }
 
 function periodTicks(job: TickJob): number {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { PacketTicker } from "../../../../lib/media/rtp/packet-ticker.js";
 import type { TickJob } from "../../../../lib/media/rtp/packet-ticker.js";
 import { ManualClock } from "../../../support/manual-clock.js";
-import type { Timer } from "../../../../lib/foundation/index.js";
+import type { Clock, Timer } from "../../../../lib/foundation/index.js";
 
 class Job implements TickJob {
   readonly times: number[] = [];
@@ -62,6 +62,44 @@ describe("PacketTicker", () => {
       perQuarter.set(quarter, (perQuarter.get(quarter) ?? 0) + 1);
     }
     assert.deepEqual([...perQuarter.values()], [10, 10, 10, 10]);
+  });
+
+  it("wakes up for ticks that have a job only", () => {
+    const clock = new ManualClock();
+    let timers = 0;
+    const counting: Clock = {
+      now: () => clock.now(),
+      wallTime: () => clock.wallTime(),
+      setTimer: (ms, callback) => {
+        timers += 1;
+        return clock.setTimer(ms, callback);
+      },
+      defer: (callback) => clock.defer(callback),
+    };
+    const ticker = new PacketTicker(counting);
+    const jobs = Array.from({ length: 8 }, () => new Job());
+    for (const job of jobs) ticker.add(job);
+    clock.advance(1000);
+    assert.ok(timers <= 60, `${timers} timers`);
+    for (const { times } of jobs) assert.ok(gaps(times).every((gap) => gap === 20));
+  });
+
+  it("begins a job that comes in a pause of the others in its own time", () => {
+    const clock = new ManualClock();
+    const ticker = new PacketTicker(clock);
+    const slow = new Job(60);
+    ticker.add(slow);
+    for (const pause of [7, 58, 119, 171, 233]) {
+      clock.advance(pause);
+      const job = new Job(20);
+      const start = clock.now();
+      ticker.add(job);
+      clock.advance(100);
+      assert.ok(job.times[0] > start && job.times[0] <= start + 25, `${start}: ${job.times[0]}`);
+      assert.ok(gaps(job.times).every((gap) => gap === 20));
+      ticker.remove(job);
+    }
+    assert.ok(gaps(slow.times).every((gap) => gap === 60));
   });
 
   it("does not drift when timers fire late", () => {
