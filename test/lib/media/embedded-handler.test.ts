@@ -723,6 +723,30 @@ describe("EmbeddedMediaHandler on loopback", function () {
     });
   });
 
+  it("shares its workers: when another handler is closed its calls end, ours go on", async () => {
+    const workers = new WorkerPool({ mostWorkers: 1 });
+    const ours = newHandler({ workers });
+    const range = { portMin: ownPort(34), portMax: ownPort(35) };
+    const other = newHandler({ workers, ...range });
+    const stays = await call({ from: ours });
+    const { audio, session } = await call({ from: other });
+    const playback = await audio.play({ kind: "tone", name: "ring" });
+    assert.equal(workers.workerCount, 1);
+    await other.close();
+    assert.equal(await playback.done, "stopped");
+    await session.close();
+    const before = stays.phone.packets.length;
+    assert.ok(await stays.phone.until(() => stays.phone.packets.length > before + 5));
+    // Its ports are free for whoever comes next.
+    const next = newHandler({ workers, ...range });
+    await newSession(next).session.offer();
+    await ours.close();
+    assert.deepEqual(stays.errors, []);
+    assert.equal(workers.workerCount, 1);
+    await next.close();
+    assert.equal(workers.workerCount, 0);
+  });
+
   it("tells that the peer is silent, and again when that goes on", async () => {
     const other = newHandler({ mediaTimeout: 200 });
     const { phone, session, timeouts } = await call({ from: other });
