@@ -148,7 +148,9 @@ function addContent(headers: HeaderMap, fields: RequestFields | ResponseFields):
   if (fields.headers !== undefined) {
     for (const [name, value] of fields.headers) headers.add(name, value);
   }
-  if (fields.contentType !== undefined) headers.set("content-type", fields.contentType);
+  if (fields.contentType === undefined) return;
+  if (headers.has("content-type")) headers.set("content-type", fields.contentType);
+  else headers.add("content-type", fields.contentType);
 }
 
 /** ACK or CANCEL of the INVITE's own hop: its top Via, route, identity and sequence number. */

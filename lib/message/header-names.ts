@@ -124,10 +124,12 @@ const KNOWN = new Map<string, HeaderName>();
  * @param spelling - A token: full or compact, any case. Unknown names keep their spelling for output.
  */
 export function headerName(spelling: string): HeaderName {
-  const known = KNOWN.get(spelling);
-  if (known !== undefined) return known;
-  const name = spelling.toLowerCase();
-  return KNOWN.get(name) ?? otherName(name, spelling);
+  return knownHeaderName(spelling) ?? otherName(spelling.toLowerCase(), spelling);
+}
+
+/** The same for the names of the RFCs alone, which are all good tokens. */
+export function knownHeaderName(spelling: string): HeaderName | undefined {
+  return KNOWN.get(spelling) ?? KNOWN.get(spelling.toLowerCase());
 }
 
 function otherName(name: string, display: string): HeaderName {

@@ -3,7 +3,7 @@
  * resolved. Values are unfolded and trimmed text; whoever needs structure parses it on demand.
  */
 import { checkUserHeaderValue, checkUserToken, hasForbiddenCharacters } from "./header-checks.js";
-import { headerName, type HeaderName } from "./header-names.js";
+import { headerName, knownHeaderName, type HeaderName } from "./header-names.js";
 
 /**
  * One line. Never changed: another value is another field, so what was parsed from it stays right. The value
@@ -119,9 +119,9 @@ export class HeaderMap {
 }
 
 function localName(name: string): HeaderName {
-  const header = headerName(name);
-  checkUserToken("Header name", header.display);
-  return header;
+  const known = knownHeaderName(name);
+  if (known === undefined) checkUserToken("Header name", name);
+  return known ?? headerName(name);
 }
 
 function localField(header: HeaderName, value: string): HeaderField {

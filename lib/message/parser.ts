@@ -41,7 +41,7 @@ export function parseMessage(data: Buffer, options?: ParseOptions): ParseResult 
   // One decoding for the usual message; where bytes and characters differ, only the head is decoded.
   if (isAscii(data)) {
     const head = findHead(data.toString("latin1"));
-    const rest = head.bodyStart < data.length ? data.subarray(head.bodyStart) : NO_BODY;
+    const rest = head.bodyStart < data.length ? head.text.slice(head.bodyStart) : NO_BODY;
     return finish(head, rest, stream, limits);
   }
   const headEnd = data.indexOf("\r\n\r\n", leadingLineEnds(data), "latin1");

@@ -61,7 +61,22 @@ export function checkRequestUri(uri: string): void {
   }
 }
 
+/** Messages share pieces of memory larger than those of Node, of which a busy stack would need one for each call. */
+const SLAB_BYTES = 64 << 10;
+const LONGEST_SHARED = 4 << 10;
+let slab = Buffer.alloc(0);
+let used = SLAB_BYTES;
+
 /** Plain ASCII, which nearly every message is, is copied; the rest is encoded as UTF-8. */
 function encode(text: string): Buffer {
-  return Buffer.from(text, Buffer.byteLength(text) === text.length ? "latin1" : "utf8");
+  const { length } = text;
+  if (Buffer.byteLength(text) !== length) return Buffer.from(text, "utf8");
+  if (length > LONGEST_SHARED) return Buffer.from(text, "latin1");
+  if (used + length > SLAB_BYTES) {
+    slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
+    used = 0;
+  }
+  const start = used;
+  used += slab.write(text, start, "latin1");
+  return slab.subarray(start, used);
 }
