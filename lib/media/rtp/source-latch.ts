@@ -12,11 +12,14 @@ export interface Endpoint {
 /** Packets in a row from the host of the description or of the signalling, and from any other. */
 const ROW_OF_KNOWN_HOST = 2;
 const ROW_OF_STRANGER = 4;
+/** From where we listened to before the description changed: its last packets come late, and nobody listens there. */
+const ROW_OF_BEFORE = 50;
 
 export class SourceLatch {
   #expected: Endpoint | undefined;
   #signallingAddress = "";
   #latched: Endpoint | undefined;
+  #before: Endpoint | undefined;
   #candidate: Endpoint | undefined;
   #candidateSsrc = 0;
   #nextSequence = 0;
@@ -38,6 +41,7 @@ export class SourceLatch {
     this.#expected = expected;
     this.#signallingAddress = signallingAddress;
     if (before?.address === expected?.address && before?.port === expected?.port) return;
+    this.#before = this.#latched ?? this.#before;
     this.#latched = undefined;
     this.#candidate = undefined;
   }
@@ -66,9 +70,14 @@ export class SourceLatch {
       this.#row = 1;
     }
     this.#nextSequence = (sequenceNumber + 1) & 0xffff;
-    const known = address === expected.address || address === this.#signallingAddress;
-    if (this.#row < (known ? ROW_OF_KNOWN_HOST : ROW_OF_STRANGER)) return false;
+    if (this.#row < this.#wanted(expected, address, port)) return false;
     this.#latched = this.#candidate;
     return true;
+  }
+
+  #wanted(expected: Endpoint, address: string, port: number): number {
+    if (this.#before?.port === port && this.#before.address === address) return ROW_OF_BEFORE;
+    const isKnown = address === expected.address || address === this.#signallingAddress;
+    return isKnown ? ROW_OF_KNOWN_HOST : ROW_OF_STRANGER;
   }
 }

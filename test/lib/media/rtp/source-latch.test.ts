@@ -57,6 +57,24 @@ describe("SourceLatch", () => {
     assert.equal(source.latched, undefined);
   });
 
+  it("leaves the source of before to its last packets when the description changes", () => {
+    const source = latch();
+    source.accepts("10.0.0.5", 4000, 1, 1);
+    source.expect({ address: "10.0.0.6", port: 6000 }, "10.0.0.5");
+    for (let i = 2; i < 30; i++) assert.equal(source.accepts("10.0.0.5", 4000, 1, i), false);
+    assert.ok(source.accepts("10.0.0.6", 6000, 7, 1));
+    assert.equal(source.accepts("10.0.0.5", 4000, 1, 30), false);
+  });
+
+  it("takes it back when it goes on and nobody else speaks", () => {
+    const source = latch();
+    source.accepts("10.0.0.5", 4000, 1, 1);
+    source.expect({ address: "10.0.0.6", port: 6000 }, SIGNALLING);
+    let taken = 2;
+    while (taken < 200 && !source.accepts("10.0.0.5", 4000, 1, taken)) taken++;
+    assert.equal(taken, 51);
+  });
+
   it("opens again when the description names another place, not when it is the same", () => {
     const source = latch();
     source.accepts("10.0.0.5", 4000, 1, 1);
