@@ -24,14 +24,17 @@ const seconds = Number(process.env.SECS ?? 5);
 const LONGEST_SETUP = 30;
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Sends every packet back to where it came from. */
+/** Sends every packet back to where it came from, as a source of its own: one's own packets are dropped as a loop. */
 function echo() {
   const socket = dgram.createSocket({
     type: "udp4",
     recvBufferSize: 4 << 20,
     sendBufferSize: 4 << 20,
   });
-  socket.on("message", (datagram, from) => socket.send(datagram, from.port, from.address));
+  socket.on("message", (datagram, from) => {
+    if (datagram.length >= 12) datagram[8] ^= 0xff;
+    socket.send(datagram, from.port, from.address);
+  });
   process.on("message", () => process.exit(0));
   socket.bind(0, "127.0.0.1", () => process.send({ port: socket.address().port }));
 }
