@@ -74,6 +74,47 @@ describe("statistics of a call", () => {
     assert.equal(bench.of("in:2")[1].sip.statistics, undefined);
   });
 
+  it("come to the nodes of a Deploy in between, also when that has replaced the stack", async () => {
+    for (const change of [{}, { mediaTimeout: 30 }]) {
+      const session = await answered();
+      let resolve: (statistics: MediaStatistics) => void = () => undefined;
+      session.statistics = new Promise((done) => (resolve = done));
+      session.close("remote-bye");
+      await bench.settle();
+      await bench.deploy([
+        stack({ name: 'the "door"', ...change }),
+        { id: "in", type: "sip-incoming", stack: "stack" },
+        { id: "event", type: "sip-event", stack: "stack", events: ["ended", "failed"] },
+      ]);
+      assert.deepEqual(bench.order(), []);
+      resolve(COUNTED);
+      await bench.settle();
+      assert.deepEqual(bench.only("in:2").sip.statistics, COUNTED);
+      bench.clear();
+    }
+  });
+
+  it("that never come keep no other call back, however many", async () => {
+    const hanging: FakeSession[] = [];
+    for (let i = 0; i < 300; i++) {
+      const session = await answered();
+      session.statistics = new Promise(() => undefined);
+      hanging.push(session);
+    }
+    for (const session of hanging) session.close("remote-bye");
+    const other = await answered();
+    other.close("local-bye");
+    await bench.settle(400);
+    assert.deepEqual(
+      bench.of("in:2").map((msg) => msg.payload),
+      ["local-bye"],
+    );
+    bench.clock.advance(1500);
+    await bench.settle(2000);
+    assert.equal(bench.of("in:2").length, 301);
+    assert.equal(bench.clock.pendingTimers(), 0);
+  });
+
   it("are missing where there was no sound, or it was lost", async () => {
     const session = await answered();
     session.statistics = Promise.resolve(undefined);
