@@ -8,6 +8,7 @@ import { UserAgent, type Session, type SessionEvent } from "../../lib/index.js";
 import { FlowBuilder, type FlowNode } from "../support/flow-builder.js";
 import { NodeRed, pause } from "../support/node-red.js";
 import { freePort } from "../support/ports.js";
+import { RtpPhone, toneFrequency } from "../support/rtp-phone.js";
 
 type Message = { payload: unknown; topic: string; mark?: string; sip: Record<string, unknown> };
 
@@ -183,6 +184,62 @@ describe("Deploy and calls", function () {
     assert.ok(sequence.length > 240, `${sequence.length} packets in 5 s`);
     const gaps = sequence.slice(1).filter((number, at) => number !== ((sequence[at] + 1) & 0xffff));
     assert.deepEqual(gaps, []);
+  });
+
+  it("keeps two calls joined through a Full deploy: no packet is lost, and the end fires on the new node", async () => {
+    const other = await Phone.start();
+    const [mouth, ear] = [await RtpPhone.open(), await RtpPhone.open()];
+    try {
+      other.userAgent.onIncomingCall = (session) => {
+        void session.accept({ sdp: ear.description() });
+        return true;
+      };
+      const build = (): FlowNode[] => {
+        const flow = new FlowBuilder();
+        const stack = flow.config("sip-stack", {
+          transports: [{ protocol: "udp", address: "127.0.0.1", port }],
+          rtpPortMin: 33500,
+          rtpPortMax: 33600,
+        });
+        const bridge = flow.node("sip-bridge", {}, flow.captures("bridge", 2));
+        const to = `sip:other@127.0.0.1:${other.userAgent.bound[0]?.port}`;
+        const invite = flow.node("sip-invite", { stack, to }, [[bridge], [], [], []]);
+        const accept = flow.node("sip-accept", {}, [[invite], []]);
+        flow.node("sip-incoming", { stack }, [[accept], []]);
+        return flow.build();
+      };
+      await nodeRed.deploy(build());
+      const call = phone.userAgent.invite({
+        targets: [`sip:house@127.0.0.1:${port}`],
+        sdp: mouth.description(),
+      });
+      await phone.until(call, "confirmed");
+      const answer = phone.events.get(call.id)?.find(({ name }) => name === "answered");
+      mouth.connectTo(answer?.remoteSdp ?? "");
+      mouth.speak(440);
+      await nodeRed.waitFor("bridge/1");
+      await pause(500);
+      const before = ear.packets.length;
+      await nodeRed.deploy(build());
+      await pause(1000);
+      assert.equal(call.state, "established");
+      const sequence = ear.packets.slice(before).map(({ sequenceNumber }) => sequenceNumber);
+      assert.ok(sequence.length > 40, `${sequence.length} packets`);
+      const gaps = sequence.filter(
+        (one, at) => at > 0 && one !== ((sequence[at - 1] + 1) & 0xffff),
+      );
+      assert.deepEqual(gaps, []);
+      assert.ok(Math.abs(toneFrequency(ear.samples().slice(-4000)) - 440) < 5);
+      await call.end();
+      const [ended] = await nodeRed.waitFor("bridge/2");
+      assert.equal((ended?.msg as Message).payload, "remote-bye");
+      const left = [...other.events.values()].flat().map(({ name }) => name);
+      assert.ok(left.includes("ended"), left.join(" "));
+    } finally {
+      await mouth.close();
+      await ear.close();
+      await other.userAgent.stop();
+    }
   });
 
   it("ends calls with BYE when the stack's settings change", async () => {
