@@ -160,37 +160,48 @@ export class TransactionLayer {
    * Sends a request, not ACK, in a new client transaction. Its Via is set, in place of that of an earlier attempt.
    * All callbacks come later. After `close` nothing is sent and nothing called back.
    *
+   * @param branch - Of the same request over a connection that was lost: a peer that has it already knows it again.
    * @throws InvalidArgumentError when the request cannot be written (a header with CR, LF or NUL).
    */
-  request(request: SipRequest, flow: Flow, user: ClientTransactionUser): ClientTransaction {
-    return this.#startClient(this.addVia(request, flow), request, flow, user);
+  request(
+    request: SipRequest,
+    flow: Flow,
+    user: ClientTransactionUser,
+    branch?: string,
+  ): ClientTransaction {
+    return this.#startClient(this.addVia(request, flow, branch), request, flow, user);
   }
 
   /**
-   * Sends the CANCEL of an INVITE (§9.1): same branch, same flow, a transaction of its own. Callers wait for a
+   * Sends the CANCEL of an INVITE (§9.1): same branch, same server, a transaction of its own. Callers wait for a
    * provisional response first.
    *
    * @param headers - Further headers, for example Reason.
+   * @param flow - Another connection to that server, when the one of the INVITE is lost.
    */
   cancel(
     invite: ClientTransaction,
     headers: readonly (readonly [string, string])[] = [],
     user: ClientTransactionUser = { onResponse: () => undefined, onFailure: () => undefined },
+    flow: Flow = invite.flow,
   ): ClientTransaction {
     const cancel = createCancel(invite.request);
     for (const [name, value] of headers) cancel.headers.add(name, value);
     this.#options.user.beforeCancel?.(cancel);
-    return this.#startClient(cancel.topVia.branch ?? "", cancel, invite.flow, user);
+    return this.#startClient(cancel.topVia.branch ?? "", cancel, flow, user);
   }
 
   /**
-   * Sets the Via of a request for this flow, with a new branch. For the request without transaction, the ACK for a
-   * 2xx (§13.2.2.4); `request` does it itself.
+   * Sets the Via of a request for this flow, with a new branch unless one is given. For the request without
+   * transaction, the ACK for a 2xx (§13.2.2.4); `request` does it itself.
    *
    * @returns the branch.
    */
-  addVia(request: SipRequest, flow: Flow): string {
-    const branch = MAGIC_COOKIE + randomToken(this.#options.random, BRANCH_LENGTH);
+  addVia(
+    request: SipRequest,
+    flow: Flow,
+    branch = MAGIC_COOKIE + randomToken(this.#options.random, BRANCH_LENGTH),
+  ): string {
     const via = `SIP/2.0/${flow.protocol.toUpperCase()} ${flow.sentBy};branch=${branch};rport`;
     request.headers.delete("via");
     request.headers.prepend("Via", via);

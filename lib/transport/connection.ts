@@ -50,6 +50,8 @@ export abstract class Connection implements Flow {
   #listeners: Set<(reason: string) => void> | undefined;
   #spoken = false;
   #lastMessageAt: number;
+  /** Anything came in, keep-alives included. */
+  #heardAt: number;
   readonly #retainers = new Set<KeepAlive>();
   #nextPingAt = Infinity;
   #pingSentAt: number | undefined;
@@ -69,7 +71,7 @@ export abstract class Connection implements Flow {
     this.settings = options.settings;
     this.receiver = options.receiver;
     this.openedAt = this.settings.clock.now();
-    this.#lastMessageAt = this.openedAt;
+    this.#lastMessageAt = this.#heardAt = this.openedAt;
   }
 
   get isOpen(): boolean {
@@ -144,6 +146,11 @@ export abstract class Connection implements Flow {
     this.observer?.onClosed(this, why);
   }
 
+  unanswered(forMs: number): void {
+    const silentMs = this.settings.clock.now() - this.#heardAt;
+    if (this.isOpen && silentMs >= forMs) this.lost("no answer to a request");
+  }
+
   /** The regular look of the pool at every connection: idleness, silence, keep-alive. */
   inspect(now: number): void {
     if (!this.isOpen) return;
@@ -164,6 +171,7 @@ export abstract class Connection implements Flow {
   /** Hands one whole message up. @returns false when nothing more may be read from this connection. */
   protected deliver(data: Buffer, framing: "datagram" | "stream"): boolean {
     if (!this.isOpen) return false;
+    this.#heardAt = this.settings.clock.now();
     const outcome = this.receiver.receive(data, this, framing, this.#accepted);
     if (outcome === "fatal") this.close("message could not be framed");
     return this.isOpen;
@@ -174,6 +182,7 @@ export abstract class Connection implements Flow {
    * look together like a ping of the peer: while an answer is due, that is what they are.
    */
   protected answerPing(bytes: string): void {
+    this.#heardAt = this.settings.clock.now();
     if (this.#pingSentAt !== undefined) {
       const waited = this.settings.clock.now() - this.#pingSentAt;
       this.#pingSentAt = undefined;
@@ -188,6 +197,7 @@ export abstract class Connection implements Flow {
   protected pongReceived(): void {
     this.#pongsSeen = true;
     this.#pingSentAt = undefined;
+    this.#heardAt = this.settings.clock.now();
   }
 
   /** Writes bytes; `done` with an error when they could not be sent. */

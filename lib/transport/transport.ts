@@ -99,6 +99,11 @@ export interface Flow {
    * names an interval; the shortest counts. @returns lets go.
    */
   retain?(keepAlive?: KeepAlive): () => void;
+  /**
+   * A request of ours got no answer for so many milliseconds. A connection over which nothing at all came meanwhile
+   * leads nowhere, even if the operating system takes it for open: it is given up.
+   */
+  unanswered?(forMs: number): void;
 }
 
 /**

@@ -27,6 +27,8 @@ export type ExchangeInput =
   | "flow"
   /** This target failed, another one is there. */
   | "nextTarget"
+  /** The connection was lost before any response came: the same again over a new one. */
+  | "connectionLost"
   /** The request is there, and the flow will do. */
   | "built"
   /** The request is too large for this flow (§18.1.1). */
@@ -49,6 +51,7 @@ export type ExchangeInput =
 
 export type ExchangeAction =
   | "connect"
+  | "reconnect"
   | "build"
   | "transmit"
   | "passUp"
@@ -73,6 +76,7 @@ export const exchangeMachine: MachineDefinition<ExchangeState, ExchangeInput, Ex
     "unreachable",
     "flow",
     "nextTarget",
+    "connectionLost",
     "built",
     "tooLarge",
     "buildFailed",
@@ -114,6 +118,7 @@ export const exchangeMachine: MachineDefinition<ExchangeState, ExchangeInput, Ex
       retry: { next: "calling", do: ["transmit"], rfc: "RFC 3261 §22.2" },
       challenged: { next: "asking", do: [], rfc: "RFC 3261 §22.1" },
       nextTarget: { next: "connecting", do: ["connect"], rfc: "RFC 3263 §4.3" },
+      connectionLost: { next: "connecting", do: ["reconnect"], rfc: "RFC 5923 §8.1" },
       unreachable: fail,
       cancel: { next: "cancelPending", do: [], rfc: "RFC 3261 §9.1" },
       abandon,

@@ -23,6 +23,7 @@ import {
   type ExchangeState,
 } from "./client-exchange-state.js";
 import type { AuthContext, ClientEnvironment, Destination } from "./client-environment.js";
+import { sendCancel } from "./exchange-cancel.js";
 import { ExchangeAgreement } from "./exchange-agreement.js";
 import { ExchangeCredentials } from "./exchange-credentials.js";
 import { applyRoutes, copyRequest } from "./routing.js";
@@ -69,6 +70,8 @@ export class ClientExchange implements OutgoingRequest {
   /** The request has a Contact that belongs to its flow. */
   #wantsContact = false;
   #rang = false;
+  /** The connection was lost once before a response came, and the request goes to this server again. */
+  #lost: { readonly host: string; readonly branch: string | undefined } | undefined;
   #starting = false;
   #abandoned = false;
   readonly #credentials: ExchangeCredentials;
@@ -170,6 +173,8 @@ export class ClientExchange implements OutgoingRequest {
     switch (action) {
       case "connect":
         return this.#connect();
+      case "reconnect":
+        return this.#reconnect();
       case "build":
         return this.#build();
       case "transmit":
@@ -231,6 +236,26 @@ export class ClientExchange implements OutgoingRequest {
       }
       this.#flow = flow;
       this.#input("flow");
+    });
+  }
+
+  /** The server of before comes first: it may have the request already, and knows it by its branch. */
+  #reconnect(): void {
+    const host = this.#lost?.host;
+    this.#environment.locate(this.#options, (error, destination) => {
+      if (this.state !== "connecting") return;
+      const targets = destination?.targets ?? [];
+      if (targets.length === 0) {
+        this.#error = error ?? this.#error;
+        this.#input("unreachable");
+        return;
+      }
+      this.#targets = [
+        ...targets.filter((target) => hostKey(target) === host),
+        ...targets.filter((target) => hostKey(target) !== host),
+      ];
+      this.#index = 0;
+      this.#connect();
     });
   }
 
@@ -299,36 +324,30 @@ export class ClientExchange implements OutgoingRequest {
 
   #transmit(): void {
     const flow = this.#flow as Flow;
-    let request = this.#request as SipRequest;
-    if (this.#sent) {
-      request = copyRequest(this.#plain ?? request);
-    }
-    this.#sent = true;
-    if (this.#wantsContact) {
-      request.headers.set("Contact", this.#environment.contact(flow, this.#options.account));
-    }
-    this.#agreement.apply(request, this.#target, this.#isOwnServer);
-    this.#plain = request;
-    request = this.#environment.beforeSending(request, this.#options);
-    this.#request = request;
-    this.#credentials.authorize(request);
+    const branch = this.#branchOfBefore();
+    const request = this.#prepareTransmission(flow, branch !== undefined);
     this.#terminated = false;
     let current: ClientTransaction | undefined;
     const isCurrent = (): boolean => current === undefined || current === this.#transaction;
     try {
-      current = this.#environment.transactions.request(request, flow, {
-        onResponse: (response) => {
-          if (isCurrent()) this.#onResponse(response, request);
+      current = this.#environment.transactions.request(
+        request,
+        flow,
+        {
+          onResponse: (response) => {
+            if (isCurrent()) this.#onResponse(response, request);
+          },
+          onFailure: (error) => {
+            if (isCurrent()) this.#onTransactionFailure(error);
+          },
+          onTerminated: () => {
+            if (!isCurrent()) return;
+            this.#terminated = true;
+            if (this.state === "completed") this.#input("abandon");
+          },
         },
-        onFailure: (error) => {
-          if (isCurrent()) this.#onTransactionFailure(error);
-        },
-        onTerminated: () => {
-          if (!isCurrent()) return;
-          this.#terminated = true;
-          if (this.state === "completed") this.#input("abandon");
-        },
-      });
+        branch,
+      );
     } catch (error) {
       this.#buildFailedAfter(error);
       return;
@@ -336,6 +355,31 @@ export class ClientExchange implements OutgoingRequest {
     this.#transaction = current;
     this.#losePatience(current, flow);
     this.#options.onSent?.(request, flow);
+  }
+
+  /** @param isRepetition - the very same goes out again. */
+  #prepareTransmission(flow: Flow, isRepetition: boolean): SipRequest {
+    let request = this.#request as SipRequest;
+    if (this.#sent && !isRepetition) request = copyRequest(this.#plain ?? request);
+    this.#sent = true;
+    if (this.#wantsContact) {
+      request.headers.set("Contact", this.#environment.contact(flow, this.#options.account));
+    }
+    if (isRepetition) return request;
+    this.#agreement.apply(request, this.#target, this.#isOwnServer);
+    this.#plain = request;
+    request = this.#environment.beforeSending(request, this.#options);
+    this.#request = request;
+    this.#credentials.authorize(request);
+    return request;
+  }
+
+  /** Of the same request over the connection that was lost, when this is the same server (RFC 3261 §17.1.3). */
+  #branchOfBefore(): string | undefined {
+    const lost = this.#lost;
+    if (lost?.branch === undefined || hostKey(this.#target) !== lost.host) return undefined;
+    this.#lost = { host: lost.host, branch: undefined };
+    return lost.branch;
   }
 
   #losePatience(transaction: ClientTransaction, flow: Flow): void {
@@ -433,6 +477,12 @@ export class ClientExchange implements OutgoingRequest {
   }
 
   #onTransactionFailure(error: SipError): void {
+    if (error instanceof TransactionTimeoutError) {
+      const { timers } = this.#environment;
+      this.#flow?.unanswered?.(64 * timers.t1);
+    } else if (this.#lostConnection(error)) {
+      return;
+    }
     this.#environment.health.failed(this.#target);
     // A peer that has answered already must not be asked twice (RFC 3261 §8.1.3.1).
     if (this.#rang) {
@@ -443,14 +493,34 @@ export class ClientExchange implements OutgoingRequest {
     }
   }
 
+  /** A connection that was open for long may be dead without our knowing: the request gets one more, once. */
+  #lostConnection(error: SipError): boolean {
+    if (this.#flow?.reliable !== true || this.#rang || this.#lost || this.state !== "calling") {
+      return false;
+    }
+    const isSame = this.#options.buildPerFlow !== true;
+    this.#error = error;
+    this.#lost = {
+      host: hostKey(this.#target),
+      branch: isSame ? this.#request?.topVia.branch : undefined,
+    };
+    this.#input("connectionLost");
+    return true;
+  }
+
   #passUp(response: SipResponse | undefined): void {
     if (response === undefined) return;
     this.#options.onResponse(response, this.#request as SipRequest, this.#flow as Flow);
   }
 
   #sendCancel(): void {
-    const { transactions, clock, timers } = this.#environment;
-    transactions.cancel(this.#transaction as ClientTransaction, this.#cancelHeaders);
+    const { clock, timers } = this.#environment;
+    sendCancel(this.#environment, {
+      invite: this.#transaction as ClientTransaction,
+      target: this.#target,
+      headers: this.#cancelHeaders,
+      isWanted: () => this.state === "cancelling",
+    });
     this.#cancelTimer = clock.setTimer(64 * timers.t1, () => this.#input("cancelExpired"));
   }
 
@@ -459,6 +529,11 @@ export class ClientExchange implements OutgoingRequest {
       if (!this.#abandoned) this.#options.onFailure(error);
     });
   }
+}
+
+/** One host and protocol: a peer that connected to us listens at another port. */
+function hostKey({ protocol, address }: FlowTarget): string {
+  return `${protocol}:${address}`;
 }
 
 /** Bytes of a request, near enough for the question whether it fits into a datagram. */

@@ -62,6 +62,7 @@ export class ServerWatch {
   #ask(flow: Flow, intervalMs: number): void {
     const silent = (): void => {
       this.stop();
+      flow.unanswered?.(ANSWER_WITHIN_MS);
       this.#options.onSilent(flow);
     };
     this.#timer = this.#options.clock.setTimer(ANSWER_WITHIN_MS, silent);

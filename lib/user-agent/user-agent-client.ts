@@ -80,8 +80,14 @@ export class UserAgentClient implements ClientEnvironment {
     if (!supplements.isEmpty) supplements.outgoingRequest(ack, undefined, undefined);
     let bytes: Buffer | undefined;
     let flow: Flow | undefined;
+    let branch: string | undefined;
     const transmit = (): void => {
       if (bytes === undefined || flow === undefined) return;
+      // The 2xx came again because the connection was lost before our ACK.
+      if (flow.reliable && !flow.isOpen) {
+        findWay();
+        return;
+      }
       flow.send(bytes, (error) =>
         this.#options.logger.warn(`An ACK could not be sent: ${error.message}`),
       );
@@ -94,7 +100,7 @@ export class UserAgentClient implements ClientEnvironment {
       this.connect(target, (error, found) => {
         if (found !== undefined) {
           flow = found;
-          this.transactions.addVia(ack, found);
+          branch = this.transactions.addVia(ack, found, branch);
           bytes = serializeMessage(ack);
           transmit();
         } else if (index + 1 < targets.length) {
@@ -113,10 +119,12 @@ export class UserAgentClient implements ClientEnvironment {
       onResponse: () => undefined,
       onFailure: () => undefined,
     };
-    this.#options.destinations.locate(options, (error, destination) => {
-      if (destination === undefined) fail(error);
-      else tryTargets(destination.targets, 0);
-    });
+    const findWay = (): void =>
+      this.#options.destinations.locate(options, (error, destination) => {
+        if (destination === undefined) fail(error);
+        else tryTargets(destination.targets, 0);
+      });
+    findWay();
     return transmit;
   }
 

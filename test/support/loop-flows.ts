@@ -64,6 +64,7 @@ export class LoopConnection implements Flow {
   isOpen = true;
   readonly #listeners = new Set<(reason: string) => void>();
   #lastArrival = 0;
+  #heardAt: number;
 
   constructor(
     readonly endpoint: LoopEndpoint,
@@ -79,6 +80,7 @@ export class LoopConnection implements Flow {
     this.localPort = ends.localPort;
     this.remotePort = ends.remotePort;
     this.outgoing = ends.outgoing;
+    this.#heardAt = endpoint.network.clock.now();
   }
 
   get localAddress(): string {
@@ -114,7 +116,7 @@ export class LoopConnection implements Flow {
         earliest: this.#lastArrival,
       },
       (arrived) => {
-        if (this.twin?.isOpen) this.peer.receive(arrived, this.twin);
+        this.twin?.receive(arrived);
       },
     );
     this.#lastArrival = arrivesAt;
@@ -124,8 +126,23 @@ export class LoopConnection implements Flow {
   }
 
   onClosed(listener: (reason: string) => void): () => void {
+    if (!this.isOpen) {
+      this.endpoint.network.clock.defer(() => listener("the connection is closed"));
+      return () => undefined;
+    }
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  /** Bytes of the other end. */
+  receive(bytes: Buffer): void {
+    if (!this.isOpen) return;
+    this.#heardAt = this.endpoint.network.clock.now();
+    this.endpoint.receive(bytes, this);
+  }
+
+  unanswered(forMs: number): void {
+    if (this.endpoint.network.clock.now() - this.#heardAt >= forMs) this.close("no answer");
   }
 
   close(reason: string): void {

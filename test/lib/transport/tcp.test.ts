@@ -328,6 +328,25 @@ describe("TCP (RFC 3261 §18)", () => {
       await until(() => alice.states.length === 2, "the report");
       assert.equal(alice.states[1]?.reason, "no answer to keep-alive");
     });
+
+    it("gives up a connection over which nothing at all came while a request waited in vain", async () => {
+      const clock = new ManualClock();
+      const alice = await bench.layer([TCP], { clock });
+      const server = createServer((socket) => {
+        socket.once("data", () => socket.write(requestText({ via: VIA })));
+      });
+      const flow = await alice.connect(await serve(server));
+      clock.advance(20_000);
+      flow.send("\r\n\r\n");
+      await alice.arrival();
+      clock.advance(12_000);
+      flow.unanswered?.(32_000);
+      assert.equal(flow.isOpen, true);
+      clock.advance(20_000);
+      flow.unanswered?.(32_000);
+      assert.equal(flow.isOpen, false);
+      assert.equal(alice.states.at(-1)?.reason, "no answer to a request");
+    });
   });
 
   it("cuts off a peer that does not read", async () => {

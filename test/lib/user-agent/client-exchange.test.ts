@@ -19,7 +19,7 @@ import {
   type ClientTransactionUser,
   type TransactionLayer,
 } from "../../../lib/transaction/index.js";
-import type { FlowCallback, FlowTarget } from "../../../lib/transport/transport.js";
+import type { Flow, FlowCallback, FlowTarget } from "../../../lib/transport/transport.js";
 import type { ClientEnvironment, Destination } from "../../../lib/user-agent/client-environment.js";
 import { ClientExchange } from "../../../lib/user-agent/client-exchange.js";
 import { SecurityAgreements } from "../../../lib/user-agent/security-agreement.js";
@@ -61,11 +61,14 @@ class Bench {
 
   constructor(method = "INVITE", buildLater = false) {
     const transactions = {
-      request: (request: SipRequest, _flow: unknown, user: ClientTransactionUser) => {
+      request: (request: SipRequest, flow: Flow, user: ClientTransactionUser) => {
         const sent: Sent = { request, user, closed: false };
         this.sent.push(sent);
         this.log.push(`→ ${request.method} ${request.cseq.sequence}`);
-        const transaction: Partial<ClientTransaction> = { close: () => (sent.closed = true) };
+        const transaction: Partial<ClientTransaction> = {
+          flow,
+          close: () => (sent.closed = true),
+        };
         return transaction;
       },
       cancel: () => this.log.push("→ CANCEL"),

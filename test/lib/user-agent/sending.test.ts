@@ -361,6 +361,7 @@ describe("tables of the user agent", () => {
       retry: "calling",
       challenged: "asking",
       nextTarget: "connecting",
+      connectionLost: "connecting",
       unreachable: "ended",
       cancel: "cancelPending",
       abandon: "ended",
