@@ -22,6 +22,8 @@ const properties = {
   sendExpires: flag(true),
   transport: choice(["auto", "udp", "tcp", "tls", "ws", "wss"], "auto"),
   outbound: flag(false),
+  maxCalls: number(0),
+  maxCallsPerMinute: number(0),
   contactParams: optionalText,
   contactUriParams: optionalText,
   learnPublicAddress: flag(true),

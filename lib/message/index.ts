@@ -3,6 +3,7 @@ export { decodeEscapes } from "./escapes.js";
 export { isIPv4, isIPv6 } from "./host.js";
 export * from "./auth-header.js";
 export * from "./factories.js";
+export { looksLikeNewRequest } from "./glance.js";
 export * from "./headers.js";
 export * from "./limits.js";
 export {

@@ -191,9 +191,21 @@ export class OutgoingBranch {
       this.#machine.input("blocked", {});
       return;
     }
+    if (!this.#mayCall()) {
+      this.#machine.input("blocked", {});
+      return;
+    }
     const { timeoutMs } = this.target;
     if (timeoutMs > 0) this.#timer = this.#core.after(timeoutMs, () => this.#expire());
     this.#machine.input("start", { address });
+  }
+
+  /** May the account call one more address? If not, that is the target's end. */
+  #mayCall(): boolean {
+    const { services, owner } = this.#core;
+    if (services.mayCall?.(this.target.account, owner) !== false) return true;
+    this.#cause = "limit";
+    return false;
   }
 
   /** Ends it with CANCEL, as far as there is something to cancel. @param cause - for the target's status. */
@@ -380,7 +392,7 @@ export class OutgoingBranch {
   #nextCandidate(): Uri | undefined {
     for (let uri = this.#candidates.shift(); uri !== undefined; uri = this.#candidates.shift()) {
       const isNew = !this.#tried.has(uri.toString());
-      if (isNew && this.#tried.size < MOST_TRIES) return uri;
+      if (isNew && this.#tried.size < MOST_TRIES) return this.#mayCall() ? uri : undefined;
     }
     return undefined;
   }

@@ -154,6 +154,8 @@ export interface SessionServices {
   identityOf?(message: SipMessage): Participant | undefined;
   /** Does the `dial` filter let us call this URI? */
   mayDial(uri: Uri): boolean;
+  /** Counts an address that a session is about to call. False: a limit of the account forbids it. Absent = no limits. */
+  mayCall?(account: AccountHandle | undefined, session: SessionHandle): boolean;
   /** A target as people write it → URI and header parameters; throws InvalidArgumentError with a helpful text. */
   parseTarget(text: string, account: AccountHandle | undefined): NameAddr;
   /** A call of this stack that is not over. */

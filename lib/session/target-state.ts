@@ -22,7 +22,7 @@ export type TargetState =
 
 export type TargetInput =
   | "start"
-  /** The `dial` filter forbids it. */
+  /** The `dial` filter or a limit of the account forbids it. */
   | "blocked"
   | "100"
   | "1xx"

@@ -4,6 +4,7 @@
  */
 import { printable } from "../foundation/index.js";
 import type { TransportError, Timer } from "../foundation/index.js";
+import type { SipMessage } from "../message/index.js";
 import type { Identity } from "./local-identity.js";
 import type { MessageReceiver } from "./message-receiver.js";
 import type { TransportSettings } from "./settings.js";
@@ -78,7 +79,7 @@ export abstract class Connection implements Flow {
     return this.#state === "open";
   }
 
-  /** Has a whole message come in? */
+  /** Has a whole message of somebody come in who may talk to us? */
   get hasSpoken(): boolean {
     return this.#spoken;
   }
@@ -174,6 +175,7 @@ export abstract class Connection implements Flow {
     this.#heardAt = this.settings.clock.now();
     const outcome = this.receiver.receive(data, this, framing, this.#accepted);
     if (outcome === "fatal") this.close("message could not be framed");
+    else if (outcome === "unread" && !this.outgoing && !this.#spoken) this.close("refused");
     return this.isOpen;
   }
 
@@ -217,9 +219,10 @@ export abstract class Connection implements Flow {
     this.lost("peer does not read what is sent");
   }
 
-  readonly #accepted = (): void => {
+  readonly #accepted = (message: SipMessage): void => {
     this.#lastMessageAt = this.settings.clock.now();
     if (this.#spoken) return;
+    if (this.receiver.user?.welcomes?.(message, this) === false) return;
     this.#spoken = true;
     this.observer?.onFirstMessage(this);
   };

@@ -29,16 +29,21 @@ export class MessageReceiver {
    * One whole message. UDP and WebSocket frame by themselves ("datagram"), TCP and TLS by Content-Length.
    *
    * @param accepted - called before the message is handed up.
-   * @returns `message` when it was handed up, `malformed` when not, `fatal` when the stream must close.
+   * @returns `message` when it was handed up, `malformed` when not, `fatal` when the stream must close, `unread` when the
+   * user wants nothing of it.
    */
   receive(
     data: Buffer,
     flow: Flow,
     framing: "datagram" | "stream",
-    accepted?: () => void,
-  ): "message" | "malformed" | "fatal" {
+    accepted?: (message: SipMessage) => void,
+  ): "message" | "malformed" | "fatal" | "unread" {
     this.counters.received++;
     try {
+      if (this.user?.mayRead?.(data, flow) === false) {
+        this.counters.dropped++;
+        return "unread";
+      }
       const result = parseMessage(data, framing === "stream" ? this.#stream : this.#datagram);
       if (!result.ok) {
         // Datagrams and WebSocket messages after this one are whole again; a stream may be out of step.
@@ -47,7 +52,7 @@ export class MessageReceiver {
         return fatal ? "fatal" : "malformed";
       }
       this.#addSource(result.message, flow);
-      accepted?.();
+      accepted?.(result.message);
       this.user?.onMessage(result.message, flow);
       return "message";
     } catch (error) {

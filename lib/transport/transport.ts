@@ -123,6 +123,16 @@ export interface ConnectionState {
 
 /** The upward interface of this room, implemented by the transaction user. */
 export interface TransportUser {
+  /**
+   * Asked before anything of a message is read: false = it is dropped as it is. Absent = every message is read. It is asked
+   * under floods, so it must be quick and must not throw.
+   */
+  mayRead?(data: Buffer, flow: Flow): boolean;
+  /**
+   * May the sender of this message talk to us? Asked before the first whole message of a connection counts as one: a
+   * connection of somebody who may not is no event, is closed in time, and gives way to others. Absent = everybody may.
+   */
+  welcomes?(message: SipMessage, flow: Flow): boolean;
   /** A message that passed the parser and its checks; for requests the top Via has received/rport set. */
   onMessage(message: SipMessage, flow: Flow): void;
   /**

@@ -9,6 +9,10 @@ import { RateLimit } from "./rate-limit.js";
 /** Refusals that one source is told per second; more are silence. */
 const REFUSALS_PER_SECOND = 2;
 const REFUSAL_BURST = 10;
+/** Refusals to all sources together: forged addresses must not make us one who floods others. */
+const ALL_REFUSALS_PER_SECOND = 100;
+const ALL_REFUSALS_BURST = 200;
+const ALL = "*";
 
 export type GateVerdict = "pass" | "refuse" | "ignore";
 
@@ -27,6 +31,7 @@ export class AccessGate {
   readonly #trusted: AddressList;
   readonly #isOwnServer: (address: string) => boolean;
   readonly #refusals: RateLimit;
+  readonly #allRefusals: RateLimit;
 
   /** @throws InvalidArgumentError for an entry that is no network. */
   constructor(options: AccessGateOptions) {
@@ -34,7 +39,9 @@ export class AccessGate {
     this.#deny = new AddressList(options.deny);
     this.#trusted = new AddressList(options.trusted);
     this.#isOwnServer = (address) => options.isOwnServer(address);
-    this.#refusals = new RateLimit(options.clock, REFUSALS_PER_SECOND, REFUSAL_BURST);
+    const { clock } = options;
+    this.#refusals = new RateLimit(clock, REFUSALS_PER_SECOND, REFUSAL_BURST);
+    this.#allRefusals = new RateLimit(clock, ALL_REFUSALS_PER_SECOND, ALL_REFUSALS_BURST);
   }
 
   /** `deny` wins over `allow`; an empty `allow` means local networks and the accounts' own servers. */
@@ -47,7 +54,12 @@ export class AccessGate {
   /** As `isAllowed`, with the verdict whether a refused source still gets its 403. */
   check(address: string): GateVerdict {
     if (this.isAllowed(address)) return "pass";
-    return this.#refusals.take(address) ? "refuse" : "ignore";
+    return this.#refusals.take(address) && this.#allRefusals.take(ALL) ? "refuse" : "ignore";
+  }
+
+  /** Milliseconds for which a source that was told often enough hears nothing, 0 = it is told again. */
+  silenceOf(address: string): number {
+    return this.#refusals.waitOf(address);
   }
 
   /** May this source assert an identity (RFC 3325 trust domain)? */

@@ -80,6 +80,10 @@ export interface AccountOptions {
   readonly authUser?: string | undefined;
   readonly password?: string | undefined;
   readonly register?: boolean | undefined;
+  /** Outgoing calls and attempts at once; more fail with `limit`. Default 0 = unlimited. */
+  readonly maxCalls?: number | undefined;
+  /** Addresses called within any sixty seconds, redirects included; more fail with `limit`. Default 0 = unlimited. */
+  readonly maxCallsPerMinute?: number | undefined;
   /** Default `sip:` + host of `uri`. */
   readonly registrar?: string | undefined;
   readonly outboundProxy?: string | undefined;

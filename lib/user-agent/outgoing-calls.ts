@@ -31,7 +31,7 @@ export interface OutgoingCallsOptions {
   readonly sessions: SessionTable;
   account(id: string): ManagedAccount | undefined;
   /** The session has closed. */
-  remember(session: NeighbourCall): void;
+  closed(session: NeighbourCall): void;
 }
 
 export interface ReferredCallOptions {
@@ -121,7 +121,7 @@ export class OutgoingCalls {
         near: options.near,
       },
       (closed) => {
-        this.#options.remember(closed);
+        this.#options.closed(closed);
         sessions.remove(closed);
       },
     );

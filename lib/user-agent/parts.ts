@@ -11,6 +11,7 @@ import { AccessGate } from "./access-gate.js";
 import { AccountBook } from "./account-book.js";
 import { AccountCredentials } from "./account-credentials.js";
 import { accountOf } from "./account-matching.js";
+import { CallLimits } from "./call-limits.js";
 import { Capabilities } from "./capabilities.js";
 import { CredentialQuestions } from "./credential-questions.js";
 import { Destinations } from "./destinations.js";
@@ -149,6 +150,7 @@ export class UserAgentParts {
       isOwnServer: (address) => book.ownsServer(address),
     });
     const dialFilter = new DialFilter(options.dial ?? []);
+    const callLimits = new CallLimits(clock);
     const directIdentity = new DirectIdentity(this.transport);
     const services = new UserAgentServices({
       clock,
@@ -165,6 +167,7 @@ export class UserAgentParts {
       capabilities,
       pending: this.pending,
       dialFilter,
+      callLimits,
       client: () => this.client,
       account: (id) => book.get(id),
       defaultIdentity: () => directIdentity.address,
@@ -266,7 +269,10 @@ export class UserAgentParts {
       services,
       sessions: this.sessions,
       account: (id) => book.get(id),
-      remember: (session) => replaced.remember(session),
+      closed: (session) => {
+        callLimits.release(session.id);
+        replaced.remember(session);
+      },
     });
     this.subscriptions = new OwnSubscriptions({
       services,

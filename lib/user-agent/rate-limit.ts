@@ -41,6 +41,14 @@ export class RateLimit {
     return true;
   }
 
+  /** Milliseconds until this source has a token again, 0 when it has one. */
+  waitOf(source: string): number {
+    const bucket = this.#buckets.get(source);
+    if (bucket === undefined) return 0;
+    const since = this.#clock.now() - bucket.at;
+    return Math.max(0, ((1 - bucket.tokens) / this.#perSecond) * 1000 - since);
+  }
+
   get size(): number {
     return this.#buckets.size;
   }

@@ -134,6 +134,9 @@ export interface ResolvedAccount {
   readonly transport: TransportProtocol | undefined;
   readonly outbound: boolean;
   readonly instanceId: string | undefined;
+  /** 0 = unlimited. */
+  readonly maxCalls: number;
+  readonly maxCallsPerMinute: number;
   readonly contactExtras: ContactExtras;
   readonly learnPublicAddress: boolean;
   /** Seconds; undefined = as it fits. */
@@ -175,6 +178,8 @@ export function resolveAccount(options: AccountOptions): ResolvedAccount {
     transport,
     outbound: options.outbound ?? false,
     instanceId: instanceId(options.instanceId),
+    maxCalls: count(options.maxCalls, "maxCalls"),
+    maxCallsPerMinute: count(options.maxCallsPerMinute, "maxCallsPerMinute"),
     contactExtras: {
       uri: contactParameters(options.contactUriParams, "contactUriParams", OWN_URI_PARAMETERS),
       header: contactParameters(options.contactParams, "contactParams", OWN_HEADER_PARAMETERS),

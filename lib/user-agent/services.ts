@@ -15,11 +15,13 @@ import type {
   ReferredCall,
   Rel100,
   SdpHandlers,
+  SessionHandle,
   SessionServices,
   SessionTimerSettings,
 } from "../session/index.js";
 import type { TimerOptions } from "../transaction/index.js";
 import type { Flow } from "../transport/transport.js";
+import type { CallLimits } from "./call-limits.js";
 import type { Capabilities } from "./capabilities.js";
 import { contactText, DIRECT_USER } from "./contact.js";
 import type { DialFilter } from "./dial-filter.js";
@@ -45,6 +47,7 @@ export interface ServicesOptions {
   readonly capabilities: Capabilities;
   readonly pending: PendingRequests;
   readonly dialFilter: DialFilter;
+  readonly callLimits: CallLimits;
   client(): UserAgentClient;
   account(id: string): ManagedAccount | undefined;
   defaultIdentity(): NameAddr;
@@ -136,6 +139,11 @@ export class UserAgentServices implements SessionServices {
 
   mayDial(uri: Uri): boolean {
     return this.#options.dialFilter.permits(uri);
+  }
+
+  mayCall(account: AccountHandle | undefined, session: SessionHandle): boolean {
+    const managed = this.#managed(account);
+    return managed === undefined || this.#options.callLimits.take(managed.settings, session.id);
   }
 
   parseTarget(text: string, account: AccountHandle | undefined): NameAddr {

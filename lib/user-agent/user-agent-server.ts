@@ -21,11 +21,13 @@ import type {
   TransactionLayer,
   TransactionLayerUser,
 } from "../transaction/index.js";
+import { canonicalAddress } from "../transport/index.js";
 import type { Flow } from "../transport/transport.js";
 import type { AccessGate } from "./access-gate.js";
 import type { Capabilities } from "./capabilities.js";
 import { RateLimit } from "./rate-limit.js";
 import { inspectRequest } from "./request-inspection.js";
+import { SilencedSources } from "./silenced-sources.js";
 import type { SupplementRejection } from "./supplement.js";
 import type { Supplements } from "./supplements.js";
 
@@ -73,6 +75,7 @@ export class UserAgentServer implements TransactionLayerUser {
   readonly #requests: RateLimit | undefined;
   readonly #refusals: RateLimit | undefined;
   readonly #malformed: RateLimit;
+  readonly #silenced: SilencedSources;
   #refusedByGate = 0;
   #refusedByRate = 0;
   #malformedRequests = 0;
@@ -80,6 +83,7 @@ export class UserAgentServer implements TransactionLayerUser {
   constructor(options: UserAgentServerOptions) {
     this.#options = options;
     const { clock, maxRequestsPerSecond: most } = options;
+    this.#silenced = new SilencedSources(clock);
     this.#malformed = new RateLimit(clock, MALFORMED_PER_SECOND, MALFORMED_BURST);
     if (most > 0) {
       const burst = Math.max(1, most);
@@ -96,6 +100,25 @@ export class UserAgentServer implements TransactionLayerUser {
     };
   }
 
+  /** From the transport layer: is this worth reading? New requests of a source that is not answered any more are not. */
+  mayRead(data: Buffer, flow: Flow): boolean {
+    if (this.#silenced.isEmpty) return true;
+    const by = this.#silenced.silences(canonicalAddress(flow.remoteAddress), data);
+    if (by === undefined) return true;
+    if (by === "gate") this.#refusedByGate++;
+    else this.#refusedByRate++;
+    return false;
+  }
+
+  /** From the transport layer: does a connection count that brings this message? */
+  welcomes(message: SipMessage, flow: Flow): boolean {
+    const address = message.source?.address ?? flow.remoteAddress;
+    return (
+      this.#options.gate.isAllowed(address) ||
+      (message.kind === "request" && this.#isExpected(message))
+    );
+  }
+
   /** From the transport layer: the gate stands before any state is made. */
   onMessage(message: SipMessage, flow: Flow): void {
     if (message.kind === "request" && !this.#mayPass(message, flow)) return;
@@ -105,12 +128,24 @@ export class UserAgentServer implements TransactionLayerUser {
   /** One gate for every method; only requests within our dialogs pass it. */
   #mayPass(request: SipRequest, flow: Flow): boolean {
     const address = request.source?.address ?? flow.remoteAddress;
-    const { gate, dialogs } = this.#options;
-    if (gate.isAllowed(address)) return true;
-    if (request.to.tag !== undefined && dialogs.find(request) !== undefined) return true;
-    if (this.#options.expectsNotify(request) || this.#knowsDialog(request)) return true;
+    if (this.#options.gate.isAllowed(address) || this.#isExpected(request)) return true;
     this.#refusedByGate++;
-    if (gate.check(address) === "refuse") this.#refuse(request, flow, 403);
+    if (this.#mayTell(address)) this.#refuse(request, flow, 403);
+    return false;
+  }
+
+  /** It belongs to a dialog, or to a subscription of ours. */
+  #isExpected(request: SipRequest): boolean {
+    const { dialogs } = this.#options;
+    if (request.to.tag !== undefined && dialogs.find(request) !== undefined) return true;
+    return this.#options.expectsNotify(request) || this.#knowsDialog(request);
+  }
+
+  /** Is a stranger told once more that we do not know it? */
+  #mayTell(address: string): boolean {
+    const { gate } = this.#options;
+    if (gate.check(address) === "refuse") return true;
+    this.#silenced.add(address, gate.silenceOf(address), "gate");
     return false;
   }
 
@@ -130,8 +165,12 @@ export class UserAgentServer implements TransactionLayerUser {
     const { statusHint, reason } = error;
     if (request === undefined || statusHint === undefined) return;
     const address = request.source?.address ?? flow.remoteAddress;
-    const { gate } = this.#options;
-    if (!gate.isAllowed(address) || !this.#malformed.take(address)) return;
+    if (!this.#options.gate.isAllowed(address)) {
+      // A stranger hears nothing of its mistakes, but they count.
+      this.#mayTell(address);
+      return;
+    }
+    if (!this.#malformed.take(address)) return;
     this.#refuse(request, flow, statusHint, reason);
   }
 
@@ -253,6 +292,8 @@ export class UserAgentServer implements TransactionLayerUser {
       this.respond(transaction, 503, [["Retry-After", RETRY_AFTER]]);
     } else {
       transaction.close();
+      const waits = [this.#requests, this.#refusals].map((limit) => limit?.waitOf(address) ?? 0);
+      this.#silenced.add(address, Math.min(...waits), "rate");
     }
     return false;
   }

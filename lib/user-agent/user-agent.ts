@@ -109,6 +109,8 @@ export class UserAgent extends TypedEmitter<UserAgentEvents> {
     try {
       await this.#media?.start?.();
       await this.#parts.transport.start({
+        mayRead: (data, flow) => this.#parts.server.mayRead(data, flow),
+        welcomes: (message, flow) => this.#parts.server.welcomes(message, flow),
         onMessage: (message, flow) => this.#parts.server.onMessage(message, flow),
         onMalformed: (error, request, flow) => this.#parts.server.onMalformed(error, request, flow),
         onConnectionState: (state) => this.#onConnectionState(state),

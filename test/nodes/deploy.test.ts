@@ -299,13 +299,20 @@ describe("deploy", () => {
   });
 
   it("hands an account's Contact parameters and keep-alive to the library", async () => {
-    const extras = { keepAlive: "20", contactParams: "q=0.5", contactUriParams: "ob" };
+    const extras = {
+      keepAlive: "20",
+      contactParams: "q=0.5",
+      contactUriParams: "ob",
+      maxCalls: "3",
+      maxCallsPerMinute: 10,
+    };
     await bench.load([stack(), account({ ...extras, learnPublicAddress: false })]);
     const { options } = bench.userAgent.accounts.get("account") ?? {};
     assert.equal(options?.keepAlive, 20);
     assert.equal(options.contactParams, "q=0.5");
     assert.equal(options.contactUriParams, "ob");
     assert.equal(options.learnPublicAddress, false);
+    assert.deepEqual([options.maxCalls, options.maxCallsPerMinute], [3, 10]);
   });
 
   it("uses the account's stack and expands environment variables in every text", async () => {

@@ -374,6 +374,10 @@ export class LoopEndpoint implements TransportLayer {
     const user = this.user;
     if (!user) return;
     this.count.received++;
+    if (user.mayRead?.(bytes, flow) === false) {
+      this.count.dropped++;
+      return;
+    }
     const result = parseMessage(bytes, { framing: flow.reliable ? "stream" : "datagram" });
     const source = {
       protocol: flow.protocol,

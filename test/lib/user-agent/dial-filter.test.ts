@@ -32,6 +32,22 @@ const table: readonly [globs: string[], uri: string, permitted: boolean][] = [
   [["alice", "bob"], "sip:bob@example.com", true],
   [["alice", "bob"], "sip:carol@example.com", false],
   [["bob"], "sip:example.com", false],
+  [["!0900*"], "sip:bob@example.com", true],
+  [["!0900*"], "sip:0900123@example.com", false],
+  [["!0900*"], "sip:%30900-123@example.com", false],
+  [["!0900*"], "sip:(09)00.123@example.com", false],
+  [["!0900*"], "sip:0900123;postd=1@example.com", false],
+  [["!0900*"], "sip:0900123@example.com;maddr=203.0.113.1", false],
+  [["!0900*"], "tel:0900-123", false],
+  [["! tel:*"], "tel:+4930123", false],
+  [["!*@evil.example"], "sip:bob@evil.example", false],
+  [["!*@evil.example"], "sip:bob@good.example", true],
+  [["!bob@evil.example"], "sip:bob@evil.example:5099", false],
+  [["+49*", "!+49900*"], "sip:+4930123@provider.example", true],
+  [["+49*", "!+49900*"], "sip:+49900123@provider.example", false],
+  [["!+49900*", "+49900123"], "sip:+49900123@provider.example", false],
+  [["+49*", "!+49900*"], "sip:+4430123@provider.example", false],
+  [["!"], "sip:bob@example.com", true],
 ];
 
 describe("dial filter", () => {
