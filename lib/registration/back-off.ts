@@ -11,12 +11,14 @@ export type FailureKind =
 
 export interface Failure {
   readonly kind: FailureKind;
-  /** Failures in a row, this one included. */
+  /** Failures of this kind in a row, this one included. */
   readonly count: number;
-  /** Milliseconds since the first failure in a row. */
+  /** Milliseconds since the first of them. */
   readonly sinceFirstMs: number;
   /** Seconds of a Retry-After header. */
   readonly retryAfter?: number | undefined;
+  /** Milliseconds: a server that is asked that often while it lives may be as often looked for. */
+  readonly watchMs?: number | undefined;
 }
 
 /** A server that restarts is back within this time; until then we look every few seconds. */
@@ -43,7 +45,7 @@ export function retryDelay(failure: Failure, random: RandomSource): number {
     case "unreachable":
       if (failure.sinceFirstMs < QUICK_PHASE_MS)
         return between(QUICK_LEAST_MS, QUICK_MOST_MS, random);
-      return growing(failure.count - 1, random);
+      return lookedFor(failure, random);
     case "refused":
       return growing(failure.count - 1, random);
     case "forbidden":
@@ -51,9 +53,22 @@ export function retryDelay(failure: Failure, random: RandomSource): number {
   }
 }
 
-/** After a connection was lost: soon, but not all at once. */
-export function reconnectDelay(random: RandomSource): number {
-  return between(RECONNECT_LEAST_MS, RECONNECT_MOST_MS, random);
+/**
+ * After a connection was lost: soon, but not all at once; later and later when the server closes one connection after
+ * the other.
+ *
+ * @param shortLived - connections in a row, before this one, that did not last a minute.
+ */
+export function reconnectDelay(shortLived: number, random: RandomSource): number {
+  if (shortLived === 0) return between(RECONNECT_LEAST_MS, RECONNECT_MOST_MS, random);
+  const upper = Math.min(MOST_MS, RECONNECT_MOST_MS * 2 ** Math.min(shortLived, 10));
+  return between(upper / 2, upper, random);
+}
+
+/** A server that is gone is looked for again after about half the time for which it has been gone. */
+function lookedFor({ sinceFirstMs, watchMs }: Failure, random: RandomSource): number {
+  const delay = growing(Math.floor(Math.log2(sinceFirstMs / QUICK_PHASE_MS)), random);
+  return watchMs === undefined ? delay : Math.min(delay, between(watchMs * 0.8, watchMs, random));
 }
 
 /** 80–90 % of the time that the binding lives. @returns milliseconds. */

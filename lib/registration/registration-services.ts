@@ -43,6 +43,8 @@ export interface RegistrationOptions {
   readonly sendExpires: boolean;
   /** RFC 5626. Default false. */
   readonly outbound?: boolean | undefined;
+  /** Seconds between two keep-alives to the server: it is looked for as often while it is gone. */
+  readonly keepAlive?: number | undefined;
   /** Show the address under which the registrar sees us. Default false. */
   readonly learnPublicAddress?: boolean | undefined;
 }

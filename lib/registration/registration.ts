@@ -47,6 +47,9 @@ const FAILURE_KINDS: Readonly<Record<number, FailureKind>> = {
   430: "unreachable",
 };
 
+/** A connection that lived for less was hardly one: the next is opened later. */
+const LASTING_MS = 60_000;
+
 const NO_FACTS: OutboundFacts = { accepted: false, flowTimer: undefined, publicGruu: undefined };
 const NO_KEEP_ALIVE = keepAliveOf(NO_FACTS);
 
@@ -80,6 +83,10 @@ export class Registration {
   #tooBriefCount = 0;
   #failures = 0;
   #firstFailureAt = 0;
+  #failureKind: FailureKind = "unreachable";
+  #flowSince = 0;
+  /** Connections in a row that did not last. */
+  #shortLived = 0;
   #serviceRoute: readonly NameAddr[] = [];
   #last: RegistrationResult | undefined;
   #waiting: ((result: RegistrationResult) => void)[] = [];
@@ -201,7 +208,7 @@ export class Registration {
         if (result && !result.ok) this.#startTimer(this.#retryDelay(result), "retryDue");
         return;
       case "startReconnectTimer":
-        return this.#startTimer(reconnectDelay(this.#services.random), "retryDue");
+        return this.#startTimer(this.#reconnectDelay(), "retryDue");
       case "reportRegistered":
         if (result?.ok) this.#reportRegistered(result);
         return;
@@ -346,6 +353,7 @@ export class Registration {
       keepAlive.pongExpected === this.#keepAlive.pongExpected;
     if (flow === this.#flow && isSame) return;
     this.#releaseFlow?.();
+    if (flow !== this.#flow) this.#flowSince = this.#services.clock.now();
     this.#flow = flow;
     this.#keepAlive = keepAlive;
     if (flow === undefined) {
@@ -362,19 +370,31 @@ export class Registration {
 
   #onFlowClosed(flow: Flow): void {
     if (this.#flow !== flow) return;
+    const lasted = this.#services.clock.now() - this.#flowSince >= LASTING_MS;
+    this.#shortLived = lasted ? 0 : this.#shortLived + 1;
     this.#watchFlow(undefined, NO_KEEP_ALIVE);
     this.#machine.input("connectionLost", undefined);
   }
 
+  /** The first loss is no pattern yet. */
+  #reconnectDelay(): number {
+    return reconnectDelay(Math.max(0, this.#shortLived - 1), this.#services.random);
+  }
+
   #retryDelay(result: RegistrationResult & { ok: false }): number {
     const now = this.#services.clock.now();
+    const kind = failureKind(result);
+    const { keepAlive } = this.#options;
+    if (kind !== this.#failureKind) this.#failures = 0;
+    this.#failureKind = kind;
     if (this.#failures++ === 0) this.#firstFailureAt = now;
     return retryDelay(
       {
-        kind: failureKind(result),
+        kind,
         count: this.#failures,
         sinceFirstMs: now - this.#firstFailureAt,
         retryAfter: result.response?.seconds("retry-after"),
+        watchMs: keepAlive === undefined || keepAlive <= 0 ? undefined : keepAlive * 1000,
       },
       this.#services.random,
     );

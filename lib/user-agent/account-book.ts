@@ -23,6 +23,7 @@ import { resolveAccount } from "./resolved-options.js";
 import { ServerWatch } from "./server-watch.js";
 import { targetKey } from "./target-health.js";
 import type { UserAgentClient } from "./user-agent-client.js";
+import { WakeWatch } from "./wake-watch.js";
 
 const MOST_ACCOUNTS = 1_000;
 /** Between two questions to a registrar over UDP that has another server to go to. */
@@ -49,8 +50,11 @@ export class AccountBook {
   /** Account id → the connection over which it was to be registered last. */
   readonly #connections = new Map<string, { protocol: TransportProtocol; key: string }>();
 
+  readonly #wake: WakeWatch;
+
   constructor(options: AccountBookOptions) {
     this.#options = options;
+    this.#wake = new WakeWatch(options.clock, (sleptMs) => this.#registerAfterSleep(sleptMs));
   }
 
   get all(): ReadonlyMap<string, ManagedAccount> {
@@ -119,6 +123,7 @@ export class AccountBook {
   }
 
   close(): void {
+    this.#wake.stop();
     for (const watch of this.#watches.values()) watch.stop();
     for (const account of this.#accounts.values()) account.close();
   }
@@ -132,6 +137,16 @@ export class AccountBook {
       if (retryIn !== undefined) return retryIn;
     }
     return undefined;
+  }
+
+  /** Nobody knows what is left of the bindings. */
+  #registerAfterSleep(sleptMs: number): void {
+    const registered = [...this.#accounts.values()].filter(
+      ({ registration }) => registration.state === "registered",
+    );
+    const seconds = Math.round(sleptMs / 1000);
+    this.#options.logger.info(`This machine has slept for ${seconds} s: registering anew.`);
+    for (const account of registered) void account.register();
   }
 
   #forget(account: ManagedAccount): void {
@@ -215,6 +230,7 @@ export class AccountBook {
     return {
       onRegistered: ({ expires, statusCode, reason, response }) => {
         this.#watch(account);
+        this.#wake.start();
         account.flowRegistered();
         this.#options.report({
           name: "registered",

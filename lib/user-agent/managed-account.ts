@@ -92,6 +92,7 @@ export class ManagedAccount implements Account, AccountHandle, RoutedAccount {
         minExpires: settings.minExpires,
         sendExpires: settings.sendExpires,
         outbound: settings.outbound,
+        keepAlive: settings.keepAlive,
         learnPublicAddress: settings.learnPublicAddress,
       },
       environment.listener(this),

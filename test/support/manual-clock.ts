@@ -12,8 +12,8 @@ export class ManualClock implements Clock {
   #now = 0;
   #order = 0;
   #entries: Entry[] = [];
-  /** Time of day at which `now()` was 0. */
-  readonly epoch = Date.UTC(2026, 0, 1);
+  /** Time of day at which `now()` was 0; put forward it is a machine that has slept. */
+  epoch = Date.UTC(2026, 0, 1);
 
   now(): number {
     return this.#now;
@@ -62,6 +62,11 @@ export class ManualClock implements Clock {
       this.#fire(next);
     }
     this.#now = end;
+  }
+
+  /** A process that was held for so long: what fell due meanwhile comes late, all at once and in order. */
+  stall(ms: number): void {
+    this.#now += ms;
   }
 
   /** As `advance`, but lets promises settle before and after each timer. */

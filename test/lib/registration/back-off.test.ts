@@ -22,7 +22,20 @@ describe("back-off", () => {
   });
 
   it("opens a lost connection again soon, but not at once", () => {
-    assertRange((random) => reconnectDelay(random), 200, 2_000);
+    assertRange((random) => reconnectDelay(0, random), 200, 2_000);
+  });
+
+  it("opens connections that never last later and later, up to 300 s", () => {
+    const table: [number, number][] = [
+      [1, 4_000],
+      [2, 8_000],
+      [7, 256_000],
+      [8, 300_000],
+      [1_000, 300_000],
+    ];
+    for (const [shortLived, upper] of table) {
+      assertRange((random) => reconnectDelay(shortLived, random), upper / 2, upper);
+    }
   });
 
   it("looks every few seconds for a server that is gone since a moment", () => {
@@ -35,7 +48,37 @@ describe("back-off", () => {
     }
   });
 
-  it("doubles from 30 s to 300 s for a server that stays away or refuses", () => {
+  it("waits about half as long as a server has been gone, 30 s to 300 s", () => {
+    const table: [number, number][] = [
+      [60, 30_000],
+      [119, 30_000],
+      [120, 60_000],
+      [240, 120_000],
+      [480, 240_000],
+      [960, 300_000],
+      [1e6, 300_000],
+    ];
+    for (const [gone, upper] of table) {
+      // However often it was tried meanwhile: a refused connection takes no time, a silent server 32 s.
+      for (const count of [2, 200]) {
+        const failure = { kind: "unreachable", count, sinceFirstMs: gone * 1000 } as const;
+        assertRange((random) => retryDelay(failure, random), upper / 2, upper);
+      }
+    }
+  });
+
+  it("looks for a gone server as often as the account asks it while it lives", () => {
+    const failure = { kind: "unreachable", count: 9, sinceFirstMs: 1e6 } as const;
+    assertRange((random) => retryDelay({ ...failure, watchMs: 5_000 }, random), 4_000, 5_000);
+    // Not the other way round: a refusal is no silence.
+    assertRange(
+      (random) => retryDelay({ ...failure, kind: "refused", watchMs: 5_000 }, random),
+      150_000,
+      300_000,
+    );
+  });
+
+  it("doubles from 30 s to 300 s for a server that refuses", () => {
     const table: [number, number][] = [
       [1, 30_000],
       [2, 60_000],
@@ -45,13 +88,8 @@ describe("back-off", () => {
       [60, 300_000],
     ];
     for (const [count, upper] of table) {
-      for (const kind of ["unreachable", "refused"] as const) {
-        assertRange(
-          (random) => retryDelay({ kind, count, sinceFirstMs: 90_000 }, random),
-          upper / 2,
-          upper,
-        );
-      }
+      const failure = { kind: "refused", count, sinceFirstMs: 90_000 } as const;
+      assertRange((random) => retryDelay(failure, random), upper / 2, upper);
     }
   });
 

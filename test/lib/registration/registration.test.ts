@@ -401,6 +401,42 @@ describe("registration", () => {
     end();
   });
 
+  it("opens connections later and later when the server closes each of them, and soon again after one that lasted", () => {
+    const { registration, flow, sent, grant, clock, end } = setUp({}, true);
+    void registration.register();
+    const waits: number[] = [];
+    const lose = (afterMs: number): void => {
+      flow.isOpen = true;
+      grant(3600);
+      clock.advance(afterMs);
+      const [at, tries] = [clock.now(), sent.length];
+      flow.close();
+      while (sent.length === tries) clock.advance(100);
+      waits.push(clock.now() - at);
+    };
+    for (let i = 0; i < 12; i++) lose(50);
+    assert.ok((waits[0] ?? 0) <= 2_000);
+    for (let i = 1; i < 8; i++) assert.ok((waits[i] ?? 0) >= 2 ** i * 1_000, waits.join());
+    assert.ok(Math.max(...waits) <= 300_000 && waits.slice(8).every((ms) => ms >= 150_000));
+    lose(61_000);
+    assert.ok((waits.at(-1) ?? 0) <= 2_000);
+    end();
+  });
+
+  it("counts refusals and silences each for itself", () => {
+    const { registration, sent, fail, answer, clock, end } = setUp();
+    void registration.register();
+    for (let i = 0; i < 10; i++) {
+      fail(new TransportError("refused", "tcp:10.0.0.5:5060"));
+      clock.advance(5_000);
+    }
+    // It is back, but still starting: not a minute's wait for what was refused once.
+    answer(503);
+    clock.advance(30_000);
+    assert.equal(sent.length, 12);
+    end();
+  });
+
   it("opens a lost connection at once when it is told to register", () => {
     const { registration, flow, sent, grant, end } = setUp({}, true);
     void registration.register();
