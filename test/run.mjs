@@ -2,7 +2,14 @@
 //   --unit    without real peers and browsers
 //   --second  on another Node and Node-RED (NODE_RED_HOME): everything but the SIP peers, who see no difference
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import {
+  appendFileSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
@@ -53,25 +60,26 @@ function mocha(title, files, options = []) {
   expectSummaries(title, before + 1);
 }
 
+/** Runs beside what follows. @returns what it printed, when it is over. */
+async function mochaAside(files, options, env = {}) {
+  const child = spawn(process.execPath, mochaArguments(files, [...options, "--colors"]), {
+    cwd: root,
+    env: { ...process.env, ...mochaEnvironment, ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const parts = [];
+  child.stdout.on("data", (part) => parts.push(part));
+  child.stderr.on("data", (part) => parts.push(part));
+  await new Promise((resolve) => child.once("close", resolve));
+  return Buffer.concat(parts).toString();
+}
+
 // Groups that mostly wait run beside each other; what they print comes one after the other.
 async function mochaBesides(title, groups, options) {
   console.log(`\n=== ${title} ===`);
   const wanted = groups.filter((files) => files.length > 0);
   const before = summaries();
-  const texts = await Promise.all(
-    wanted.map(async (files) => {
-      const child = spawn(process.execPath, mochaArguments(files, [...options, "--colors"]), {
-        cwd: root,
-        env: { ...process.env, ...mochaEnvironment },
-        stdio: ["ignore", "pipe", "pipe"],
-      });
-      const parts = [];
-      child.stdout.on("data", (part) => parts.push(part));
-      child.stderr.on("data", (part) => parts.push(part));
-      await new Promise((resolve) => child.once("close", resolve));
-      return Buffer.concat(parts).toString();
-    }),
-  );
+  const texts = await Promise.all(wanted.map((files) => mochaAside(files, options)));
   for (const text of texts) process.stdout.write(text);
   expectSummaries(title, before + wanted.length);
 }
@@ -96,6 +104,16 @@ if (run(process.execPath, [join(root, "build.mjs")]) !== 0) {
   process.exit(1);
 }
 
+// Ten minutes of calls at an even, low rate beside everything else; awaited at the end.
+const soakCounts = join(scratch, "soak-counts");
+const soak =
+  unitOnly || second
+    ? undefined
+    : mochaAside(find("soak"), ["--exit"], {
+        SOAK_MINUTES: process.env.SOAK_MINUTES ?? "10",
+        TEST_COUNTS_FILE: soakCounts,
+      });
+
 mocha("library", find("lib"), [
   "--timeout",
   "20000",
@@ -116,6 +134,16 @@ if (!unitOnly) {
     );
   }
   mocha("Node-RED and browser", find("e2e"), ["--timeout", "180000", "--exit"]);
+}
+
+if (soak) {
+  console.log("\n=== soak, beside all of these ===");
+  process.stdout.write(await soak);
+  if (existsSync(soakCounts)) appendFileSync(counts, readFileSync(soakCounts));
+  else {
+    console.error("soak: ended without a summary");
+    broken += 1;
+  }
 }
 
 const total = { passes: 0, failures: 0, pending: 0 };
