@@ -231,7 +231,7 @@ export abstract class ClientMachine<
   #connectionLost(reason: string): TransportError {
     const { protocol, remoteAddress, remotePort } = this.#flow;
     return new TransportError(
-      `The connection closed before a response came: ${reason}`,
+      `${reason.slice(0, 1).toUpperCase()}${reason.slice(1)} (no response had come)`,
       `${protocol}:${remoteAddress}:${remotePort}`,
     );
   }

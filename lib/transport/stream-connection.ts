@@ -3,6 +3,7 @@ import type { Socket } from "node:net";
 import { StreamFramer } from "../message/index.js";
 import { Connection } from "./connection.js";
 import type { ConnectionOptions } from "./connection.js";
+import { CLOSED_AFTER_HANDSHAKE, explainTlsAlert } from "./tls-identity.js";
 import { closeReason } from "./transport-errors.js";
 
 const PING = "\r\n\r\n";
@@ -23,9 +24,16 @@ export class StreamConnection extends Connection {
     socket.setNoDelay(true);
     socket.setKeepAlive(true, TCP_KEEP_ALIVE_MS);
     socket.on("data", (chunk: Buffer) => this.#read(chunk));
-    socket.on("error", (error) => (failure = closeReason(error)));
-    socket.on("end", () => this.close("closed by peer"));
-    socket.on("close", () => this.lost(failure ?? "closed by peer"));
+    socket.on("error", (error) => {
+      failure = closeReason(this.protocol === "tls" ? explainTlsAlert(error) : error);
+    });
+    socket.on("end", () => this.close(failure ?? this.#closedByPeer()));
+    socket.on("close", () => this.lost(failure ?? this.#closedByPeer()));
+  }
+
+  #closedByPeer(): string {
+    const isRefusal = this.protocol === "tls" && this.outgoing && !this.hasSpoken;
+    return isRefusal ? CLOSED_AFTER_HANDSHAKE : "closed by peer";
   }
 
   #read(chunk: Buffer): void {

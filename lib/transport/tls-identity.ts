@@ -81,6 +81,13 @@ function unquote(value: string): string {
   }
 }
 
+const WANTS_OURS =
+  "the server wants a certificate of ours: put certificate and key into the TLS configuration";
+
+/** A TLS server that ends the connection before its first word, as some do who want a certificate of ours. */
+export const CLOSED_AFTER_HANDSHAKE =
+  "closed by the server before its first word: it may want a certificate of ours";
+
 const CERTIFICATE_FAULTS: Readonly<Record<string, string>> = {
   DEPTH_ZERO_SELF_SIGNED_CERT:
     "the server's certificate is self-signed: put that certificate as CA into the TLS configuration, or switch off the verification of the server",
@@ -98,7 +105,26 @@ const CERTIFICATE_FAULTS: Readonly<Record<string, string>> = {
   ERR_SSL_WRONG_VERSION_NUMBER: "the server does not speak TLS at this port",
   EPROTO: "the server does not speak TLS at this port, or refuses our TLS version",
   ECONNRESET: "the server closed the connection during the TLS handshake",
+  ERR_SSL_UNSUPPORTED_PROTOCOL: "the server's TLS is too old: TLS 1.2 or newer is needed",
+  ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION: "the server's TLS is too old: TLS 1.2 or newer is needed",
+  ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: WANTS_OURS,
+  ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE:
+    "the server refuses the TLS handshake: it may want a certificate of ours, or other ciphers",
+  ERR_SSL_TLSV1_ALERT_UNKNOWN_CA:
+    "the server does not trust our certificate: its CA is unknown there",
+  ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE: "the server does not accept our certificate",
+  ERR_SSL_SSLV3_ALERT_CERTIFICATE_UNKNOWN: "the server does not accept our certificate",
+  ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED: "the server says that our certificate has expired",
+  ERR_SSL_SSLV3_ALERT_CERTIFICATE_REVOKED: "the server says that our certificate is revoked",
 };
+
+/** OpenSSL's own words without its places in the source. */
+function reasonOf(error: unknown): string {
+  if (error instanceof Error && "reason" in error && typeof error.reason === "string") {
+    return error.reason;
+  }
+  return errorText(error);
+}
 
 /** An error of a TLS handshake with words a person can act upon; errors of the network come back unchanged. */
 export function explainTlsError(error: unknown): unknown {
@@ -106,7 +132,12 @@ export function explainTlsError(error: unknown): unknown {
   const words = code === undefined ? undefined : CERTIFICATE_FAULTS[code];
   if (words !== undefined) return new Error(words, { cause: error });
   if (code?.startsWith("ERR_SSL_")) {
-    return new Error(`TLS handshake failed: ${errorText(error)}`, { cause: error });
+    return new Error(`TLS handshake failed: ${reasonOf(error)}`, { cause: error });
   }
   return error;
+}
+
+/** The same for an established connection: in TLS 1.3 a server refuses our certificate after the handshake. */
+export function explainTlsAlert(error: unknown): unknown {
+  return errorCode(error)?.startsWith("ERR_SSL_") === true ? explainTlsError(error) : error;
 }

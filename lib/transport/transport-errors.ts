@@ -60,9 +60,17 @@ function sendText(name: string, cause: unknown): string {
     case "ECONNRESET":
     case "EPIPE":
       return `${name} closed the connection.`;
+    case undefined:
+      // Somebody has found words for it already; they come first, as a status shows only the beginning.
+      return `${sentence(errorText(cause))} (${name})`;
     default:
       return `Nothing can be sent to ${name}: ${errorText(cause)}`;
   }
+}
+
+/** The words with a capital letter. */
+export function sentence(words: string): string {
+  return words.slice(0, 1).toUpperCase() + words.slice(1);
 }
 
 /** The short reason of a connection state: a code where there is one, else the text. */

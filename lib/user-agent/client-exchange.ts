@@ -72,6 +72,8 @@ export class ClientExchange implements OutgoingRequest {
   #rang = false;
   /** The connection was lost once before a response came, and the request goes to this server again. */
   #lost: { readonly host: string; readonly branch: string | undefined } | undefined;
+  /** The connection was open before this request. */
+  #reused = false;
   #starting = false;
   #abandoned = false;
   readonly #credentials: ExchangeCredentials;
@@ -227,6 +229,8 @@ export class ClientExchange implements OutgoingRequest {
   #connect(): void {
     const target = this.#target;
     const attempt = this.#index;
+    // Only what is open already calls back at once.
+    this.#reused = true;
     this.#environment.connect(target, (error, flow) => {
       if (this.state !== "connecting" || this.#index !== attempt) return;
       if (flow === undefined) {
@@ -237,6 +241,7 @@ export class ClientExchange implements OutgoingRequest {
       this.#flow = flow;
       this.#input("flow");
     });
+    if (this.state === "connecting") this.#reused = false;
   }
 
   /** The server of before comes first: it may have the request already, and knows it by its branch. */
@@ -493,11 +498,15 @@ export class ClientExchange implements OutgoingRequest {
     }
   }
 
-  /** A connection that was open for long may be dead without our knowing: the request gets one more, once. */
+  /**
+   * A connection that was open for long may be dead without our knowing: the request gets one more, once. A REGISTER
+   * that was the first on its connection comes again by itself.
+   */
   #lostConnection(error: SipError): boolean {
     if (this.#flow?.reliable !== true || this.#rang || this.#lost || this.state !== "calling") {
       return false;
     }
+    if (this.#options.isRegister === true && !this.#reused) return false;
     const isSame = this.#options.buildPerFlow !== true;
     this.#error = error;
     this.#lost = {

@@ -394,7 +394,7 @@ describe("TCP (RFC 3261 §18)", () => {
     flow.send(requestText(), (error) => errors.push(error.message));
     assert.deepEqual(errors, []);
     await until(() => errors.length === 1, "the error");
-    assert.match(errors[0] ?? "", /closed by peer/);
+    assert.match(errors[0] ?? "", /Closed by peer/);
     const late: string[] = [];
     flow.onClosed((reason) => late.push(reason));
     await until(() => late.length === 1, "the news for the late");

@@ -243,7 +243,7 @@ describe("WebSocket (RFC 7118)", () => {
       back.send(responseText());
       await alice.arrival();
       const error = await alice.connectError({ ...target, serverName: "other.example" });
-      assert.match(error.message, /the certificate is for web\.example, not for other\.example/);
+      assert.match(error.message, /certificate is for web\.example, not for other\.example/);
     });
 
     it("survives clients that speak plain HTTP or nothing", async () => {
