@@ -264,6 +264,7 @@ export class IncomingSession extends CallSession {
         );
         return;
       case "sendSuccess":
+        this.answered();
         this.#sendSuccess();
         return;
       case "sendRejection":
@@ -278,6 +279,7 @@ export class IncomingSession extends CallSession {
         terminateInvite(this.core, this.#transaction, input.message);
         return;
       case "confirm":
+        this.acknowledged();
         this.#confirm(input.message);
         return;
       case "reportAck":
@@ -290,6 +292,16 @@ export class IncomingSession extends CallSession {
       case "sendBye":
         this.hangUp(this.#endOptions);
     }
+  }
+
+  /** Our 2xx goes out. */
+  protected answered(): void {
+    // For those who count.
+  }
+
+  /** The caller has confirmed our answer: it is there, and reachable. */
+  protected acknowledged(): void {
+    // For those who count.
   }
 
   #describe(sdp: string | undefined): MaybePromise<string> {

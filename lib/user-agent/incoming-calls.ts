@@ -13,8 +13,7 @@ import type { ManagedAccount } from "./managed-account.js";
 import { assertedIdentity } from "./remote-identity.js";
 import type { ReplacedCalls } from "./replaced-calls.js";
 import type { SessionTable } from "./session-table.js";
-
-const RETRY_AFTER = "10";
+import { UnfinishedCalls, type UnfinishedCall } from "./unfinished-calls.js";
 
 export interface IncomingCallsOptions {
   readonly logger: Logger;
@@ -25,7 +24,9 @@ export interface IncomingCallsOptions {
   readonly unhandledStatus: number;
   account(request: SipRequest): ManagedAccount | undefined;
   handler(): IncomingCallHandler | undefined;
-  refuse(transaction: ServerTransaction, statusCode: number, retryAfter?: string): void;
+  refuse(transaction: ServerTransaction, statusCode: number): void;
+  /** There is no room for the call. */
+  refuseForRoom(transaction: ServerTransaction): void;
 }
 
 /** A session that tells when it has closed, without the cost of an event. */
@@ -34,15 +35,28 @@ class WatchedIncomingSession extends IncomingSession {
     services: SessionServices,
     transaction: ServerTransaction,
     options: IncomingSessionOptions,
+    private readonly unfinished: UnfinishedCall,
     onClosed: (session: IncomingSession) => void,
   ) {
     super(services, transaction, options);
-    this.core.onClose(() => onClosed(this));
+    this.core.onClose(() => {
+      unfinished.closed();
+      onClosed(this);
+    });
+  }
+
+  protected override answered(): void {
+    this.unfinished.answered();
+  }
+
+  protected override acknowledged(): void {
+    this.unfinished.confirmed();
   }
 }
 
 export class IncomingCalls {
   readonly #options: IncomingCallsOptions;
+  readonly #unfinished = new UnfinishedCalls();
 
   constructor(options: IncomingCallsOptions) {
     this.#options = options;
@@ -51,8 +65,9 @@ export class IncomingCalls {
   receive(transaction: ServerTransaction): void {
     const { gate, services, sessions, unhandledStatus } = this.#options;
     const { request, flow } = transaction;
-    if (sessions.isFull) {
-      this.#options.refuse(transaction, 503, RETRY_AFTER);
+    const address = request.source?.address ?? flow.remoteAddress;
+    if (sessions.isFull || !this.#unfinished.admits(address)) {
+      this.#options.refuseForRoom(transaction);
       return;
     }
     const replaced = this.#options.replaced.find(request);
@@ -60,7 +75,7 @@ export class IncomingCalls {
       this.#options.refuse(transaction, replaced);
       return;
     }
-    const address = request.source?.address ?? flow.remoteAddress;
+    const unfinished = this.#unfinished.add(address);
     const session = new WatchedIncomingSession(
       services,
       transaction,
@@ -69,6 +84,7 @@ export class IncomingCalls {
         identity: gate.isTrusted(address) ? assertedIdentity(request) : undefined,
         replaces: replaced,
       },
+      unfinished,
       (closed) => {
         this.#options.replaced.remember(closed);
         sessions.remove(closed);
@@ -76,6 +92,7 @@ export class IncomingCalls {
     );
     sessions.add(session);
     if (!session.begin()) {
+      unfinished.closed();
       sessions.remove(session);
       return;
     }

@@ -237,12 +237,8 @@ export class UserAgentParts {
       unhandledStatus: settings.unhandledStatus,
       account: findAccount,
       handler: () => host.incomingCallHandler(),
-      refuse: (transaction, statusCode, retryAfter) =>
-        this.server.respond(
-          transaction,
-          statusCode,
-          retryAfter === undefined ? [] : [["Retry-After", retryAfter]],
-        ),
+      refuse: (transaction, statusCode) => this.server.respond(transaction, statusCode),
+      refuseForRoom: (transaction) => this.server.refuseForRoom(transaction),
     });
     this.server = new UserAgentServer({
       clock,

@@ -8,8 +8,10 @@ import { looksLikeNewRequest } from "../message/index.js";
 /** Sources remembered at once; the others are read and refused one by one. */
 const MOST_SOURCES = 4_096;
 
-/** Who found that it is too much: the access gate, or the limit of requests per second. */
-export type SilencedBy = "gate" | "rate";
+/** Who found that it is too much: the access gate, the limit of requests per second, or calls for want of room. */
+export type SilencedBy = "gate" | "rate" | "room";
+
+const INVITE = Buffer.from("INVITE ");
 
 interface Silence {
   /** Time of the clock. */
@@ -49,6 +51,7 @@ export class SilencedSources {
       this.#sources.delete(address);
       return undefined;
     }
+    if (silence.by === "room" && !data.subarray(0, INVITE.length).equals(INVITE)) return undefined;
     return looksLikeNewRequest(data) ? silence.by : undefined;
   }
 

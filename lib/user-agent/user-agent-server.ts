@@ -39,6 +39,9 @@ const MALFORMED_BURST = 20;
 /** Seconds after which a peer may come again. */
 const RETRY_AFTER = "2";
 const DRAINING_RETRY_AFTER = "30";
+/** Callers are told that there is no room, from one source this often per second. */
+const FULL_ANSWERS_PER_SECOND = 100;
+const FULL_RETRY_AFTER = "10";
 
 /** Without a dialog these mean nothing (RFC 3261 §15.1.2, RFC 3262, RFC 3311, RFC 6086). */
 const DIALOG_METHODS: ReadonlySet<string> = new Set(["BYE", "PRACK", "UPDATE", "INFO"]);
@@ -75,6 +78,7 @@ export class UserAgentServer implements TransactionLayerUser {
   readonly #requests: RateLimit | undefined;
   readonly #refusals: RateLimit | undefined;
   readonly #malformed: RateLimit;
+  readonly #fullAnswers: RateLimit;
   readonly #silenced: SilencedSources;
   #refusedByGate = 0;
   #refusedByRate = 0;
@@ -84,6 +88,7 @@ export class UserAgentServer implements TransactionLayerUser {
     this.#options = options;
     const { clock, maxRequestsPerSecond: most } = options;
     this.#silenced = new SilencedSources(clock);
+    this.#fullAnswers = new RateLimit(clock, FULL_ANSWERS_PER_SECOND, FULL_ANSWERS_PER_SECOND);
     this.#malformed = new RateLimit(clock, MALFORMED_PER_SECOND, MALFORMED_BURST);
     if (most > 0) {
       const burst = Math.max(1, most);
@@ -106,7 +111,7 @@ export class UserAgentServer implements TransactionLayerUser {
     const by = this.#silenced.silences(canonicalAddress(flow.remoteAddress), data);
     if (by === undefined) return true;
     if (by === "gate") this.#refusedByGate++;
-    else this.#refusedByRate++;
+    else if (by === "rate") this.#refusedByRate++;
     return false;
   }
 
@@ -123,6 +128,18 @@ export class UserAgentServer implements TransactionLayerUser {
   onMessage(message: SipMessage, flow: Flow): void {
     if (message.kind === "request" && !this.#mayPass(message, flow)) return;
     this.#options.transactions().receive(message, flow);
+  }
+
+  /** There is no room for this call. Its refusal keeps no state and is not repeated; too many are not even read. */
+  refuseForRoom(transaction: ServerTransaction): void {
+    const { request, flow } = transaction;
+    const address = request.source?.address ?? flow.remoteAddress;
+    transaction.close();
+    if (this.#fullAnswers.take(address)) {
+      this.#refuse(request, flow, 503, undefined, [["Retry-After", FULL_RETRY_AFTER]]);
+    } else {
+      this.#silenced.add(address, this.#fullAnswers.waitOf(address), "room");
+    }
   }
 
   /** One gate for every method; only requests within our dialogs pass it. */
@@ -174,13 +191,17 @@ export class UserAgentServer implements TransactionLayerUser {
     this.#refuse(request, flow, statusHint, reason);
   }
 
-  #refuse(request: SipRequest, flow: Flow, statusCode: number, reason?: string): void {
+  #refuse(
+    request: SipRequest,
+    flow: Flow,
+    statusCode: number,
+    reason?: string,
+    headers: HeaderList = [],
+  ): void {
     if (request.method === "ACK") return;
-    this.#options.transactions().respondStateless(request, flow, {
-      statusCode,
-      reason,
-      headers: this.#options.capabilities.headers("response", request.method, statusCode),
-    });
+    const own = this.#options.capabilities.headers("response", request.method, statusCode);
+    const fields = { statusCode, reason, headers: [...own, ...headers] };
+    this.#options.transactions().respondStateless(request, flow, fields);
   }
 
   onRequest(transaction: ServerTransaction): void {

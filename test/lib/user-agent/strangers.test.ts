@@ -182,6 +182,26 @@ for (const protocol of PROTOCOLS) {
       friend.close();
     });
 
+    if (protocol !== "udp") {
+      it("fills no place of the 200 with connections that said something, and got 403 for it", async () => {
+        const strangers: Stranger[] = [];
+        for (let i = 0; i < 12; i++) {
+          const address = `127.0.51.${host++}`;
+          const own = await Promise.all(Array.from({ length: 20 }, () => open(address)));
+          for (const stranger of own) stranger.send(request("OPTIONS", "bob"));
+          strangers.push(...own);
+          await own[0]?.until(1);
+        }
+        assert.ok((userAgent.counters()["connections"] ?? 0) <= 200);
+        const friend = await open(`127.0.77.${host++}`);
+        friend.send(request("OPTIONS", "bob"));
+        await friend.until(1);
+        assert.match(friend.received[0] ?? "", /^SIP\/2\.0 200 /);
+        friends--;
+        for (const one of [...strangers, friend]) one.close();
+      });
+    }
+
     it("is no event, and no call, and leaves nothing", () => {
       assert.deepEqual(reports, []);
       assert.equal(friends, protocol === "udp" ? 0 : 1, "a friend's connection is an event");
