@@ -56,10 +56,11 @@ class WatchedIncomingSession extends IncomingSession {
 
 export class IncomingCalls {
   readonly #options: IncomingCallsOptions;
-  readonly #unfinished = new UnfinishedCalls();
+  readonly #unfinished: UnfinishedCalls;
 
   constructor(options: IncomingCallsOptions) {
     this.#options = options;
+    this.#unfinished = new UnfinishedCalls(options.services.clock);
   }
 
   receive(transaction: ServerTransaction): void {

@@ -1,12 +1,17 @@
 /**
  * Incoming calls that are not answered yet, or whose caller has not confirmed the answer, by source (reliability: floods).
- * Whoever forges INVITEs never gets beyond that, so what he can have is bounded. A caller that confirms what it began is let
- * in with more each time, so that a trunk hardly ever meets a limit.
+ * Whoever forges INVITEs never gets beyond that, so what he can have is bounded. Age counts besides numbers: a burst of sound
+ * calls is confirmed as soon as we come to read it. A caller that confirms what it began is let in with more each time, so that
+ * a trunk hardly ever meets a limit.
  */
+import type { Clock } from "../foundation/index.js";
 
-/** Calls of a source that wait for its ACK (RFC 3261 §13.3.1.4), and those together with the unanswered ones. */
+/** Calls of a source that wait for its ACK (RFC 3261 §13.3.1.4), when the oldest has done so for a while. */
 const UNCONFIRMED = 100;
+const LONG_UNCONFIRMED_MS = 300;
+/** Calls of a source that are not confirmed, answered or not, when the oldest has been there for a while. */
 const UNFINISHED = 600;
+const LONG_UNFINISHED_MS = 1_000;
 /** How many more a source may have of each for the calls that it has confirmed. */
 const MOST_CREDIT = 4_000;
 /** Sources whose credit is remembered. */
@@ -19,13 +24,6 @@ const FAR_TOO_MANY = 2;
 /** What a source may have in any case before that. */
 const LEAST_SHARE = 2;
 
-interface Source {
-  unfinished: number;
-  unconfirmed: number;
-}
-
-const NONE: Readonly<Source> = { unfinished: 0, unconfirmed: 0 };
-
 /** One call, as those report who have it. Each may be called at any time; what is said twice counts once. */
 export interface UnfinishedCall {
   /** Our 2xx is out. */
@@ -36,67 +34,114 @@ export interface UnfinishedCall {
   closed(): void;
 }
 
+/** Calls in order of time, with the time of each. */
+class Queue {
+  readonly #times = new Map<UnfinishedCall, number>();
+
+  get size(): number {
+    return this.#times.size;
+  }
+
+  add(call: UnfinishedCall, now: number): void {
+    this.#times.set(call, now);
+  }
+
+  remove(call: UnfinishedCall): void {
+    this.#times.delete(call);
+  }
+
+  /** Has the oldest been here for so long? */
+  hasOld(now: number, ms: number): boolean {
+    for (const time of this.#times.values()) return now - time >= ms;
+    return false;
+  }
+}
+
+interface Source {
+  readonly unfinished: Queue;
+  readonly unconfirmed: Queue;
+}
+
 export class UnfinishedCalls {
+  readonly #clock: Clock;
   readonly #sources = new Map<string, Source>();
   /** Confirmed calls of each source, up to a limit. */
   readonly #credits = new Map<string, number>();
-  #unfinished = 0;
-  #unconfirmed = 0;
+  readonly #all: Source = { unfinished: new Queue(), unconfirmed: new Queue() };
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
 
   get size(): number {
-    return this.#unfinished;
+    return this.#all.unfinished.size;
   }
 
   /** May one more call of this source come in? */
   admits(address: string): boolean {
-    const { unfinished, unconfirmed } = this.#sources.get(address) ?? NONE;
+    const source = this.#sources.get(address);
     const credit = this.#credits.get(address) ?? 0;
-    if (unconfirmed >= UNCONFIRMED + credit || unfinished >= UNFINISHED + credit) return false;
-    const crowd = Math.max(
-      this.#unconfirmed / MANY_UNCONFIRMED,
-      this.#unfinished / MANY_UNFINISHED,
+    if (source !== undefined) {
+      const { unfinished, unconfirmed } = source;
+      if (this.#isTooMuch(unconfirmed, UNCONFIRMED + credit, LONG_UNCONFIRMED_MS)) return false;
+      if (this.#isTooMuch(unfinished, UNFINISHED + credit, LONG_UNFINISHED_MS)) return false;
+    }
+    if (credit > 0 || !this.#isCrowded(1)) return true;
+    if (this.#isCrowded(FAR_TOO_MANY)) return false;
+    const own = source?.unfinished.size ?? 0;
+    return own < Math.max(LEAST_SHARE, MANY_UNCONFIRMED / this.#sources.size);
+  }
+
+  #isCrowded(times: number): boolean {
+    const { unfinished, unconfirmed } = this.#all;
+    return (
+      this.#isTooMuch(unconfirmed, times * MANY_UNCONFIRMED, LONG_UNCONFIRMED_MS) ||
+      this.#isTooMuch(unfinished, times * MANY_UNFINISHED, LONG_UNFINISHED_MS)
     );
-    if (crowd < 1 || credit > 0) return true;
-    if (crowd >= FAR_TOO_MANY) return false;
-    return unfinished < Math.max(LEAST_SHARE, MANY_UNCONFIRMED / this.#sources.size);
+  }
+
+  #isTooMuch(queue: Queue, most: number, ms: number): boolean {
+    return queue.size >= most && queue.hasOld(this.#clock.now(), ms);
   }
 
   /** A call came in. */
   add(address: string): UnfinishedCall {
     const source = this.#sourceOf(address);
-    this.#unfinished++;
-    source.unfinished++;
     let isAnswered = false;
     let isFinished = false;
     const finish = (): boolean => {
       if (isFinished) return false;
       isFinished = true;
-      this.#unfinished--;
-      if (isAnswered) {
-        this.#unconfirmed--;
-        source.unconfirmed--;
+      for (const { unfinished, unconfirmed } of [source, this.#all]) {
+        unfinished.remove(call);
+        unconfirmed.remove(call);
       }
-      if (--source.unfinished === 0) this.#sources.delete(address);
+      if (source.unfinished.size === 0) this.#sources.delete(address);
       return true;
     };
-    return {
+    const call: UnfinishedCall = {
       answered: () => {
         if (isAnswered || isFinished) return;
         isAnswered = true;
-        this.#unconfirmed++;
-        source.unconfirmed++;
+        const now = this.#clock.now();
+        source.unconfirmed.add(call, now);
+        this.#all.unconfirmed.add(call, now);
       },
       confirmed: () => {
         if (finish()) this.#credit(address);
       },
       closed: () => void finish(),
     };
+    const now = this.#clock.now();
+    source.unfinished.add(call, now);
+    this.#all.unfinished.add(call, now);
+    return call;
   }
 
   #sourceOf(address: string): Source {
     const known = this.#sources.get(address);
     if (known !== undefined) return known;
-    const source = { unfinished: 0, unconfirmed: 0 };
+    const source = { unfinished: new Queue(), unconfirmed: new Queue() };
     this.#sources.set(address, source);
     return source;
   }
