@@ -67,14 +67,16 @@ export class UnfinishedCalls {
   readonly #sources = new Map<string, Source>();
   /** Confirmed calls of each source, up to a limit. */
   readonly #credits = new Map<string, number>();
-  readonly #all: Source = { unfinished: new Queue(), unconfirmed: new Queue() };
+  /** Calls of all sources, of each no more than a source may have: one that floods does not make a crowd. */
+  readonly #crowd: Source = { unfinished: new Queue(), unconfirmed: new Queue() };
+  #size = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
   get size(): number {
-    return this.#all.unfinished.size;
+    return this.#size;
   }
 
   /** May one more call of this source come in? */
@@ -93,7 +95,7 @@ export class UnfinishedCalls {
   }
 
   #isCrowded(times: number): boolean {
-    const { unfinished, unconfirmed } = this.#all;
+    const { unfinished, unconfirmed } = this.#crowd;
     return (
       this.#isTooMuch(unconfirmed, times * MANY_UNCONFIRMED, LONG_UNCONFIRMED_MS) ||
       this.#isTooMuch(unfinished, times * MANY_UNFINISHED, LONG_UNFINISHED_MS)
@@ -112,7 +114,8 @@ export class UnfinishedCalls {
     const finish = (): boolean => {
       if (isFinished) return false;
       isFinished = true;
-      for (const { unfinished, unconfirmed } of [source, this.#all]) {
+      this.#size--;
+      for (const { unfinished, unconfirmed } of [source, this.#crowd]) {
         unfinished.remove(call);
         unconfirmed.remove(call);
       }
@@ -124,8 +127,8 @@ export class UnfinishedCalls {
         if (isAnswered || isFinished) return;
         isAnswered = true;
         const now = this.#clock.now();
+        if (source.unconfirmed.size < UNCONFIRMED) this.#crowd.unconfirmed.add(call, now);
         source.unconfirmed.add(call, now);
-        this.#all.unconfirmed.add(call, now);
       },
       confirmed: () => {
         if (finish()) this.#credit(address);
@@ -133,8 +136,9 @@ export class UnfinishedCalls {
       closed: () => void finish(),
     };
     const now = this.#clock.now();
+    if (source.unfinished.size < UNFINISHED) this.#crowd.unfinished.add(call, now);
     source.unfinished.add(call, now);
-    this.#all.unfinished.add(call, now);
+    this.#size++;
     return call;
   }
 
