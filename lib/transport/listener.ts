@@ -7,7 +7,12 @@ import type { LocalIdentity } from "./local-identity.js";
 import type { MessageReceiver } from "./message-receiver.js";
 import type { TransportSettings } from "./settings.js";
 import { bindError } from "./transport-errors.js";
-import type { BoundTransport, TransportOptions, TransportProtocol } from "./transport.js";
+import type {
+  BoundTransport,
+  TlsMaterial,
+  TransportOptions,
+  TransportProtocol,
+} from "./transport.js";
 
 export interface StreamContext {
   readonly settings: TransportSettings;
@@ -23,6 +28,8 @@ export interface Listener {
   readonly bound: BoundTransport;
   /** Stops listening; connections are closed by the pool. */
   close(): Promise<void>;
+  /** Uses other certificates from the next handshake on. @throws TransportError when they cannot be used. */
+  renew?(tls: TlsMaterial): void;
 }
 
 /** Binds `server` to the entry. Rejects with a TransportError that names port and cure. */

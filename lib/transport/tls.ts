@@ -4,6 +4,7 @@ import { createSecureContext, connect, createServer } from "node:tls";
 import type {
   ConnectionOptions as TlsConnectOptions,
   SecureContextOptions,
+  Server as TlsServer,
   TlsOptions,
   TLSSocket,
 } from "node:tls";
@@ -85,7 +86,22 @@ export function listenTls(entry: TransportOptions, context: StreamContext): Prom
     const options = connectionOptions("tls", socket, false, context);
     admission.open(new StreamConnection(socket, options));
   });
-  return listen(server, entry, context);
+  return listenSecure(server, entry, context);
+}
+
+/** Binds a server of TLS, or of HTTPS, whose certificates can be renewed. */
+export async function listenSecure(
+  server: TlsServer,
+  entry: TransportOptions,
+  context: StreamContext,
+): Promise<Listener> {
+  const listener = await listen(server, entry, context);
+  const { handshakeTimeoutMs } = context.settings.tuning;
+  return {
+    ...listener,
+    renew: (tls) =>
+      server.setSecureContext(serverTlsOptions({ ...entry, tls }, handshakeTimeoutMs)),
+  };
 }
 
 /** @returns what the pool calls to open a connection. */

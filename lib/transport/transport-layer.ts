@@ -33,7 +33,7 @@ import { responseAddress } from "./via-rules.js";
 import { listenWebSocket, webSocketOpener } from "./websocket.js";
 
 export class SocketTransportLayer implements TransportLayer {
-  readonly #entries: readonly TransportOptions[];
+  #entries: readonly TransportOptions[];
   readonly #settings: TransportSettings;
   readonly #receiver: MessageReceiver;
   readonly #addresses: LocalAddresses;
@@ -42,6 +42,8 @@ export class SocketTransportLayer implements TransportLayer {
   readonly #bound: BoundTransport[] = [];
   readonly #datagrams = new Map<BoundTransport, DatagramTransport>();
   readonly #listeners: Listener[] = [];
+  /** Place in the list of entries → its listener, where it is one of TLS. */
+  readonly #renewable = new Map<number, Listener>();
   readonly #openers = new Map<TransportProtocol, Opener>();
   /** Grows with every start and stop, so that a start that was overtaken by a stop notices. */
   #generation = 0;
@@ -80,8 +82,8 @@ export class SocketTransportLayer implements TransportLayer {
     this.#prepareOpeners();
     try {
       await this.#addresses.learnDefaultRoutes();
-      for (const entry of this.#entries) {
-        await this.#bind(entry);
+      for (const [index, entry] of this.#entries.entries()) {
+        await this.#bind(entry, index);
         if (generation !== this.#generation) {
           throw new TransportError("The SIP stack was stopped while it started.", entry.protocol);
         }
@@ -92,13 +94,16 @@ export class SocketTransportLayer implements TransportLayer {
     }
   }
 
-  async #bind(entry: TransportOptions): Promise<void> {
+  async #bind(entry: TransportOptions, index: number): Promise<void> {
     const listening = await this.#listen(entry);
     if (!listening) return;
     this.#bound.push(listening.bound);
     if (listening instanceof DatagramTransport) {
       this.#datagrams.set(listening.bound, listening);
-    } else this.#listeners.push(listening);
+      return;
+    }
+    this.#listeners.push(listening);
+    if (listening.renew !== undefined) this.#renewable.set(index, listening);
   }
 
   async #listen(entry: TransportOptions): Promise<Listener | DatagramTransport | undefined> {
@@ -124,6 +129,16 @@ export class SocketTransportLayer implements TransportLayer {
     }
   }
 
+  renewTls(entries: readonly TransportOptions[]): void {
+    for (const [index, listener] of this.#renewable) {
+      const tls = entries[index]?.tls;
+      if (tls !== undefined) listener.renew?.(tls);
+    }
+    this.#entries = entries;
+    this.#openers.clear();
+    this.#prepareOpeners();
+  }
+
   /** The first entry of a protocol lends its key material and path to outgoing connections. */
   #prepareOpeners(): void {
     this.#openers.set("tcp", tcpOpener(this.#context));
@@ -147,6 +162,7 @@ export class SocketTransportLayer implements TransportLayer {
     const sockets = [...this.#datagrams.values(), ...this.#listeners];
     this.#datagrams.clear();
     this.#listeners.length = 0;
+    this.#renewable.clear();
     this.#bound.length = 0;
     await Promise.all([
       ...sockets.map((socket) => socket.close()),

@@ -161,6 +161,11 @@ export interface TransportLayer {
   connect(target: FlowTarget, callback: FlowCallback): void;
   /** The flow on which the responses to `request` travel (§18.2.2), reopened if the connection was lost. */
   responseFlow(request: SipRequest, arrivedOn: Flow, callback: FlowCallback): void;
+  /**
+   * Uses the certificates, keys and CAs of these entries, the same list as before otherwise, from the next handshake on.
+   * Open connections stay. @throws TransportError when some cannot be used; those before it are in use then.
+   */
+  renewTls?(entries: readonly TransportOptions[]): void;
   /** Totals since the layer was made; `connections` = open now. */
   counters(): TransportCounters;
 }

@@ -1,7 +1,7 @@
 /** SIP over WebSocket, plain and over TLS: listening and connecting with the subprotocol `sip` (RFC 7118). */
 import { createServer as createHttpServer } from "node:http";
 import type { IncomingMessage, Server as HttpServer } from "node:http";
-import { createServer as createHttpsServer } from "node:https";
+import { createServer as createHttpsServer, Server as HttpsServer } from "node:https";
 import { connect as connectTcp } from "node:net";
 import type { Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
@@ -12,7 +12,7 @@ import { bracket } from "./addresses.js";
 import type { Opener } from "./connection-pool.js";
 import { Admission, connectionOptions, listen, sourceAddress } from "./listener.js";
 import type { Listener, StreamContext } from "./listener.js";
-import { clientTlsOptions, serverTlsOptions } from "./tls.js";
+import { clientTlsOptions, listenSecure, serverTlsOptions } from "./tls.js";
 import { explainTlsError } from "./tls-identity.js";
 import type { FlowTarget, TlsMaterial, TransportOptions } from "./transport.js";
 import { WebSocketConnection } from "./websocket-connection.js";
@@ -53,10 +53,12 @@ export function listenWebSocket(
       admission.open(new WebSocketConnection(webSocket, options));
     });
   });
-  return listen(server, entry, context);
+  return server instanceof HttpsServer
+    ? listenSecure(server, entry, context)
+    : listen(server, entry, context);
 }
 
-function createHttp(entry: TransportOptions, timeoutMs: number): HttpServer {
+function createHttp(entry: TransportOptions, timeoutMs: number): HttpServer | HttpsServer {
   const times = {
     headersTimeout: timeoutMs,
     requestTimeout: timeoutMs,

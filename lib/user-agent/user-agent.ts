@@ -21,7 +21,7 @@ import type {
   Session,
 } from "../session/index.js";
 import type { NotifyOptions, Subscription } from "../subscription/index.js";
-import type { BoundTransport, ConnectionState } from "../transport/transport.js";
+import type { BoundTransport, ConnectionState, TransportOptions } from "../transport/transport.js";
 import { calledUser } from "./account-matching.js";
 import type {
   IncomingCallHandler,
@@ -161,6 +161,16 @@ export class UserAgent extends TypedEmitter<UserAgentEvents> {
         resolve();
       });
     });
+  }
+
+  /**
+   * Uses renewed certificates from the next TLS handshake on; calls and connections stay.
+   *
+   * @param transports - The list that it was made with, with other key material.
+   * @throws TransportError when some of it cannot be used.
+   */
+  renewTls(transports: readonly TransportOptions[]): void {
+    if (this.running) this.#parts.transport.renewTls?.(transports);
   }
 
   get running(): boolean {

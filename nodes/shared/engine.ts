@@ -5,6 +5,7 @@
 import { errorText, type Logger, type Session, type SipRequest } from "../../lib/index.js";
 import { type AccountEntry, AccountBook, type AccountSettings } from "./account-book.js";
 import { CallTotals } from "./call-statistics.js";
+import { CertificateWatch } from "./certificate-watch.js";
 import { type Call, callOf, callsOfStack, findCall, forgetCall } from "./call.js";
 import { deploys } from "./deploys.js";
 import { type Delivery, dispatcher } from "./dispatcher.js";
@@ -30,6 +31,9 @@ export class Engine {
   readonly totals = new CallTotals();
   #state: EngineState = "starting";
   #problem: string | undefined;
+  /** It runs, but not as it should. */
+  #warning: string | undefined;
+  #certificates: CertificateWatch | undefined;
   #userAgent: UserAgentPort | undefined;
   #retry: NodeJS.Timeout | undefined;
   #stopped: Promise<void> | undefined;
@@ -64,6 +68,11 @@ export class Engine {
     return this.#problem;
   }
 
+  /** What is wrong although it is `running`: its certificate has expired. */
+  get warning(): string | undefined {
+    return this.#warning;
+  }
+
   /** Undefined until its settings were read. */
   get userAgent(): UserAgentPort | undefined {
     return this.#userAgent;
@@ -86,6 +95,7 @@ export class Engine {
   /** After a deploy: calls whose owner is gone end, held calls find their node, unused accounts leave. */
   reconcile(): void {
     if (this.#stopped !== undefined) return;
+    this.#certificates?.look();
     for (const call of callsOfStack(this.stackId)) {
       if (call.owner === undefined || liveNode(call.owner.nodeId) !== undefined) continue;
       this.#attempt(call.session.end({ cause: "shutdown" }));
@@ -115,6 +125,7 @@ export class Engine {
       if (this.#stopped !== undefined) return;
       this.#problem = undefined;
       this.#setState("running");
+      if (this.settings.usesTls) this.#watchCertificates(userAgent);
     } catch (error) {
       if (this.#stopped === undefined) await this.#failed(error, userAgent);
     }
@@ -161,12 +172,13 @@ export class Engine {
   async #failed(error: unknown, userAgent: UserAgentPort | undefined): Promise<void> {
     const text = errorText(error);
     // Once, not at every retry.
-    if (text !== this.#problem) this.logger.error(text);
+    const isNews = text !== this.#problem;
+    if (isNews) this.logger.error(text);
     this.#problem = text;
     this.#discard();
     if (userAgent !== undefined) await quietly(userAgent.stop({ graceMs: 0 }));
     if (this.#stopped !== undefined) return;
-    dispatcher.event(undefined, "error", () => watchStack(this.stackId, { name: "error", text }));
+    if (isNews) this.#reportError(text);
     this.#setState("failed");
     this.#retry = setTimeout(() => {
       this.#setState("starting");
@@ -175,7 +187,31 @@ export class Engine {
     this.#retry.unref();
   }
 
+  #watchCertificates(userAgent: UserAgentPort): void {
+    this.#certificates = new CertificateWatch({
+      clock: environment().clock,
+      logger: this.logger,
+      settings: this.settings,
+      userAgent,
+      onProblem: (text) => {
+        this.#warning = text;
+        if (text !== undefined) {
+          this.logger.error(text);
+          this.#reportError(text);
+        }
+        this.onStatus();
+      },
+    });
+  }
+
+  #reportError(text: string): void {
+    dispatcher.event(undefined, "error", () => watchStack(this.stackId, { name: "error", text }));
+  }
+
   #discard(): void {
+    this.#certificates?.stop();
+    this.#certificates = undefined;
+    this.#warning = undefined;
     for (const disconnect of this.#connections) disconnect();
     this.#connections = [];
     this.accounts.detach();

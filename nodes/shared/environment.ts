@@ -37,6 +37,7 @@ export type UserAgentPort = Pick<
   | "requestPolicy"
   | "observeMessages"
   | "calledUser"
+  | "renewTls"
 >;
 
 export interface EmbeddedMediaSettings {

@@ -1,6 +1,5 @@
 /** The properties of a `sip-stack` node → options of the user agent, and the fingerprint that a deploy compares. */
 import { createHash } from "node:crypto";
-import { statSync } from "node:fs";
 import type { Node, NodeAPI } from "node-red";
 import {
   isIPv4,
@@ -20,6 +19,7 @@ import { parseList } from "./properties.js";
 import { expandEnvironment, type NodeConfig } from "./property-values.js";
 import { product } from "./product.js";
 import { isRecord } from "./sip-fields.js";
+import { readTlsFiles, tlsPaths, tlsStamp, type TlsPaths } from "./tls-files.js";
 
 const PROTOCOLS: ReadonlySet<string> = new Set(["udp", "tcp", "tls", "ws", "wss"]);
 const DEFAULT_TRANSPORTS = [{ protocol: "udp", address: "0.0.0.0", port: 5060 }];
@@ -46,6 +46,10 @@ export interface StackSettings {
   readonly usesTls: boolean;
   /** `media: none`. */
   readonly flowMakesDescriptions: boolean;
+  /** The transports with their key material as it is now. @throws InvalidArgumentError `bad-stack`. */
+  transports(): readonly TransportOptions[];
+  /** Changes when a file of the TLS configurations does. */
+  tlsStamp(): string;
   /** @throws InvalidArgumentError `bad-stack` that names the wrong setting. */
   options(logger: Logger): UserAgentOptions;
 }
@@ -168,6 +172,7 @@ class SettingsReader {
       throw misuse("bad-stack", `transport ${number}: its TLS settings (tls-config) are missing`);
     }
     const material = node.addTLSOptions({});
+    Object.assign(material, readTlsFiles(this.tlsPaths(id)));
     const text = (name: string): string | undefined => {
       const value = material[name];
       return typeof value === "string" && value !== "" ? value : undefined;
@@ -184,6 +189,17 @@ class SettingsReader {
       serverName: text("servername"),
       verifyServer: material["rejectUnauthorized"] !== false,
     };
+  }
+
+  /** The files of a tls-config node. */
+  tlsPaths(id: string): TlsPaths {
+    let paths: TlsPaths = {};
+    this.RED.nodes.eachNode((def) => {
+      if (def.id !== id) return;
+      const text = expandEnvironment(this.RED, this.node, JSON.stringify(def));
+      paths = tlsPaths(JSON.parse(text) as Record<string, unknown>);
+    });
+    return paths;
   }
 
   /** Ids of the tls-config nodes in use. */
@@ -267,6 +283,8 @@ export function readStackSettings(RED: NodeAPI, node: Node, config: NodeConfig):
     unhandledStatus: unhandled >= 300 && unhandled <= 699 ? unhandled : 480,
     usesTls: tlsIds.length > 0,
     flowMakesDescriptions: reader.raw("media") === "none",
+    transports: () => reader.transports(),
+    tlsStamp: () => tlsIds.map((id) => tlsStamp(reader.tlsPaths(id))).join(" "),
     options: (logger) => {
       const transports = reader.transports();
       // A start that fails is tried again and again; the warning comes once.
@@ -330,14 +348,7 @@ function fingerprint(RED: NodeAPI, node: Node, config: NodeConfig, tlsIds: strin
     RED.nodes.eachNode((def) => {
       if (!used.has(def.id)) return;
       hash.update(JSON.stringify([def, RED.nodes.getCredentials(def.id)]));
-      for (const value of Object.values(def)) hash.update(fileTime(value));
     });
   }
   return hash.digest("hex");
-}
-
-/** A renewed certificate under the same name counts as a change. */
-function fileTime(path: unknown): string {
-  if (typeof path !== "string" || !path.includes("/")) return "";
-  return String(statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? "");
 }

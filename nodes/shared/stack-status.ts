@@ -20,9 +20,9 @@ export function stackStatus(
     case "stopped":
       return { fill: "grey", shape: "ring", text: translate(RED, "status.stopped") };
     case "running":
-      return accountId === undefined
-        ? { fill: "green", shape: "dot", text: translate(RED, "status.listening") }
-        : accountStatus(RED, engine, accountId);
+      if (accountId !== undefined) return accountStatus(RED, engine, accountId);
+      if (engine.warning !== undefined) return problem(engine.warning);
+      return { fill: "green", shape: "dot", text: translate(RED, "status.listening") };
   }
 }
 

@@ -52,6 +52,7 @@ import {
   type Subscription,
   type SubscriptionEvents,
   type Supplement,
+  type TransportOptions,
   TypedEmitter,
   type UserAgentEvents,
   type UserAgentOptions,
@@ -557,6 +558,12 @@ export class FakeUserAgent extends TypedEmitter<UserAgentEvents> implements User
   pendingRequest(handle: string): PendingRequest | undefined {
     return this.held.get(handle);
   }
+  /** Each list of transports with renewed certificates. */
+  readonly renewals: (readonly TransportOptions[])[] = [];
+  renewTls(transports: readonly TransportOptions[]): void {
+    this.renewals.push(transports);
+  }
+
   calledUser(request: SipRequest): string {
     const { requestUri } = request;
     return "decodedUser" in requestUri ? requestUri.decodedUser : "";

@@ -162,7 +162,12 @@ export class NodeBench {
   async #load(nodes: FlowEntry[], credentials: Record<string, unknown>): Promise<void> {
     this.#flow = withRecorders(nodes);
     await helper.load(
-      [...MODULES, core("common/25-catch.js"), core("common/24-complete.js")],
+      [
+        ...MODULES,
+        core("common/25-catch.js"),
+        core("common/24-complete.js"),
+        core("network/05-tls.js"),
+      ],
       this.#flow,
       credentials,
     );

@@ -160,7 +160,7 @@ describe("a registrar whose certificate does not do", function () {
         rejectUnauthorized: true,
         ca: authority.cert,
       }),
-      words: /may want a certificate of ours/,
+      words: /may want a certificate of ours|wants a certificate of ours|does not (trust|accept) our/,
       flaps: true,
     },
     "of a server that does not trust ours": {
@@ -171,7 +171,7 @@ describe("a registrar whose certificate does not do", function () {
         ca: authority.cert,
       }),
       tls: () => ({ ca: authority.cert, ...certificateAuthority("X").issue({ commonName: "me" }) }),
-      words: /may want a certificate of ours/,
+      words: /may want a certificate of ours|wants a certificate of ours|does not (trust|accept) our/,
       flaps: true,
     },
   };
@@ -187,8 +187,8 @@ describe("a registrar whose certificate does not do", function () {
       assert.match(account.registration.reason ?? "", words);
       assert.ok(registrar.connections <= 24, `${registrar.connections} connections`);
       // A connection that came up and goes down again is told each time.
-      if (flaps !== true) assert.equal(new Set(reasons()).size, reasons().length, "told once");
-      assert.equal(new Set(reasons()).size, 1);
+      if (flaps !== true) assert.equal(reasons().length, 1, "told once");
+      else assert.ok(reasons().every((reason) => words.test(reason)));
     });
   }
 
