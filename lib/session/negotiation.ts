@@ -21,12 +21,7 @@ import { SdpHandlers } from "./sdp-handlers.js";
 import type { SignalingState } from "./session-types.js";
 import { ShapedMediaSession } from "./shaped-media-session.js";
 import { signalingMachine, type SignalingInput } from "./signaling-state.js";
-import {
-  answersAgain,
-  suppliedHold,
-  suppliedMedia,
-  type SuppliedExchange,
-} from "./supplied-description.js";
+import { answersAgain, readExchange, type SuppliedExchange } from "./supplied-description.js";
 
 const NO_MEDIA: readonly MediaDescription[] = [];
 
@@ -376,8 +371,9 @@ export class Negotiation {
       return;
     }
     const exchange = { local, remote: this.#theirs, offeredByUs };
-    this.#lastHold = suppliedHold(exchange, this.hold);
-    this.#lastMedia = suppliedMedia(exchange);
+    const { media, hold } = readExchange(exchange, this.hold);
+    this.#lastHold = hold;
+    this.#lastMedia = media;
     this.#supply = exchange;
   }
 

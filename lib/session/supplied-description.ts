@@ -27,9 +27,18 @@ interface StreamPair {
   readonly theirs: SdpMedia;
 }
 
+/** What a complete exchange means. @param before - who held until then */
+export function readExchange(
+  exchange: SuppliedExchange,
+  before: HoldState,
+): { readonly media: readonly MediaDescription[]; readonly hold: HoldState } {
+  const pairs = pairsOf(exchange.local, exchange.remote);
+  return { media: mediaOf(pairs), hold: holdOf(pairs.at(0), exchange.offeredByUs, before) };
+}
+
 /** The streams that both sides have taken, as `msg.sip.media` tells them. */
-export function suppliedMedia({ local, remote }: SuppliedExchange): readonly MediaDescription[] {
-  return pairsOf(local, remote).flatMap(({ ours, theirs }) => {
+function mediaOf(pairs: readonly StreamPair[]): readonly MediaDescription[] {
+  return pairs.flatMap(({ ours, theirs }) => {
     const isEvent = (name: string): boolean => name.toLowerCase() === "telephone-event";
     const both = theirs.codecs.filter((codec) =>
       ours.codecs.some(
@@ -54,14 +63,17 @@ export function suppliedMedia({ local, remote }: SuppliedExchange): readonly Med
 }
 
 /** Who holds after an exchange: whoever does not want to hear the other. An answer tells only what its offer asked. */
-export function suppliedHold(exchange: SuppliedExchange, before: HoldState): HoldState {
-  const stream = pairsOf(exchange.local, exchange.remote).at(0);
+function holdOf(
+  stream: StreamPair | undefined,
+  offeredByUs: boolean,
+  before: HoldState,
+): HoldState {
   if (stream === undefined) return before;
   const ours = peerDirection(stream.ours);
   const theirs = peerDirection(stream.theirs);
   let local = before === "local" || before === "both";
   let remote = before === "remote" || before === "both";
-  if (exchange.offeredByUs) {
+  if (offeredByUs) {
     local = !mayReceive(ours);
     if (maySend(ours)) remote = !mayReceive(theirs);
   } else {

@@ -17,7 +17,7 @@ import { environment } from "./environment.js";
 import { sessionFields } from "./event-fields.js";
 import { misuse } from "./errors.js";
 import { ownedCalls } from "./owned-calls.js";
-import { isSafeKey, jsonCopy, type SipFields } from "./sip-fields.js";
+import { isEmpty, isSafeKey, jsonCopy, type SipFields } from "./sip-fields.js";
 
 const LONGEST_DATA = 16_384;
 
@@ -70,8 +70,17 @@ export interface DigitTaker {
   digit(digit: string): void;
 }
 
+/**
+ * What tables hold of a call; emptied when it is over. A table of V8 that was tidied up keeps what it held until the
+ * next full collection: holding calls themselves made every call through a flow as expensive again.
+ */
+export interface CallRef {
+  call: Call | undefined;
+}
+
 export class Call {
   readonly id: string;
+  readonly ref: CallRef = { call: this };
   readonly digits = new DigitBuffer();
   readonly playbacks = new Set<ActivePlayback>();
   readonly recordings = new Set<ActiveRecording>();
@@ -149,7 +158,7 @@ export class Call {
   /** This session's fields now, for a message about `event`. */
   fields(event: string, more: Partial<SipFields> = {}): SipFields {
     const own = sessionFields(this.stackId, this.session, this.session.snapshot());
-    return { ...own, ...more, event };
+    return Object.assign(own, more, { event });
   }
 
   /**
@@ -157,6 +166,7 @@ export class Call {
    * is larger than 16 KiB or no JSON; then nothing has changed.
    */
   mergeData(data: Record<string, unknown>): void {
+    if (isEmpty(data)) return;
     const merged: Record<string, unknown> = { ...this.session.data };
     for (const [key, value] of Object.entries(data)) {
       if (!isSafeKey(key)) continue;
@@ -170,7 +180,7 @@ export class Call {
   abandon(): void {
     if (this.over) return;
     this.over = true;
-    calls.delete(this.id);
+    forgetCall(this);
     this.answerDeadline?.cancel();
     this.onAbandoned?.();
     this.bridge?.lost(this);
@@ -190,7 +200,7 @@ export class Call {
 
   /** Another call takes the place of this one: what hangs on it hangs on that one from now on. */
   #hand(handle: string | undefined): void {
-    const heir = handle === undefined ? undefined : calls.get(handle);
+    const heir = handle === undefined ? undefined : findCall(handle);
     if (heir === undefined) return;
     for (const dependant of this.dependants) heir.dependants.add(dependant);
     this.dependants.clear();
@@ -212,7 +222,7 @@ export class Call {
 
   #close(event: SessionEvent): void {
     this.over = true;
-    calls.delete(this.id);
+    forgetCall(this);
     this.answerDeadline?.cancel();
     for (const release of [...this.closers]) release(event);
     for (const cancel of [...this.dependants]) cancel();
@@ -234,28 +244,28 @@ export function checkedData(data: Record<string, unknown>): Record<string, unkno
   return copy as Record<string, unknown>;
 }
 
-const calls = new Map<string, Call>();
+const calls = new Map<string, CallRef>();
 
 /** The live call of a handle, whatever stack it is on. */
 export function findCall(handle: string): Call | undefined {
-  return calls.get(handle);
+  return calls.get(handle)?.call;
 }
 
 /** The call of a session, made on its first appearance. */
 export function callOf(session: Session, stackId: string): Call {
-  let call = calls.get(session.id);
-  if (call === undefined) {
-    call = new Call(session, stackId);
-    calls.set(session.id, call);
-  }
+  const known = findCall(session.id);
+  if (known !== undefined) return known;
+  const call = new Call(session, stackId);
+  calls.set(session.id, call.ref);
   return call;
 }
 
-/** Forgets a session that nobody took. */
+/** Forgets a session that nobody took, or that is over. */
 export function forgetCall(call: Call): void {
   calls.delete(call.id);
+  call.ref.call = undefined;
 }
 
 export function callsOfStack(stackId: string): Call[] {
-  return [...calls.values()].filter((call) => call.stackId === stackId);
+  return [...calls.values()].flatMap(({ call }) => (call?.stackId === stackId ? [call] : []));
 }

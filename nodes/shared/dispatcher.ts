@@ -1,10 +1,11 @@
 /**
  * Brings outputs to their nodes in the order of contract §4.1 (d): events in their order; for one event the
- * waiting nodes (longest wait first), then the owner, then the watching nodes; each in its own turn of the event
- * loop and never inside an input handler or a listener of the stack.
+ * waiting nodes (longest wait first), then the owner, then the watching nodes; those of a session each in its own turn
+ * of the event loop and never inside an input handler or a listener of the stack.
  *
  * An event opens a slot. The slot is worked off one turn later, when all promises that the event settled have
- * run: what they produced was put in front of the slot's own deliveries.
+ * run: what they produced was put in front of the slot's own deliveries. One turn serves as many sessions as wait, so
+ * that calls do not queue for each other, but none of them twice.
  */
 import { errorText } from "../../lib/index.js";
 import { deploys } from "./deploys.js";
@@ -26,16 +27,20 @@ interface Slot {
   open: Delivery[] | undefined;
   /** How many results that belong to it are still being made; its turn waits for them. */
   held: number;
+  /** Everything in it has left. */
+  isDone: boolean;
 }
 
 /**
- * Under a flood more arrives in one turn of the event loop than one delivery: above this many waiting events
- * several leave per turn, so that the queue cannot grow for ever.
+ * Under a flood more without a session arrives in one turn of the event loop than one delivery: above this many waiting
+ * events several leave per turn, so that the queue cannot grow for ever.
  */
 const CALM = 64;
+/** Of all sessions together; more than one turn can bring in. */
+const MOST_DELIVERIES_PER_TURN = 256;
 
 class Dispatcher {
-  readonly #slots: Slot[] = [];
+  #slots: Slot[] = [];
   #scheduled = false;
   #sequence = 0;
 
@@ -50,7 +55,7 @@ class Dispatcher {
 
   /** An event happened; `others` says later who (besides the waiting nodes) gets a message. */
   event(sessionId: string | undefined, eventName: string, others: () => readonly Delivery[]): void {
-    this.#slots.push({ sessionId, eventName, waiting: [], others, open: undefined, held: 0 });
+    this.#slots.push(newSlot(sessionId, eventName, [], others));
     this.#schedule();
   }
 
@@ -74,15 +79,7 @@ class Dispatcher {
               causes.includes(candidate.eventName),
           );
     if (slot !== undefined) slot.waiting.push({ since, delivery });
-    else
-      this.#slots.push({
-        sessionId,
-        eventName: "",
-        waiting: [{ since, delivery }],
-        others: () => [],
-        open: undefined,
-        held: 0,
-      });
+    else this.#slots.push(newSlot(sessionId, "", [{ since, delivery }], () => []));
     this.#schedule();
   }
 
@@ -111,46 +108,80 @@ class Dispatcher {
   }
 
   #schedule(): void {
-    if (this.#scheduled || deploys.phase === "changing" || this.#next() === undefined) return;
+    if (this.#scheduled || deploys.phase === "changing" || !this.#isReady()) return;
     this.#scheduled = true;
     setImmediate(() => {
       this.#scheduled = false;
-      const deliveries = 1 + Math.floor(this.#slots.length / CALM);
-      for (let i = 0; i < deliveries; i++) this.#turn();
+      this.#turn();
       this.#schedule();
     });
   }
 
-  /** Works off one delivery; slots that have none cost no turn. */
+  /** One delivery of each slot, until a session comes again; slots that have none cost no turn. */
   #turn(): void {
-    if (deploys.phase === "changing") return;
-    let slot: Slot | undefined;
-    while ((slot = this.#next()) !== undefined) {
-      slot.open ??= open(slot);
-      const delivery = slot.open.shift();
-      if (slot.open.length === 0) this.#slots.splice(this.#slots.indexOf(slot), 1);
-      if (delivery === undefined) continue;
-      const live = liveNode(delivery.nodeId);
-      if (live === undefined) continue;
-      try {
-        delivery.run(live);
-      } catch (error) {
-        live.node.error(errorText(error));
+    const count = this.#slots.length;
+    let loose = 1 + Math.floor(count / CALM);
+    let left = MOST_DELIVERIES_PER_TURN;
+    const served = new Set<string>();
+    const held = new Set<string>();
+    for (let i = 0; i < count && left > 0; i++) {
+      const slot = this.#slots[i];
+      if (slot === undefined || deploys.phase === "changing") break;
+      const { sessionId } = slot;
+      if (sessionId === undefined) {
+        // It may be about any session: it overtakes nothing but what is held, and nothing overtakes it.
+        if (served.size > 0 || loose === 0) break;
+      } else {
+        if (slot.held > 0) held.add(sessionId);
+        if (held.has(sessionId)) continue;
+        // The next of a session waits a turn, and who came after it does not overtake it: two calls may be joined.
+        if (served.has(sessionId)) break;
       }
-      return;
+      if (!this.#deliver(slot)) continue;
+      left -= 1;
+      if (sessionId === undefined) loose -= 1;
+      else served.add(sessionId);
     }
+    this.#slots = this.#slots.filter((slot) => !slot.isDone);
   }
 
-  /** The first slot that nothing holds back, neither itself nor an earlier one of its session. */
-  #next(): Slot | undefined {
-    const first = this.#slots.at(0);
-    if (first === undefined || first.held === 0) return first;
-    const heldSessions = new Set<string | undefined>();
-    return this.#slots.find((slot) => {
-      if (slot.held > 0) heldSessions.add(slot.sessionId);
-      return !heldSessions.has(slot.sessionId);
-    });
+  /** The next delivery of a slot. @returns false when it had none that a node is there for. */
+  #deliver(slot: Slot): boolean {
+    const deliveries = (slot.open ??= open(slot));
+    let live: LiveNode | undefined;
+    let delivery: Delivery | undefined;
+    do {
+      delivery = deliveries.shift();
+      if (delivery !== undefined) live = liveNode(delivery.nodeId);
+    } while (delivery !== undefined && live === undefined);
+    slot.isDone = deliveries.length === 0;
+    if (delivery === undefined || live === undefined) return false;
+    try {
+      delivery.run(live);
+    } catch (error) {
+      live.node.error(errorText(error));
+    }
+    return true;
   }
+
+  /** Is there a slot that nothing holds back, neither itself nor an earlier one? */
+  #isReady(): boolean {
+    const held = new Set<string>();
+    for (const { sessionId, held: count } of this.#slots) {
+      if (sessionId === undefined || (count === 0 && !held.has(sessionId))) return true;
+      held.add(sessionId);
+    }
+    return false;
+  }
+}
+
+function newSlot(
+  sessionId: string | undefined,
+  eventName: string,
+  waiting: Slot["waiting"],
+  others: Slot["others"],
+): Slot {
+  return { sessionId, eventName, waiting, others, open: undefined, held: 0, isDone: false };
 }
 
 function open(slot: Slot): Delivery[] {

@@ -37,7 +37,7 @@ export class Input {
   /** The request that was answered here: outputs drop it. */
   requestAnswered = false;
   readonly #origin: LiveNode;
-  readonly #base: NodeMessage;
+  #base: NodeMessage;
   readonly #done: (error?: Error) => void;
   #settled = false;
   #onSettled: () => void = () => undefined;
@@ -49,11 +49,12 @@ export class Input {
     this.#done = done;
     const kept: NodeMessage = { ...msg };
     delete kept.payload;
-    this.#base = live.RED.util.cloneMessage(kept);
-    this.carried = readCarried(this.#base["sip"]);
+    // Rebuilt for each output: only its handles and data are read.
+    this.carried = readCarried(kept["sip"], (data) => live.RED.util.cloneMessage(data));
+    delete kept["sip"];
+    this.#base = kept;
+    this.#base = this.#copy(live);
     this.peer = this.carried.peer;
-    // Rebuilt for each output; the base needs it no longer.
-    delete this.#base["sip"];
   }
 
   /** True once the message has left or failed. */
@@ -98,7 +99,7 @@ export class Input {
       nodeId: this.nodeId,
       run: (live) => {
         const { sip, payload } = build();
-        const msg = this.#plainBase ? { ...this.#base } : live.RED.util.cloneMessage(this.#base);
+        const msg = this.#copy(live);
         msg.topic = sip.event;
         msg.payload = payload;
         msg["sip"] = sip;
@@ -109,12 +110,12 @@ export class Input {
     });
   }
 
-  /** Nothing in it could be shared by two copies. */
-  get #plainBase(): boolean {
+  /** A copy of the base; a deep one where two copies could share something. */
+  #copy(live: LiveNode): NodeMessage {
     this.#isPlain ??= Object.values(this.#base).every((value) =>
       ["string", "number", "boolean", "undefined"].includes(typeof value),
     );
-    return this.#isPlain;
+    return this.#isPlain ? { ...this.#base } : live.RED.util.cloneMessage(this.#base);
   }
 
   /** For owners, whose messages are put into the event's slot: marks the input as settled. */
@@ -134,7 +135,7 @@ export class Input {
       nodeId: this.nodeId,
       run: (live) => {
         const { sip, payload } = build();
-        const msg = live.RED.util.cloneMessage(this.#base);
+        const msg = this.#copy(live);
         msg.topic = sip.event;
         msg.payload = payload;
         msg["sip"] = hideKeys({ ...this.#carriedFields(), ...sip });
@@ -189,7 +190,7 @@ export class Input {
   }
 
   #baseWithSip(): NodeMessage {
-    const msg = this.#origin.RED.util.cloneMessage(this.#base);
+    const msg = this.#copy(this.#origin);
     msg["sip"] = this.#carriedFields();
     return msg;
   }

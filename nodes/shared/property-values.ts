@@ -52,10 +52,12 @@ export async function readProperties<P extends Properties>(
   const values: Record<string, unknown> = {};
   for (const [name, property] of Object.entries(properties)) {
     const given = options !== undefined && Object.hasOwn(options, name) ? options[name] : undefined;
-    values[name] =
-      given === undefined
-        ? await readConfigured(evaluation, name, property)
-        : property.parse(given, name, OVERRIDE);
+    if (given !== undefined) {
+      values[name] = property.parse(given, name, OVERRIDE);
+      continue;
+    }
+    const value = readConfigured(evaluation, name, property);
+    values[name] = value instanceof Promise ? await value : value;
   }
   return values as Values<P>;
 }
@@ -91,44 +93,51 @@ function isMissing(value: unknown): boolean {
   return value === undefined || value === null;
 }
 
-async function readConfigured(
+/** At once where nothing has to be waited for. */
+function readConfigured(
   evaluation: Evaluation,
   name: string,
   property: Property<unknown>,
-): Promise<unknown> {
+): unknown {
   const raw = evaluation.config[name];
   const rawType = evaluation.config[`${name}Type`];
   const type = typeof rawType === "string" && rawType !== "" ? rawType : "str";
   const isEmpty = raw === "" && type === "str" && property.emptyIsChoice !== true;
   const isAbsent = isMissing(raw) || isEmpty;
+  const parsed = (value: unknown, origin: Origin): unknown =>
+    value instanceof Promise
+      ? value.then((settled: unknown) => property.parse(settled, name, origin))
+      : property.parse(value, name, origin);
   if (isAbsent && typeof property.typed === "object") {
     const { value, type: defaultType } = property.typed;
-    return property.parse(await evaluate(evaluation, name, value, defaultType), name, {
-      type: defaultType,
-      literal: false,
-    });
+    const origin = { type: defaultType, literal: false };
+    return parsed(evaluate(evaluation, name, value, defaultType), origin);
   }
   if (isAbsent) return property.fallback;
-  const value = await evaluate(evaluation, name, raw, type);
-  return property.parse(value, name, { type, literal: LITERAL_TYPES.has(type) });
+  const origin = { type, literal: LITERAL_TYPES.has(type) };
+  return parsed(evaluate(evaluation, name, raw, type), origin);
 }
 
-async function evaluate(
+/** @returns the value, or a promise of it where the runtime may have to wait. */
+function evaluate(
   { RED, node, msg }: Evaluation,
   name: string,
   raw: unknown,
   type: string,
-): Promise<unknown> {
-  if (!EVALUATED.has(type) || typeof raw !== "string") {
-    return typeof raw === "string" ? expandEnvironment(RED, node, raw) : raw;
-  }
-  if (type === "num") return expandEnvironment(RED, node, raw);
-  return new Promise((resolve, reject) => {
-    const failed = (error: unknown): void => {
+): unknown {
+  if (typeof raw !== "string") return raw;
+  if (!EVALUATED.has(type) || type === "num") return expandEnvironment(RED, node, raw);
+  if (type === "msg") {
+    try {
+      return RED.util.evaluateNodeProperty(raw, type, node, msg) as unknown;
+    } catch {
       // A property of a message that is not there is simply absent, however deep the path.
-      if (type === "msg") resolve(undefined);
-      else reject(misuse("bad-property", `"${name}" (${type}): ${errorText(error)}`));
-    };
+      return undefined;
+    }
+  }
+  return new Promise((resolve, reject) => {
+    const failed = (error: unknown): void =>
+      reject(misuse("bad-property", `"${name}" (${type}): ${errorText(error)}`));
     try {
       RED.util.evaluateNodeProperty(raw, type, node, msg, (error, value: unknown) => {
         if (error) failed(error);
@@ -171,7 +180,7 @@ async function configuredHeaders(
     if (fromConfig && name === "") continue;
     const type = typeof valueType === "string" && valueType !== "" ? valueType : "str";
     const evaluated = fromConfig
-      ? await evaluate(evaluation, `headers ${name}`, value, type)
+      ? await Promise.resolve(evaluate(evaluation, `headers ${name}`, value, type))
       : value;
     if (evaluated === undefined || evaluated === null) continue;
     lines.push(...headersOfObject({ [name]: evaluated }).lines);

@@ -31,15 +31,23 @@ export function isSafeKey(name: string): boolean {
   return !FORBIDDEN_KEYS.has(name);
 }
 
-/** Reads the fields of an input; whatever is no string or object is as if it were absent. */
-export function readCarried(sip: unknown): CarriedFields {
+/**
+ * Reads the fields of an input; whatever is no string or object is as if it were absent.
+ *
+ * @param clone - makes a copy of the data that belongs to the reader
+ */
+export function readCarried(
+  sip: unknown,
+  clone: (data: Record<string, unknown>) => Record<string, unknown>,
+): CarriedFields {
   const fields = isRecord(sip) ? sip : {};
+  const { data } = fields;
   return {
     session: handle(fields["session"]),
     peer: handle(fields["peer"]),
     request: handle(fields["request"]),
     subscription: handle(fields["subscription"]),
-    data: isRecord(fields["data"]) ? fields["data"] : undefined,
+    data: !isRecord(data) ? undefined : isEmpty(data) ? {} : clone(data),
   };
 }
 
@@ -56,6 +64,10 @@ function handle(value: unknown): string | undefined {
   return typeof value === "string" && value !== "" ? value : undefined;
 }
 
+export function isEmpty(record: Record<string, unknown>): boolean {
+  return Object.keys(record).length === 0;
+}
+
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
@@ -69,8 +81,20 @@ export function withoutUndefined<T extends object>(object: T): T {
   return result as T;
 }
 
+/** A deep copy of what is made of plain objects, lists and single values, without forbidden keys. */
+export function plainCopy<T>(value: T): T {
+  if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) return value.map(plainCopy) as T;
+  const copy: Record<string, unknown> = {};
+  for (const [key, entry] of Object.entries(value)) {
+    if (isSafeKey(key)) copy[key] = plainCopy(entry);
+  }
+  return copy as T;
+}
+
 /** A deep copy of JSON data without forbidden keys; what JSON cannot hold is dropped as JSON.stringify does. */
 export function jsonCopy(value: unknown): unknown {
+  if (isRecord(value) && isEmpty(value)) return {};
   const text = JSON.stringify(value) as string | undefined;
   if (text === undefined) return undefined;
   return JSON.parse(text, function (this: unknown, key: string, entry: unknown) {

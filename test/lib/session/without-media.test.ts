@@ -8,11 +8,7 @@
  */
 import assert from "node:assert/strict";
 import { OutgoingSession } from "../../../lib/session/index.js";
-import {
-  answersAgain,
-  suppliedHold,
-  suppliedMedia,
-} from "../../../lib/session/supplied-description.js";
+import { answersAgain, readExchange } from "../../../lib/session/supplied-description.js";
 import type { HoldState } from "../../../lib/session/media-handler.js";
 import { establishedCall, hungUp, type Call } from "../../support/established-call.js";
 import { ALICE, FakeServices, Witness, outcomeOf } from "../../support/fake-services.js";
@@ -242,18 +238,19 @@ describe("without a media handler", () => {
         const ours = sdp("we", { direction: offeredByUs ? offer : answer });
         const theirs = sdp("peer", { direction: offeredByUs ? answer : offer });
         const exchange = { local: ours, remote: theirs, offeredByUs };
-        assert.equal(suppliedHold(exchange, before), after);
+        assert.equal(readExchange(exchange, before).hold, after);
       });
     }
   });
 
   describe("media", () => {
     it("are the streams that both have taken", () => {
-      const [audio] = suppliedMedia({
+      const exchange = {
         local: sdp("we", { formats: "8 0 101" }),
         remote: sdp("peer", { formats: "0 101", direction: "sendonly", port: 4010 }),
         offeredByUs: true,
-      });
+      };
+      const [audio] = readExchange(exchange, "none").media;
       assert.deepEqual(audio, {
         kind: "audio",
         codec: "PCMU",
@@ -264,14 +261,14 @@ describe("without a media handler", () => {
         dtmf: "rfc4733",
       });
       const refused = { local: sdp("we"), remote: sdp("peer", { port: 0 }), offeredByUs: true };
-      assert.deepEqual(suppliedMedia(refused), []);
+      assert.deepEqual(readExchange(refused, "none").media, []);
     });
 
     it("are none when a text cannot be read, and hold is as before", () => {
       for (const remote of ["", "nonsense", "v=0\r\nm=audio 99999999 x\r\n", "\0"]) {
         const exchange = { local: OURS, remote, offeredByUs: false };
-        assert.deepEqual(suppliedMedia(exchange), []);
-        assert.equal(suppliedHold(exchange, "local"), "local");
+        assert.deepEqual(readExchange(exchange, "none").media, []);
+        assert.equal(readExchange(exchange, "local").hold, "local");
         assert.equal(answersAgain({ ...exchange, offeredByUs: true }, remote), false);
       }
     });

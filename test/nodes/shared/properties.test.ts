@@ -183,7 +183,7 @@ describe("msg.sip", () => {
       data: undefined,
     };
     for (const sip of [undefined, null, 5, "x", [], { session: 5, peer: {}, data: [] }]) {
-      assert.deepEqual(readCarried(sip), nothing);
+      assert.deepEqual(readCarried(sip, structuredClone), nothing);
     }
   });
 
