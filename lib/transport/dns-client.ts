@@ -3,8 +3,9 @@
  * `localhost`, mDNS and search domains work as everywhere on the machine; NAPTR and SRV, and host names when
  * servers are configured, go to DNS directly.
  */
-import { lookup, promises } from "node:dns";
+import { promises } from "node:dns";
 import { errorText, InvalidArgumentError } from "../foundation/index.js";
+import { LookupGate } from "./lookup-gate.js";
 import type { DnsClient, NaptrRecord, SrvRecord } from "./transport.js";
 
 export interface NodeDnsOptions {
@@ -14,6 +15,8 @@ export interface NodeDnsOptions {
 
 const QUESTION_TIMEOUT_MS = 2_000;
 const TRIES = 2;
+/** The threads belong to the whole process. */
+const system = new LookupGate();
 
 export class NodeDnsClient implements DnsClient {
   readonly #resolver = new promises.Resolver({ timeout: QUESTION_TIMEOUT_MS, tries: TRIES });
@@ -58,23 +61,14 @@ export class NodeDnsClient implements DnsClient {
   }
 
   async #addresses(name: string, family: 4 | 6): Promise<string[]> {
-    if (!this.#ownServers) return systemLookup(name, family);
+    if (!this.#ownServers) return system.addresses(name, family);
     try {
       return await (family === 4 ? this.#resolver.resolve4(name) : this.#resolver.resolve6(name));
     } catch (error) {
       // The configured servers do not know it: /etc/hosts may.
-      return systemLookup(name, family).catch(() => {
+      return system.addresses(name, family).catch(() => {
         throw error;
       });
     }
   }
-}
-
-function systemLookup(name: string, family: 4 | 6): Promise<string[]> {
-  return new Promise((resolve, reject) => {
-    lookup(name, { family, all: true }, (error, found) => {
-      if (error) reject(error);
-      else resolve(found.map((entry) => entry.address));
-    });
-  });
 }

@@ -33,6 +33,8 @@ export const DEFAULT_DNS_TIMES: DnsTimes = {
 
 const MOST_REMEMBERED = 512;
 const MOST_AT_ONCE = 256;
+/** A question that has had no answer for so long is lost; then it may be asked again beside it. */
+const LOST_MS = 60_000;
 const ABSENT_CODES: ReadonlySet<string> = new Set(["ENOTFOUND", "ENODATA", "EAI_NODATA"]);
 
 interface Remembered {
@@ -46,6 +48,8 @@ export class DnsQuestions {
   readonly #times: DnsTimes;
   readonly #remembered = new Map<string, Remembered>();
   readonly #underway = new Map<string, Promise<DnsAnswer<unknown>>>();
+  /** Questions beyond their deadline that may still be answered → when they count as lost. */
+  readonly #late = new Map<string, number>();
 
   constructor(client: DnsClient, clock: Clock, times: Partial<DnsTimes> = {}) {
     this.#client = client;
@@ -81,10 +85,16 @@ export class DnsQuestions {
     // The key names the kind of record, so whoever waits under it gets records of that kind.
     const underway = this.#underway.get(key) as Promise<DnsAnswer<R>> | undefined;
     if (underway) return underway;
-    if (this.#underway.size >= MOST_AT_ONCE) {
+    const lostAt = this.#late.get(key);
+    if (lostAt !== undefined) {
+      if (this.#clock.now() < lostAt) return Promise.resolve({ records: [], fault: "timeout" });
+      this.#late.delete(key);
+    }
+    if (this.#underway.size + this.#late.size >= MOST_AT_ONCE) {
+      this.#forgetLost();
       return Promise.resolve({ records: [], fault: "too many questions at once" });
     }
-    const asked = this.#askNow(kind, name, question).then((answer) => {
+    const asked = this.#askNow(key, kind, name, question).then((answer) => {
       this.#underway.delete(key);
       if (answer.records.length === 0) this.#remember(key, kind, answer.fault);
       return answer;
@@ -93,23 +103,34 @@ export class DnsQuestions {
     return asked;
   }
 
+  #forgetLost(): void {
+    const now = this.#clock.now();
+    for (const [key, lostAt] of this.#late) if (lostAt <= now) this.#late.delete(key);
+  }
+
   #askNow<R>(
+    key: string,
     kind: DnsKind,
     name: string,
     question: (name: string) => Promise<R[]>,
   ): Promise<DnsAnswer<R>> {
     return new Promise((resolve) => {
-      const timer = this.#clock.setTimer(this.#times.questionMs, () =>
-        resolve({ records: [], fault: "timeout" }),
-      );
-      const failed = (error: unknown): void => {
+      const timer = this.#clock.setTimer(this.#times.questionMs, () => {
+        this.#late.set(key, this.#clock.now() + LOST_MS);
+        resolve({ records: [], fault: "timeout" });
+      });
+      const ended = (): void => {
         timer.cancel();
+        this.#late.delete(key);
+      };
+      const failed = (error: unknown): void => {
+        ended();
         const code = errorCode(error) ?? `${kind} question failed`;
         resolve(ABSENT_CODES.has(code) ? { records: [] } : { records: [], fault: code });
       };
       try {
         question(name).then((records) => {
-          timer.cancel();
+          ended();
           resolve({ records });
         }, failed);
       } catch (error) {

@@ -31,6 +31,8 @@ export class DnsServer {
   /** 2 = SERVFAIL to everything. */
   failure = 0;
   ttl = 1;
+  /** Says nothing to anything. */
+  silent = false;
   readonly #socket: Socket = createSocket("udp4");
   #address = "";
 
@@ -68,6 +70,7 @@ export class DnsServer {
     const name = labels.join(".");
     const word = Object.entries(TYPES).find(([, code]) => code === type)?.[0] ?? String(type);
     this.asked.push(`${word} ${name}`);
+    if (this.silent) return undefined;
     const records = this.failure > 0 ? [] : this.#records(name, word);
     const header = Buffer.alloc(12);
     question.copy(header, 0, 0, 2);
