@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import type { MessagePort } from "node:worker_threads";
 import { MediaError } from "../foundation/index.js";
-import type { Clock, Logger } from "../foundation/index.js";
+import type { Clock, Logger, Timer } from "../foundation/index.js";
 import type {
   FromWorker,
   StreamFrameMessage,
@@ -37,6 +37,8 @@ export interface WorkerClientOptions {
 interface PendingReply {
   resolve(reply: WorkerReply): void;
   reject(error: MediaError): void;
+  /** Runs out when the thread does not answer. */
+  patience?: Timer | undefined;
 }
 
 /** A worker that died this often in this time is not started again until the time is over. */
@@ -44,6 +46,10 @@ const MOST_LOSSES = 5;
 const LOSS_PERIOD_MS = 10_000;
 /** Closing sockets takes no time; what takes longer is stuck. */
 const SHUTDOWN_MS = 1_500;
+/** A thread that opens or closes no session in this time hangs, and with it the sound of all its calls. */
+const PATIENCE_MS = 10_000;
+/** When our own thread was busy, the answer is here already and is read in this time. */
+const READING_MS = 1_000;
 
 export class WorkerClient {
   readonly #clock: Clock;
@@ -128,8 +134,10 @@ export class WorkerClient {
     if (refused) return Promise.reject(refused);
     const id = options.id ?? this.nextNumber();
     return new Promise((resolve, reject) => {
-      this.#pending.set(id, { resolve, reject });
+      const pending: PendingReply = { resolve, reject };
+      this.#pending.set(id, pending);
       void this.start();
+      if (message.type === "open" || message.type === "close") this.#watch(id, pending);
       this.#balance();
       this.#worker?.postMessage({ ...message, id }, options.transfer ?? []);
     });
@@ -181,8 +189,24 @@ export class WorkerClient {
     }
   }
 
+  /** Opening and closing take no time. Other requests may: a file can lie on a disk that is slow. */
+  #watch(id: number, pending: PendingReply): void {
+    const worker = this.#worker;
+    if (worker === undefined) return;
+    pending.patience = this.#clock.setTimer(PATIENCE_MS, () => {
+      pending.patience = this.#clock.setTimer(READING_MS, () => {
+        this.#clock.defer(() => {
+          if (this.#pending.get(id) !== pending) return;
+          this.#reason = new Error("It does not answer any more");
+          void worker.terminate();
+        });
+      });
+    });
+  }
+
   #settle(id: number): PendingReply | undefined {
     const pending = this.#pending.get(id);
+    pending?.patience?.cancel();
     this.#pending.delete(id);
     this.#balance();
     return pending;
@@ -212,7 +236,10 @@ export class WorkerClient {
     }
     const pending = [...this.#pending.values()];
     this.#pending.clear();
-    for (const reply of pending) reply.reject(error);
+    for (const reply of pending) {
+      reply.patience?.cancel();
+      reply.reject(error);
+    }
     for (const listener of [...this.#listeners.values()]) listener.onLost(error);
   }
 

@@ -24,7 +24,7 @@ async function main(): Promise<void> {
   for (const [story, count] of [...result.byStory].sort((a, b) => b[1] - a[1]))
     console.log(`${String(count).padStart(7)} ${story}`);
   console.log(
-    `${calls} calls in ${result.seconds.toFixed(0)} s, ${((result.cpuSeconds / result.calls) * 1000).toFixed(2)} ms CPU each, both sides and sound together`,
+    `${calls} calls in ${result.seconds.toFixed(0)} s, ${((result.cpuSeconds / result.calls) * 1000).toFixed(2)} ms CPU each, both sides and sound together; the longest stall ${result.longestStall.toFixed(0)} ms`,
   );
   console.log(
     `heap ${megabytes(result.growth)} MB more after the last call, ${megabytes(slope(result.readings))} MB per 10,000 calls in the last half; worker ${megabytes(result.workerGrowth)} MB more; ${(result.perTransaction / 1024).toFixed(2)} kB per lingering transaction`,

@@ -2,6 +2,7 @@
  * The soak: calls of every kind at an even rate between user agents on real loopback sockets, and what is left of them.
  * Warm-up, rest, load, rest; heap and objects are compared between the two rests, when every transaction has ended.
  */
+import { monitorEventLoopDelay } from "node:perf_hooks";
 import { SystemClock } from "../../lib/index.js";
 import { createRtpWorker } from "../../lib/media/worker-client.js";
 import { WorkerPool } from "../../lib/media/worker-pool.js";
@@ -53,6 +54,8 @@ export interface SoakResult {
   readonly left: readonly string[];
   readonly cpuSeconds: number;
   readonly seconds: number;
+  /** The longest time in which the process took nothing in, milliseconds. */
+  readonly longestStall: number;
   readonly byStory: ReadonlyMap<string, number>;
 }
 
@@ -120,6 +123,8 @@ class Soak {
     const readings: Reading[] = [];
     const cpuBefore = process.cpuUsage();
     const begun = performance.now();
+    const delay = monitorEventLoopDelay();
+    delay.enable();
     this.#byStory.clear();
     const step = Math.min(READING, Math.ceil(calls / FEWEST_READINGS));
     await this.#load(calls, (placed) => {
@@ -132,6 +137,7 @@ class Soak {
     });
     const seconds = (performance.now() - begun) / 1000;
     const cpu = process.cpuUsage(cpuBefore);
+    delay.disable();
     await this.#rest();
 
     const heapAfter = heapAfterCollection();
@@ -150,6 +156,7 @@ class Soak {
       left,
       cpuSeconds: (cpu.user + cpu.system) / 1e6,
       seconds,
+      longestStall: delay.max / 1e6,
       byStory: this.#byStory,
     };
   }
@@ -178,8 +185,10 @@ class Soak {
       .play({ number, alice, bob, carol, loud, random })
       .catch((error: unknown) => {
         this.#failed += 1;
-        if (this.#failures.length < 100)
-          this.#failures.push(`call ${number}, ${story.name}: ${String(error)}`);
+        if (this.#failures.length >= 100) return;
+        const text = `call ${number}, ${story.name}: ${String(error)}`;
+        this.#failures.push(text);
+        this.options.report(text);
       })
       .finally(() => this.#open.delete(playing));
     this.#open.add(playing);

@@ -207,7 +207,7 @@ export const STORIES: readonly Story[] = [
     name: "nobody answers",
     weight: 2,
     async play(scene) {
-      const { caller, called } = await ring(scene, { timeoutMs: 3_000 });
+      const { caller, called } = await ring(scene, { timeoutMs: 10_000 });
       await Promise.all([caller.over("failed:no-answer"), called.over("failed:cancelled")]);
     },
   },

@@ -102,6 +102,45 @@ describe("WorkerClient", () => {
     await client.close();
   });
 
+  it("ends a thread that answers no open any more: its calls hear that it is lost, the next gets another", async () => {
+    const hangs = `
+      const { parentPort } = require("node:worker_threads");
+      parentPort.postMessage({ type: "ready" });
+      parentPort.on("message", (message) => {
+        if (message.type === "close") parentPort.postMessage({ type: "reply", id: message.id, result: {} });
+        if (message.type === "shutdown") parentPort.close();
+      });`;
+    const { client, clock, started } = setUp(hangs);
+    const lost: string[] = [];
+    client.listen(1, { onMessage: () => undefined, onLost: (error) => lost.push(error.message) });
+    await client.start();
+    const opening = assert.rejects(client.request(OPEN), MediaError);
+    clock.advance(9_999);
+    await client.request({ type: "close", session: 1 });
+    assert.equal(client.state, "ready", "it is given its time");
+    clock.advance(1_002);
+    await opening;
+    assert.equal(lost.length, 1);
+    assert.equal(client.state, "stopped");
+    await client.request({ type: "close", session: 1 });
+    assert.equal(started(), 2);
+    await client.close();
+    assert.equal(clock.pendingTimers(), 0);
+  });
+
+  it("does not end a thread whose answer came while the own thread was busy", async () => {
+    const { client, clock, started } = setUp();
+    await client.start();
+    const opening = client.request(OPEN);
+    clock.advance(10_500);
+    assert.deepEqual(await opening, { port: 1 });
+    clock.advance(20_000);
+    assert.deepEqual(await client.request(OPEN), { port: 1 });
+    assert.equal(started(), 1);
+    await client.close();
+    assert.equal(clock.pendingTimers(), 0);
+  });
+
   it("survives a thread that cannot start", async () => {
     const { client } = setUp("throw new Error('bad')");
     await client.start();
