@@ -52,7 +52,12 @@ function sendText(name: string, cause: unknown): string {
       return `Connection to ${name} was refused: nothing listens there. Check address, port and transport.`;
     case "EHOSTUNREACH":
     case "ENETUNREACH":
+    case "ENETDOWN":
+    case "EADDRNOTAVAIL":
       return `${name} cannot be reached: there is no route to it. Check the address and the network.`;
+    case "EPERM":
+    case "EACCES":
+      return `This machine does not let us send to ${name}: check its firewall.`;
     case "EMSGSIZE":
       return `The message to ${name} is too large for one UDP datagram: use TCP or TLS for it.`;
     case "ETIMEDOUT":
@@ -66,6 +71,13 @@ function sendText(name: string, cause: unknown): string {
     default:
       return `Nothing can be sent to ${name}: ${errorText(cause)}`;
   }
+}
+
+const CONGESTION: ReadonlySet<string> = new Set(["ENOBUFS", "EAGAIN", "ENOMEM", "EINTR"]);
+
+/** The system had no room for a datagram at this moment: it is lost like any other, and repeated like any other. */
+export function isCongestion(error: unknown): boolean {
+  return CONGESTION.has(errorCode(error) ?? "");
 }
 
 /** The words with a capital letter. */

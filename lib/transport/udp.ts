@@ -11,7 +11,7 @@ import type { LocalAddresses } from "./local-address.js";
 import type { Identity, LocalIdentity } from "./local-identity.js";
 import type { MessageReceiver } from "./message-receiver.js";
 import type { TransportSettings } from "./settings.js";
-import { bindError, sendError } from "./transport-errors.js";
+import { bindError, isCongestion, sendError } from "./transport-errors.js";
 import type { BoundTransport, Flow, KeepAlive, TransportOptions } from "./transport.js";
 
 export interface DatagramContext {
@@ -200,7 +200,7 @@ export class DatagramFlow implements Flow {
   send(bytes: string | Uint8Array, onError?: (error: TransportError) => void): void {
     this.#context.receiver.counters.sent++;
     this.transport.send(bytes, this.remoteAddress, this.remotePort, (error) => {
-      if (!error) return;
+      if (!error || isCongestion(error)) return;
       onError?.(
         sendError({ protocol: "udp", address: this.remoteAddress, port: this.remotePort }, error),
       );
