@@ -6,6 +6,7 @@ import { createHash } from "node:crypto";
 import {
   type AccountOptions,
   errorText,
+  printable,
   type Logger,
   type RegistrationStatus,
   type StackEvent,
@@ -142,7 +143,7 @@ export class AccountBook {
       entry.problem = undefined;
     } catch (error) {
       entry.problem = errorText(error);
-      this.logger.error(`Account ${entry.options.uri}: ${entry.problem}`);
+      this.logger.error(`Account ${printable(entry.options.uri)}: ${entry.problem}`);
     }
     this.onStatus();
   }

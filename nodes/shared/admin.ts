@@ -1,6 +1,6 @@
 /** Admin endpoints of contract §8: what stacks and sessions there are, and hanging up. */
 import type { NodeAPI } from "node-red";
-import { errorText } from "../../lib/index.js";
+import { errorText, printable } from "../../lib/index.js";
 import { callsOfStack, findCall } from "./call.js";
 import type { Engine } from "./engine.js";
 import { allEngines } from "./engines.js";
@@ -18,10 +18,10 @@ export function registerAdmin(RED: NodeAPI): void {
   const write = RED.auth.needsPermission("sip.write");
 
   httpAdmin.get("/sip/stacks", read, (_request, response) => {
-    response.json([...allEngines()].map(describeStack));
+    response.type("json").send(shown([...allEngines()].map(describeStack)));
   });
   httpAdmin.get("/sip/sessions", read, (_request, response) => {
-    response.json([...allEngines()].flatMap(describeSessions));
+    response.type("json").send(shown([...allEngines()].flatMap(describeSessions)));
   });
   httpAdmin.get("/sip/metrics", read, (_request, response) => {
     response.type(METRICS_TYPE).send(metricsText(allEngines()));
@@ -37,6 +37,13 @@ export function registerAdmin(RED: NodeAPI): void {
       (error: unknown) => response.status(409).json({ message: errorText(error) }),
     );
   });
+}
+
+/** As JSON, without the passwords that URIs may hold. */
+function shown(value: unknown): string {
+  return JSON.stringify(value, (_name, part: unknown) =>
+    typeof part === "string" && part.includes("@") ? printable(part, 2 * part.length) : part,
+  );
 }
 
 function describeStack(engine: Engine): Record<string, unknown> {

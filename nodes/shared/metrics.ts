@@ -1,4 +1,5 @@
 /** `GET sip/metrics`: the figures of all stacks in the text format of Prometheus, version 0.0.4. */
+import { printable } from "../../lib/index.js";
 import { callsOfStack } from "./call.js";
 import type { Engine } from "./engine.js";
 
@@ -61,7 +62,7 @@ function describe(page: Page, engine: Engine): void {
   for (const entry of engine.accounts.entries()) {
     const { id, uri } = entry.options;
     const isRegistered = engine.accounts.registration(id)?.state === "registered";
-    const labels = { ...stack, account: id, uri };
+    const labels = { ...stack, account: id, uri: printable(uri) };
     const help = "1 while the registrar knows us.";
     page.add("sip_account_registered", "gauge", help, labels, isRegistered ? 1 : 0);
   }
