@@ -4,11 +4,16 @@
  */
 import assert from "node:assert/strict";
 import { createSocket } from "node:dgram";
+import { readFileSync } from "node:fs";
 import { UserAgent, type Session, type SessionEvent } from "../../lib/index.js";
 import { FlowBuilder, type FlowNode } from "../support/flow-builder.js";
 import { NodeRed, pause } from "../support/node-red.js";
 import { freePort } from "../support/ports.js";
 import { RtpPhone, toneFrequency } from "../support/rtp-phone.js";
+
+/** The long form is 50 calls and 20 deploys. */
+const CALLS = Number(process.env.REDEPLOY_CALLS ?? 20);
+const DEPLOYS = Number(process.env.REDEPLOY_DEPLOYS ?? 5);
 
 type Message = { payload: unknown; topic: string; mark?: string; sip: Record<string, unknown> };
 
@@ -85,6 +90,114 @@ async function holdingFlow(
   flow.node("sip-incoming", { stack, ring: true }, flow.captures("incoming", 2, { 1: [accept] }));
   flow.node("catch", { scope: null, uncaught: false }, [[flow.capture("caught")]]);
   return flow.build();
+}
+
+/** Calls with sound, each at a telephone of its own that counts and times what it hears. Some of them speak. */
+class Crowd {
+  readonly calls: Session[] = [];
+  readonly #ears: RtpPhone[] = [];
+  readonly #ended = new Map<Session, number>();
+  readonly #stalls = new Stalls();
+  readonly #userAgent: UserAgent;
+
+  private constructor(userAgent: UserAgent) {
+    this.#userAgent = userAgent;
+  }
+
+  static async call(phone: Phone, target: string, count: number): Promise<Crowd> {
+    const crowd = new Crowd(phone.userAgent);
+    for (let i = 0; i < count; i++) await crowd.#add(target, i % 10 === 0);
+    return crowd;
+  }
+
+  async #add(target: string, speaks: boolean): Promise<void> {
+    const ear = await RtpPhone.open();
+    const call = this.#userAgent.invite({ targets: [target], sdp: ear.description() });
+    this.#ears.push(ear);
+    this.calls.push(call);
+    await new Promise<void>((resolve) => {
+      call.on("event", ({ name, remoteSdp }) => {
+        if (name === "answered") {
+          ear.connectTo(remoteSdp ?? "");
+          if (speaks) ear.speak(440);
+          resolve();
+        }
+        if (name === "failed") resolve();
+        if (name === "ended") this.#ended.set(call, performance.now());
+      });
+    });
+    await ear.until(() => ear.packets.length > 0);
+  }
+
+  states(): string[] {
+    return this.calls.map(({ state }) => state);
+  }
+
+  /** Milliseconds; NaN when it has not ended. */
+  async endOf(call: Session): Promise<number> {
+    for (let tries = 0; tries < 100 && !this.#ended.has(call); tries++) await pause(20);
+    return this.#ended.get(call) ?? NaN;
+  }
+
+  /** How late packets came, against the earliest of their call; what came while this process stood still is not counted. */
+  heard(): { packets: number; lost: number; late: number; latest: number; stall: number } {
+    const all = { packets: 0, lost: 0, late: 0, latest: 0, stall: this.#stalls.longest };
+    for (const ear of this.#ears) {
+      all.packets += ear.packets.length;
+      all.lost += ear.packetsLost;
+      const first = ear.packets[0]?.timestamp ?? 0;
+      const offsets = ear.packets.map(
+        ({ arrival, timestamp }) => arrival - ((timestamp - first) >>> 0) / 8,
+      );
+      const due = Math.min(...offsets);
+      for (const [at, offset] of offsets.entries()) {
+        const arrival = ear.packets[at]?.arrival ?? 0;
+        const late = offset - due - this.#stalls.before(arrival);
+        if (late > 60) all.late += 1;
+        all.latest = Math.max(all.latest, late);
+      }
+    }
+    return all;
+  }
+
+  async close(): Promise<void> {
+    this.#stalls.stop();
+    await Promise.all(this.#ears.map((ear) => ear.close()));
+  }
+}
+
+/** When this process did not get to read its sockets. */
+class Stalls {
+  longest = 0;
+  readonly #ends: { readonly at: number; readonly length: number }[] = [];
+  #last = performance.now();
+  readonly #timer = setInterval(() => this.#beat(), 5);
+
+  /** Milliseconds of standing still that ended just before this moment, or just after. */
+  before(moment: number): number {
+    const near = this.#ends.filter(({ at, length }) => moment > at - length && moment < at + 20);
+    return Math.max(0, ...near.map(({ length }) => length));
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  #beat(): void {
+    const now = performance.now();
+    const length = now - this.#last - 5;
+    this.#last = now;
+    this.longest = Math.max(this.longest, length);
+    if (length > 10) this.#ends.push({ at: now, length });
+  }
+}
+
+/** UDP sockets of this machine in a range of ports. */
+function boundPorts(first: number, last: number): number {
+  return readFileSync("/proc/net/udp", "latin1")
+    .split("\n")
+    .map((line) => parseInt(/^ *\d+: [0-9A-F]+:([0-9A-F]{4})/.exec(line)?.[1] ?? "0", 16))
+    .filter((one) => one >= first && one <= last).length;
 }
 
 describe("Deploy and calls", function () {
@@ -239,6 +352,59 @@ describe("Deploy and calls", function () {
       await mouth.close();
       await ear.close();
       await other.userAgent.stop();
+    }
+  });
+
+  it(`plays to ${CALLS} calls through ${DEPLOYS} Full deploys: none is lost, no packet is lost or late, and SIGTERM ends them all`, async function () {
+    this.timeout(120_000 + DEPLOYS * 5_000);
+    const [first, last] = [9_600, 9_899];
+    const build = (): FlowNode[] => {
+      const flow = new FlowBuilder();
+      const stack = flow.config("sip-stack", {
+        transports: [{ protocol: "udp", address: "127.0.0.1", port }],
+        maxRequestsPerSecond: 0,
+        rtpPortMin: first,
+        rtpPortMax: last,
+      });
+      const source = { source: "busy", sourceType: "tone", loop: true };
+      const play = flow.node("sip-play", source, flow.captures("play", 2));
+      const accept = flow.node("sip-accept", {}, [[play], []]);
+      flow.node("sip-incoming", { stack }, [[accept], []]);
+      return flow.build();
+    };
+    await nodeRed.deploy(build());
+    const crowd = await Crowd.call(phone, `sip:crowd@127.0.0.1:${port}`, CALLS + 2);
+    try {
+      for (let deploy = 1; deploy <= DEPLOYS; deploy++) {
+        await nodeRed.deploy(build());
+        await pause(300);
+      }
+      assert.deepEqual(crowd.states(), new Array(CALLS + 2).fill("established"));
+      assert.deepEqual((await nodeRed.captured("play/1")).length, 0, "nothing was stopped");
+      const { packets, lost, late, latest, stall } = crowd.heard();
+      console.log(
+        `      ${packets} packets through ${DEPLOYS} deploys, ${lost} lost, ${late} late by more than 60 ms, the latest by ${latest.toFixed(1)} ms; the test itself stood still for ${stall.toFixed(1)} ms at most`,
+      );
+      assert.ok(packets > CALLS * DEPLOYS * 15, `${packets} packets`);
+      assert.equal(lost, 0);
+      // A machine with other things to do delays packets by itself; a flow that stopped them would delay all.
+      assert.ok(late <= packets / 500, `${late} packets late`);
+
+      for (const call of crowd.calls.splice(CALLS)) await call.end();
+      const ports = (): number => boundPorts(first, last);
+      for (let tries = 0; tries < 100 && ports() !== CALLS * 2; tries++) await pause(20);
+      assert.equal(ports(), CALLS * 2, "ports of RTP and RTCP");
+
+      const began = performance.now();
+      const took = await nodeRed.stop();
+      const ends = await Promise.all(crowd.calls.map((call) => crowd.endOf(call)));
+      const slowest = Math.max(...ends) - began;
+      console.log(`      the last BYE came ${slowest.toFixed(0)} ms after SIGTERM`);
+      assert.ok(slowest < 2_000, `${slowest} ms`);
+      assert.ok(took < 4_000, `${took} ms`);
+      assert.equal(ports(), 0);
+    } finally {
+      await crowd.close();
     }
   });
 
