@@ -20,8 +20,8 @@ import type { StackSettings } from "./stack-settings.js";
 
 export type EngineState = "starting" | "running" | "failed" | "stopped";
 
-/** A port that was busy may be free soon. */
-const RETRY_MS = 15_000;
+/** A port that was busy may be free soon: milliseconds before the first, second … and every later attempt. */
+const RETRIES_MS = [1_000, 2_000, 4_000, 8_000, 15_000] as const;
 const GRACE_MS = 2500;
 /** Stopping never takes longer, whatever the user agent does (contract §2: 3 s). */
 const LONGEST_STOP_MS = 2900;
@@ -36,6 +36,7 @@ export class Engine {
   #certificates: CertificateWatch | undefined;
   #userAgent: UserAgentPort | undefined;
   #retry: NodeJS.Timeout | undefined;
+  #retries = 0;
   #stopped: Promise<void> | undefined;
   readonly #waiting = new Set<() => void>();
   /** Calls that came while flows were being replaced; they get their node when that is over. */
@@ -124,6 +125,7 @@ export class Engine {
       await userAgent.start();
       if (this.#stopped !== undefined) return;
       this.#problem = undefined;
+      this.#retries = 0;
       this.#setState("running");
       if (this.settings.usesTls) this.#watchCertificates(userAgent);
     } catch (error) {
@@ -180,10 +182,14 @@ export class Engine {
     if (this.#stopped !== undefined) return;
     if (isNews) this.#reportError(text);
     this.#setState("failed");
-    this.#retry = setTimeout(() => {
-      this.#setState("starting");
-      void this.#start(undefined);
-    }, RETRY_MS);
+    this.#retry = setTimeout(
+      () => {
+        this.#setState("starting");
+        void this.#start(undefined);
+      },
+      RETRIES_MS[this.#retries] ?? RETRIES_MS.at(-1),
+    );
+    if (this.#retries < RETRIES_MS.length) this.#retries++;
     this.#retry.unref();
   }
 
