@@ -49,7 +49,7 @@ export function createRequest(fields: RequestFields): SipRequest {
   }
   const headers = new HeaderMap();
   for (const route of fields.routes ?? []) headers.add("route", route);
-  if (fields.maxForwards === undefined) headers.fields.push(MAX_FORWARDS_70);
+  if ((fields.maxForwards ?? 70) === 70) headers.fields.push(MAX_FORWARDS_70);
   else headers.add("max-forwards", String(fields.maxForwards));
   headers.add("from", fields.from.toString());
   headers.add("to", fields.to.toString());

@@ -206,6 +206,11 @@ export abstract class CallSession extends Session implements SessionOwner, Neigh
     return this.core.replacedBy;
   }
 
+  /** Max-Forwards of its INVITE. */
+  get hopsLeft(): number {
+    return this.core.hopsLeft;
+  }
+
   get dialog(): Dialog | undefined {
     return this.core.dialog;
   }

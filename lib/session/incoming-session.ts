@@ -102,6 +102,7 @@ export class IncomingSession extends CallSession {
     this.#offer = sdpOf(request);
     this.#replaces = options.replaces;
     this.core.replaces = options.replaces?.id;
+    this.core.hopsLeft = request.maxForwards ?? this.core.hopsLeft;
     this.#wants = services.rel100 === "none" ? "none" : callerWants(request);
     this.#machine = new StateMachine(incomingInviteMachine, (action, input) =>
       this.#perform(action, input),

@@ -278,6 +278,7 @@ export class OutgoingBranch {
             to: this.#to,
             callId: this.callId,
             sequence,
+            maxForwards: this.#core.hopsLeft,
             contact: services.contactPlaceholder,
             headers: mergeHeaders(
               this.#core.sessionTimer.inviteHeaders(),

@@ -49,4 +49,6 @@ export interface OutgoingSessionOptions {
   readonly data?: Record<string, unknown> | undefined;
   /** Handle of the call that this one is made for, and likely to be joined with. */
   readonly near?: string | undefined;
+  /** Max-Forwards. Default 70. */
+  readonly hopsLeft?: number | undefined;
 }

@@ -67,6 +67,7 @@ export class OutgoingSession extends CallSession {
     core.negotiation.useModifiers(checkedModifiers(options.descriptionModifiers));
     if (options.data !== undefined) this.data = options.data;
     core.near = options.near;
+    core.hopsLeft = options.hopsLeft ?? core.hopsLeft;
     const rel100 = options.rel100 ?? services.rel100;
     const own = withRel100(services.commonHeaders("request", "INVITE"), rel100);
     const headers = [

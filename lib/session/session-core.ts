@@ -40,6 +40,9 @@ import type {
 /** What an event carries besides its name and the snapshot. */
 export type EventFields = Omit<SessionEvent, "name" | "snapshot">;
 
+/** RFC 3261 §8.1.1.6. */
+const MOST_HOPS = 70;
+
 /** What only the owner of the core can do. */
 export interface SessionOwner extends SessionHandle {
   /** Is anybody there to hear an event? */
@@ -92,6 +95,8 @@ export class SessionCore {
   replacedBy: string | undefined;
   /** Handle of the call that this one is likely to be joined with. */
   near: string | undefined;
+  /** Max-Forwards of its INVITE: what is left for calls that are made for it (RFC 7332). */
+  hopsLeft = MOST_HOPS;
   /** Transfers to this call's peer whose end is not known. */
   transfers = 0;
 

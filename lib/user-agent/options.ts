@@ -151,7 +151,10 @@ export interface InviteOptions {
   readonly body?: string | Buffer | undefined;
   /** Initial `data` of the session. */
   readonly data?: Record<string, unknown> | undefined;
-  /** Handle of the call that this one is made for: sound is kept in one thread with it, to be bridged at less cost. */
+  /**
+   * Handle of the call that this one is made for: sound is kept in one thread with it, to be bridged at less cost, and its
+   * Max-Forwards counts on, so that calls that go in a circle fail with `blocked` (RFC 7332).
+   */
   readonly near?: string | undefined;
 }
 

@@ -99,6 +99,9 @@ export class OutgoingCalls {
   ): Session {
     const { services, sessions, clock } = this.#options;
     const isOverLimit = sessions.isFull;
+    // What is placed for another call counts on where that call stands, so that calls that go in a circle end (RFC 7332 §4).
+    const cameWith = options.near === undefined ? undefined : sessions.get(options.near)?.hopsLeft;
+    const hopsLeft = cameWith === undefined ? undefined : cameWith - 1;
     const session = new WatchedOutgoingSession(
       services,
       {
@@ -119,6 +122,7 @@ export class OutgoingCalls {
         body: options.body,
         data: options.data,
         near: options.near,
+        hopsLeft,
       },
       (closed) => {
         this.#options.closed(closed);
@@ -127,7 +131,8 @@ export class OutgoingCalls {
     );
     sessions.add(session);
     // Contract §4.5: an outgoing call above `maxSessions` fails with `limit`, like any call that fails: by an event.
-    if (isOverLimit) clock.defer(() => session.forceClose("limit"));
+    if (hopsLeft !== undefined && hopsLeft < 0) clock.defer(() => session.forceClose("blocked"));
+    else if (isOverLimit) clock.defer(() => session.forceClose("limit"));
     else session.begin();
     return session;
   }

@@ -3,6 +3,7 @@
  *  1. Two accounts of one user agent call each other; a call that returns to its own account is a loop, 482.
  *  2. A call that takes the place of another of ours is none, whatever accounts both have: attended transfer where the
  *     transferee and the target are calls of this user agent.
+ *  3. Calls that are placed for others, and come back by whatever way, end when the hops are used up (RFC 7332).
  */
 import assert from "node:assert/strict";
 import { endAll, Person } from "../../support/alice-and-bob.js";
@@ -103,4 +104,40 @@ describe("a call to ourselves", () => {
       await end();
     });
   }
+
+  it("that is forwarded in a circle, between two or to itself, ends when no hop is left", async () => {
+    for (const isDirect of [true, false]) {
+      const clock = new ManualClock();
+      const network = new LoopNetwork(clock);
+      const bob = new Person("bob", "10.0.0.2", network, clock);
+      const carol = new Person("carol", "10.0.0.3", network, clock);
+      const forward = (from: Person, to: Person): void =>
+        from.takeCalls((session) => {
+          const onward = from.userAgent.invite({ targets: [to.uri], near: session.id });
+          onward.on("event", ({ name }) => {
+            if (name === "failed") void session.reject({ statusCode: 486 });
+          });
+        });
+      forward(bob, isDirect ? bob : carol);
+      forward(carol, bob);
+      for (const person of [bob, carol]) await person.userAgent.start();
+      const call = carol.userAgent.invite({ targets: [bob.uri] });
+      await clock.advanceAsync(2_000);
+      assert.equal(call.state, "terminated");
+      assert.equal(call.snapshot().cause, "busy");
+      assert.equal(bob.calls.length + carol.calls.length, 71);
+      const invites = network.messages.filter(({ label }) => label === "INVITE");
+      const hops = invites.map(({ text }) => Number(/^Max-Forwards: (\d+)/m.exec(text)?.[1]));
+      assert.deepEqual(
+        hops,
+        Array.from({ length: 71 }, (_, i) => 70 - i),
+      );
+      const causes = [...bob.events, ...carol.events]
+        .filter(([, { name }]) => name === "failed")
+        .map(([, { snapshot }]) => snapshot.cause);
+      assert.equal(causes.filter((cause) => cause === "blocked").length, 1);
+      await clock.advanceAsync(40_000);
+      await endAll(clock, [bob, carol]);
+    }
+  });
 });
