@@ -78,6 +78,13 @@ export class LocalAddresses {
     return first?.address ?? (family === 6 ? "::1" : "127.0.0.1");
   }
 
+  /** Is this an address of this machine? Every one of the loopback network is. */
+  has(address: string): boolean {
+    this.#refresh();
+    const bare = canonicalAddress(address);
+    return isLoopback(bare) || this.#subnets.some((subnet) => subnet.address === bare);
+  }
+
   /** True when no router, and so no NAT, lies between us and `remote`. */
   isOnLink(remote: string): boolean {
     return isLoopback(remote) || this.#subnetOf(remote) !== undefined;

@@ -129,6 +129,14 @@ export class SocketTransportLayer implements TransportLayer {
     }
   }
 
+  get addressVersion(): number {
+    return this.#addresses.version;
+  }
+
+  hasAddress(address: string): boolean {
+    return this.#addresses.has(address);
+  }
+
   renewTls(entries: readonly TransportOptions[]): void {
     for (const [index, listener] of this.#renewable) {
       const tls = entries[index]?.tls;

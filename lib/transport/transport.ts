@@ -161,6 +161,10 @@ export interface TransportLayer {
   connect(target: FlowTarget, callback: FlowCallback): void;
   /** The flow on which the responses to `request` travel (§18.2.2), reopened if the connection was lost. */
   responseFlow(request: SipRequest, arrivedOn: Flow, callback: FlowCallback): void;
+  /** Grows when the addresses of this machine change, or the way out of it. Absent: they never do. */
+  readonly addressVersion?: number;
+  /** Is this an address of this machine? */
+  hasAddress?(address: string): boolean;
   /**
    * Uses the certificates, keys and CAs of these entries, the same list as before otherwise, from the next handshake on.
    * Open connections stay. @throws TransportError when some cannot be used; those before it are in use then.

@@ -12,6 +12,7 @@ import type {
   ConnectionState,
   Flow,
   FlowTarget,
+  TransportLayer,
   TransportProtocol,
 } from "../transport/transport.js";
 import type { ClientExchange } from "./client-exchange.js";
@@ -37,6 +38,7 @@ export interface AccountBookOptions {
   readonly logger: Logger;
   readonly capabilities: Capabilities;
   readonly destinations: Destinations;
+  readonly transport: Pick<TransportLayer, "addressVersion" | "hasAddress">;
   client(): UserAgentClient;
   report(event: StackEvent): void;
   /** Each response of a registrar, for those who listen to `response`. */
@@ -50,11 +52,18 @@ export class AccountBook {
   /** Account id → the connection over which it was to be registered last. */
   readonly #connections = new Map<string, { protocol: TransportProtocol; key: string }>();
 
+  /** Account id → our address when it registered last. */
+  readonly #boundFrom = new Map<string, string>();
   readonly #wake: WakeWatch;
 
   constructor(options: AccountBookOptions) {
     this.#options = options;
-    this.#wake = new WakeWatch(options.clock, (sleptMs) => this.#registerAfterSleep(sleptMs));
+    this.#wake = new WakeWatch({
+      clock: options.clock,
+      addressVersion: () => options.transport.addressVersion ?? 0,
+      onWake: (sleptMs) => this.#registerAfterSleep(sleptMs),
+      onMove: () => this.#registerAfterMove(),
+    });
   }
 
   get all(): ReadonlyMap<string, ManagedAccount> {
@@ -103,7 +112,9 @@ export class AccountBook {
   start(account: ManagedAccount): void {
     this.#options.destinations.learnServers(account);
     // The outcome is told by events; a registration never rejects.
-    if (account.settings.register) void account.register();
+    if (!account.settings.register) return;
+    this.#wake.start();
+    void account.register();
   }
 
   /** Takes an account out. @returns resolves when its binding is gone, or cannot be taken away. */
@@ -139,6 +150,23 @@ export class AccountBook {
     return undefined;
   }
 
+  /** Bindings of addresses that we have no more, and those that failed for want of a way. */
+  #registerAfterMove(): void {
+    const { transport, logger } = this.#options;
+    for (const account of this.#accounts.values()) {
+      const { flow, registration } = account;
+      const bound = this.#boundFrom.get(account.id);
+      if (registration.state === "failed" && registration.statusCode === 0) {
+        void account.register();
+      } else if (registration.state === "registered" && flow !== undefined && bound !== undefined) {
+        if (flow.localAddress === bound && transport.hasAddress?.(bound) !== false) continue;
+        logger.info(`This machine has left the address ${bound}: registering anew.`);
+        flow.unanswered?.(0);
+        void account.register();
+      }
+    }
+  }
+
   /** Nobody knows what is left of the bindings. */
   #registerAfterSleep(sleptMs: number): void {
     const registered = [...this.#accounts.values()].filter(
@@ -154,6 +182,7 @@ export class AccountBook {
     this.#watches.delete(account.id);
     if (this.#accounts.get(account.id) === account) this.#accounts.delete(account.id);
     this.#connections.delete(account.id);
+    this.#boundFrom.delete(account.id);
     this.#options.destinations.forget(account.id);
   }
 
@@ -231,6 +260,7 @@ export class AccountBook {
       onRegistered: ({ expires, statusCode, reason, response }) => {
         this.#watch(account);
         this.#wake.start();
+        if (account.flow !== undefined) this.#boundFrom.set(accountId, account.flow.localAddress);
         account.flowRegistered();
         this.#options.report({
           name: "registered",

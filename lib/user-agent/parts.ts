@@ -138,6 +138,7 @@ export class UserAgentParts {
       logger,
       capabilities,
       destinations,
+      transport: this.transport,
       client: () => this.client,
       report: (event) => host.report(event),
       observe: (response, accountId) => reportResponse(host, response, accountId),

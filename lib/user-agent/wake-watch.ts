@@ -1,6 +1,7 @@
 /**
- * Notices that the machine has slept: its timers stand still meanwhile, the registrar's do not. Then the bindings may be
- * gone long before our refresh is due (RFC 3261 §10.2.4).
+ * Notices that the machine has slept or has moved to another network. Its timers stand still in its sleep, the
+ * registrar's do not, and from another address nobody reaches the old Contact: bindings are lost long before our refresh
+ * is due (RFC 3261 §10.2.4).
  */
 import type { Clock, Timer } from "../foundation/index.js";
 
@@ -8,15 +9,22 @@ const LOOK_EVERY_MS = 20_000;
 /** Time of day that passed beside our own time; less is a clock that was set right. */
 const SLEPT_MS = 30_000;
 
+export interface WakeWatchOptions {
+  readonly clock: Clock;
+  /** Another number = other addresses. */
+  addressVersion(): number;
+  /** The machine slept, or its clock was put forward, by so many milliseconds. */
+  onWake(sleptMs: number): void;
+  /** The machine has other addresses, or another way out. */
+  onMove(): void;
+}
+
 export class WakeWatch {
-  readonly #clock: Clock;
-  readonly #onWake: (sleptMs: number) => void;
+  readonly #options: WakeWatchOptions;
   #timer: Timer | undefined;
 
-  /** @param onWake - the machine slept, or its clock was put forward, by so many milliseconds. */
-  constructor(clock: Clock, onWake: (sleptMs: number) => void) {
-    this.#clock = clock;
-    this.#onWake = onWake;
+  constructor(options: WakeWatchOptions) {
+    this.#options = options;
   }
 
   /** Idempotent. */
@@ -30,12 +38,14 @@ export class WakeWatch {
   }
 
   #lookLater(): void {
-    const clock = this.#clock;
+    const { clock } = this.#options;
     const offset = clock.wallTime() - clock.now();
+    const version = this.#options.addressVersion();
     this.#timer = clock.setTimer(LOOK_EVERY_MS, () => {
       const slept = clock.wallTime() - clock.now() - offset;
       this.#lookLater();
-      if (slept >= SLEPT_MS) this.#onWake(slept);
+      if (slept >= SLEPT_MS) this.#options.onWake(slept);
+      else if (this.#options.addressVersion() !== version) this.#options.onMove();
     });
   }
 }

@@ -218,7 +218,9 @@ export class LoopNetwork {
 /** One machine on the network. */
 export class LoopEndpoint implements TransportLayer {
   readonly name: string;
-  readonly address: string;
+  address: string;
+  /** See `TransportLayer`. */
+  addressVersion = 0;
   readonly port: number;
   readonly protocols: readonly TransportProtocol[];
   user: TransportUser | undefined;
@@ -260,6 +262,16 @@ export class LoopEndpoint implements TransportLayer {
 
   counters(): TransportCounters {
     return { ...this.count, connections: this.#connections.size };
+  }
+
+  hasAddress(address: string): boolean {
+    return address === this.address;
+  }
+
+  /** Another network, with another address. */
+  moveTo(address: string): void {
+    this.address = address;
+    this.addressVersion++;
   }
 
   listensAt(protocol: TransportProtocol, address: string, port: number): boolean {

@@ -51,6 +51,19 @@ describe("the local address towards a peer", () => {
     });
   }
 
+  it("knows its own addresses, as they are now", () => {
+    const { addresses, clock, list } = machine();
+    const asked = ["192.0.2.10", "127.0.0.1", "127.9.9.9", "::ffff:192.0.2.10", "192.0.2.11"];
+    assert.deepEqual(
+      asked.map((address) => addresses.has(address)),
+      [true, true, true, true, false],
+    );
+    list.interfaces = [nic("192.0.2.11", 24)];
+    clock.advance(11_000);
+    assert.equal(addresses.has("192.0.2.10"), false);
+    assert.equal(addresses.has("192.0.2.11"), true);
+  });
+
   it("is the first interface when there is no default route", async () => {
     const { addresses } = machine(HOME, undefined);
     await addresses.learnDefaultRoutes();

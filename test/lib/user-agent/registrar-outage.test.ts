@@ -389,6 +389,47 @@ describe("time that jumps", () => {
   });
 });
 
+describe("a machine that moves to another network", () => {
+  for (const protocol of ["udp", "tcp"] as const) {
+    it(`registers its new address over ${protocol} within 20 s`, async () => {
+      const bench = await setUp(protocol, { expires: 3600 });
+      const { clock, network, alice, server, attempts, account } = bench;
+      alice.endpoint.moveTo("10.0.7.7");
+      await clock.advanceAsync(21_000);
+      assert.equal(account.registration.state, "registered");
+      assert.match(server.last("REGISTER").headers.get("contact") ?? "", /10\.0\.7\.7/);
+      assert.equal(attempts.length, 1);
+      await clock.advanceAsync(60_000);
+      assert.equal(attempts.length, 1);
+      assert.ok(network.messages.length > 0);
+      await bench.end();
+    });
+  }
+
+  it("is registered soon after the network is back, however long it was away", async () => {
+    const bench = await setUp("udp");
+    const { clock, network, alice, account } = bench;
+    let isGone = true;
+    network.rule(({ from }) => (isGone && from === "alice" ? "fail" : undefined));
+    await clock.advanceAsync(10 * MINUTE);
+    assert.equal(account.registration.cause, "transport-error");
+    isGone = false;
+    alice.endpoint.addressVersion++;
+    await clock.advanceAsync(21_000);
+    assert.equal(account.registration.state, "registered");
+    await bench.end();
+  });
+
+  it("does nothing about an address that it did not use", async () => {
+    const bench = await setUp("udp", { expires: 3600 });
+    const { clock, alice, attempts } = bench;
+    alice.endpoint.addressVersion++;
+    await clock.advanceAsync(60_000);
+    assert.equal(attempts.length, 0);
+    await bench.end();
+  });
+});
+
 describe("a name that leads elsewhere now", () => {
   it("takes the registration along at the next refresh", async () => {
     const bench = await setUp();
