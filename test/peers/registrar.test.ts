@@ -106,6 +106,15 @@ describe("Kamailio as registrar", function () {
     }
   }
 
+  async function accountNow(): Promise<{ registration: { state: string; reason?: string } }> {
+    const answer = await fetch(`${nodeRed.url}/sip/stacks`);
+    const [stack] = (await answer.json()) as {
+      accounts: { registration: { state: string; reason?: string } }[];
+    }[];
+    assert.ok(stack?.accounts[0]);
+    return stack.accounts[0];
+  }
+
   async function deploy(plan: AccountPlan): Promise<void> {
     const { flows, credentials } = await accountFlow(plan, kamailio.authority);
     await nodeRed.clearCaptured().catch(() => undefined);
@@ -161,6 +170,29 @@ describe("Kamailio as registrar", function () {
     await kamailio.restart();
     await waitForEvent("registered", 3, 40_000);
   });
+
+  for (const protocol of ["udp", "tcp"] as const) {
+    it(`tells over ${protocol} that the registrar is gone, asks it seldom, and is registered within 5 s of its return`, async () => {
+      await deploy({ protocol, registrar: registrars[protocol], expires: 3600 });
+      await waitForEvent("registered");
+      await kamailio.stop();
+      // Over UDP only a question tells that it is gone.
+      await nodeRed.inject("register", { control: "register" });
+      await new Promise((done) => setTimeout(done, 8_000));
+      const lost = [...(await events("disconnected")), ...(await events("registration-failed"))];
+      assert.ok(lost.length <= 3, `${lost.length} events`);
+      if (protocol === "tcp") {
+        const { registration } = await accountNow();
+        assert.notEqual(registration.state, "registered");
+        assert.ok(lost.length >= 1);
+        assert.match(registration.reason ?? "", /refused|closed/);
+      }
+      await kamailio.start();
+      const returned = Date.now();
+      await waitForEvent("registered", 2, 10_000);
+      assert.ok(Date.now() - returned < 5_500, `${Date.now() - returned} ms`);
+    });
+  }
 
   it("refuses a certificate of an unknown authority and says so", async () => {
     // An empty text takes back the authority that earlier tests left in the credentials of this node id.
