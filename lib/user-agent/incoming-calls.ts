@@ -67,8 +67,10 @@ export class IncomingCalls {
     const { gate, services, sessions, unhandledStatus } = this.#options;
     const { request, flow } = transaction;
     const address = request.source?.address ?? flow.remoteAddress;
-    if (sessions.isFull || !this.#unfinished.admits(address)) {
-      this.#options.refuseForRoom(transaction);
+    const admission = sessions.isFull ? "never" : this.#unfinished.admits(address);
+    if (admission !== "now") {
+      if (admission === "later") transaction.close();
+      else this.#options.refuseForRoom(transaction);
       return;
     }
     const replaced = this.#options.replaced.find(request);

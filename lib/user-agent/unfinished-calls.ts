@@ -7,22 +7,24 @@
 import type { Clock } from "../foundation/index.js";
 
 /** Calls of a source that wait for its ACK (RFC 3261 §13.3.1.4), when the oldest has done so for a while. */
-const UNCONFIRMED = 100;
+const UNCONFIRMED = 300;
 const LONG_UNCONFIRMED_MS = 300;
 /** Calls of a source that are not confirmed, answered or not, when the oldest has been there for a while. */
 const UNFINISHED = 600;
 const LONG_UNFINISHED_MS = 1_000;
 /** How many more a source may have of each for the calls that it has confirmed. */
 const MOST_CREDIT = 4_000;
-/** Sources whose credit is remembered. */
+/** Sources that are remembered. */
 const MOST_SOURCES = 4_096;
 /** Of all sources together: from here on those that never confirmed a call have to make do with a share. */
-const MANY_UNCONFIRMED = 300;
+const MANY_UNCONFIRMED = 600;
 const MANY_UNFINISHED = 2_000;
 /** From twice as many on they are not let in at all: somebody forges addresses. */
 const FAR_TOO_MANY = 2;
 /** What a source may have in any case before that. */
 const LEAST_SHARE = 2;
+/** For so long a source that has too many is not answered: ACKs may still wait to be read, and the INVITE comes again. */
+const BENEFIT_OF_DOUBT_MS = 2_000;
 
 /** One call, as those report who have it. Each may be called at any time; what is said twice counts once. */
 export interface UnfinishedCall {
@@ -57,6 +59,9 @@ class Queue {
   }
 }
 
+/** `later`: not now, and without a word; `never`: there is no room. */
+export type Admission = "now" | "later" | "never";
+
 interface Source {
   readonly unfinished: Queue;
   readonly unconfirmed: Queue;
@@ -67,6 +72,8 @@ export class UnfinishedCalls {
   readonly #sources = new Map<string, Source>();
   /** Confirmed calls of each source, up to a limit. */
   readonly #credits = new Map<string, number>();
+  /** When a source was first found to have too many. */
+  readonly #fullSince = new Map<string, number>();
   /** Calls of all sources, of each no more than a source may have: one that floods does not make a crowd. */
   readonly #crowd: Source = { unfinished: new Queue(), unconfirmed: new Queue() };
   #size = 0;
@@ -80,7 +87,19 @@ export class UnfinishedCalls {
   }
 
   /** May one more call of this source come in? */
-  admits(address: string): boolean {
+  admits(address: string): Admission {
+    if (this.#hasRoom(address)) {
+      if (this.#fullSince.size > 0) this.#fullSince.delete(address);
+      return "now";
+    }
+    const now = this.#clock.now();
+    const since = this.#fullSince.get(address);
+    if (since !== undefined) return now - since < BENEFIT_OF_DOUBT_MS ? "later" : "never";
+    remember(this.#fullSince, address, now);
+    return "later";
+  }
+
+  #hasRoom(address: string): boolean {
     const source = this.#sources.get(address);
     const credit = this.#credits.get(address) ?? 0;
     if (source !== undefined) {
@@ -151,13 +170,18 @@ export class UnfinishedCalls {
   }
 
   #credit(address: string): void {
-    const credit = this.#credits.get(address);
-    if (credit === undefined && this.#credits.size >= MOST_SOURCES) {
-      for (const oldest of this.#credits.keys()) {
-        this.#credits.delete(oldest);
-        break;
-      }
-    }
-    this.#credits.set(address, Math.min((credit ?? 0) + 1, MOST_CREDIT));
+    const credit = this.#credits.get(address) ?? 0;
+    remember(this.#credits, address, Math.min(credit + 1, MOST_CREDIT));
   }
+}
+
+/** Sets the value of a source; of too many sources the one that came first is forgotten. */
+function remember(map: Map<string, number>, address: string, value: number): void {
+  if (map.size >= MOST_SOURCES && !map.has(address)) {
+    for (const oldest of map.keys()) {
+      map.delete(oldest);
+      break;
+    }
+  }
+  map.set(address, value);
 }
