@@ -10,6 +10,7 @@ import { askForAnswer, refusingBody } from "./flow-answer.js";
 import { sdpOf, type BodyFields } from "./body.js";
 import { sendInDialog } from "./in-dialog-request.js";
 import { mergeHeaders } from "./header-lines.js";
+import { RepeatedAck } from "./late-answers.js";
 import { whenSettled } from "./maybe-promise.js";
 import type { Cause } from "./cause.js";
 import type { HoldState, MaybePromise, MediaDirection } from "./media-handler.js";
@@ -449,6 +450,7 @@ export class Modification {
 
   #settle({ outcome, error }: Input): void {
     this.#stopWatching();
+    if (this.#ack !== undefined) this.#outgoing?.settle(new RepeatedAck(this.#ack));
     if (error?.code === "E_ARGUMENT") this.#reject(error);
     else if (outcome !== undefined) this.#resolve(outcome);
     this.#owner.onDone();

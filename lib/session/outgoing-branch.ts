@@ -18,6 +18,7 @@ import { causeOfStatus, type Cause } from "./cause.js";
 import { isForkEnd } from "./early-media.js";
 import { Fork } from "./fork.js";
 import { mergeHeaders } from "./header-lines.js";
+import { LateAnswers } from "./late-answers.js";
 import { mapMaybe } from "./maybe-promise.js";
 import type { MaybePromise } from "./media-handler.js";
 import { causeOfFailure } from "./outcomes.js";
@@ -212,6 +213,15 @@ export class OutgoingBranch {
   cancel(cause: Cause, headers: HeaderList): void {
     if (!this.isOver && this.#machine.state !== "answered") this.#cause ??= cause;
     this.#machine.input("cancel", { headers });
+  }
+
+  /** The session is over: what a further 2xx needs is kept without it. */
+  settle(): void {
+    const invite = this.#outgoing?.request;
+    if (invite === undefined) return;
+    const { services } = this.#core;
+    const { account } = this.target;
+    this.#outgoing?.settle(new LateAnswers(services, invite, account, this.#forks, MOST_FORKS));
   }
 
   /** Forgets all: no callback comes any more. */

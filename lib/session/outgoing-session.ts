@@ -81,6 +81,9 @@ export class OutgoingSession extends CallSession {
     const branch = this.#branches[0];
     core.callId = branch.callId;
     core.localTag = branch.localTag;
+    core.onClose(() => {
+      for (const each of this.#branches) each.settle();
+    });
     core.targets = () => this.#branches.map((each) => each.status());
   }
 

@@ -70,6 +70,11 @@ export interface OutgoingRequestOptions {
   onFailure(error: SipError): void;
 }
 
+/** Hears of 2xx responses that come when nobody else listens any more. */
+export interface LateResponseUser {
+  onResponse(response: SipResponse, flow: Flow): void;
+}
+
 export interface OutgoingRequest {
   /** As last sent; undefined while resolving. */
   readonly request: SipRequest | undefined;
@@ -85,6 +90,11 @@ export interface OutgoingRequest {
    * silently 64·T1 later. Callbacks come until then. Idempotent.
    */
   expire(): void;
+  /**
+   * Whoever sent it needs nothing more: once a final response came, all that is kept is what hears of a further 2xx to an
+   * INVITE. Before that nothing changes. Idempotent.
+   */
+  settle(late: LateResponseUser): void;
   /** No further callbacks; transactions end on their own. */
   abandon(): void;
 }

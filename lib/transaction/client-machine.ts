@@ -108,6 +108,10 @@ export abstract class ClientMachine<
     this.input(`timer${name}` as Input, undefined);
   }
 
+  replaceUser(user: ClientTransactionUser): void {
+    if (this.#user !== undefined) this.#user = user;
+  }
+
   /** Silences the transaction: no timers, no callbacks, out of the map. */
   close(): void {
     if (this.#user === undefined) return;

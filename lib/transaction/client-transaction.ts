@@ -6,7 +6,7 @@ import type { SipRequest } from "../message/index.js";
 import type { Flow } from "../transport/transport.js";
 import type { InviteClientTransaction } from "./invite-client.js";
 import type { NonInviteClientTransaction } from "./non-invite-client.js";
-import type { ClientTransaction } from "./transaction-user.js";
+import type { ClientTransaction, ClientTransactionUser } from "./transaction-user.js";
 
 export class ClientTransactionHandle implements ClientTransaction {
   readonly #machine: InviteClientTransaction | NonInviteClientTransaction;
@@ -21,6 +21,10 @@ export class ClientTransactionHandle implements ClientTransaction {
 
   get state(): string {
     return this.#machine.state;
+  }
+
+  replaceUser(user: ClientTransactionUser): void {
+    this.#machine.replaceUser(user);
   }
 
   close(): void {

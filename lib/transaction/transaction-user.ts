@@ -26,6 +26,8 @@ export interface ClientTransaction {
   readonly request: SipRequest;
   readonly flow: Flow;
   readonly state: string;
+  /** Calls this one from now on, and forgets the former with all that it holds. */
+  replaceUser(user: ClientTransactionUser): void;
   /** Silences the transaction at once: no timers, no callbacks. */
   close(): void;
 }

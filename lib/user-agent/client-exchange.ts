@@ -12,8 +12,13 @@ import {
   type Timer,
 } from "../foundation/index.js";
 import type { SipRequest, SipResponse } from "../message/index.js";
-import type { HeaderList, OutgoingRequest, OutgoingRequestOptions } from "../session/index.js";
-import type { ClientTransaction } from "../transaction/index.js";
+import type {
+  HeaderList,
+  LateResponseUser,
+  OutgoingRequest,
+  OutgoingRequestOptions,
+} from "../session/index.js";
+import type { ClientTransaction, ClientTransactionUser } from "../transaction/index.js";
 import { preferReliable } from "../transport/index.js";
 import type { Flow, FlowTarget } from "../transport/transport.js";
 import {
@@ -59,6 +64,8 @@ export class ClientExchange implements OutgoingRequest {
   #request: SipRequest | undefined;
   #flow: Flow | undefined;
   #transaction: ClientTransaction | undefined;
+  /** The final response was a 2xx. */
+  #isAnswered = false;
   /** The transaction has ended. */
   #terminated = false;
   /** The request without what supplements did to it; the next transmission begins with it. */
@@ -153,6 +160,14 @@ export class ClientExchange implements OutgoingRequest {
     if (this.state === "completed" || this.state === "ended") return;
     const { clock, timers } = this.#environment;
     this.#expiry ??= clock.setTimer(64 * timers.t1, () => this.#input("expired"));
+  }
+
+  settle(late: LateResponseUser): void {
+    const [transaction, flow] = [this.#transaction, this.#flow];
+    if (this.state !== "completed" || transaction === undefined || flow === undefined) return;
+    // After a refusal nothing more comes.
+    transaction.replaceUser(this.#isAnswered ? lateUser(late, flow) : NOBODY);
+    this.#input("abandon");
   }
 
   abandon(): void {
@@ -455,6 +470,7 @@ export class ClientExchange implements OutgoingRequest {
     } else {
       this.#environment.health.succeeded(this.#target);
     }
+    this.#isAnswered = statusCode < 300;
     this.#input("final", response);
   }
 
@@ -538,6 +554,16 @@ export class ClientExchange implements OutgoingRequest {
       if (!this.#abandoned) this.#options.onFailure(error);
     });
   }
+}
+
+const NOBODY: ClientTransactionUser = { onResponse: () => undefined, onFailure: () => undefined };
+
+/** Holds nothing of the exchange. */
+function lateUser(late: LateResponseUser, flow: Flow): ClientTransactionUser {
+  return {
+    onResponse: (response) => late.onResponse(response, flow),
+    onFailure: () => undefined,
+  };
 }
 
 /** One host and protocol: a peer that connected to us listens at another port. */

@@ -22,6 +22,7 @@ import type {
   AcceptRequestOptions,
   HeaderList,
   HoldOptions,
+  LateResponseUser,
   NeighbourCall,
   OutgoingRequest,
   OutgoingRequestOptions,
@@ -72,6 +73,9 @@ export class FakeRequest implements OutgoingRequest {
   expired = false;
   cancelled: HeaderList | undefined;
   abandoned = false;
+  /** Who hears of what comes after the end. */
+  late: LateResponseUser | undefined;
+  #completed = false;
 
   constructor(
     readonly services: FakeServices,
@@ -114,6 +118,10 @@ export class FakeRequest implements OutgoingRequest {
     this.services.log.push("CANCEL →");
   }
 
+  settle(late: LateResponseUser): void {
+    if (this.#completed) this.late = late;
+  }
+
   expire(): void {
     this.expired = true;
   }
@@ -136,7 +144,9 @@ export class FakeRequest implements OutgoingRequest {
       ...bodyOf(fields),
     });
     this.services.observed.push(response);
-    if (!this.abandoned) this.options.onResponse(response, this.sent, this.flow);
+    if (statusCode >= 200) this.#completed = true;
+    if (this.late !== undefined) this.late.onResponse(response, this.flow);
+    else if (!this.abandoned) this.options.onResponse(response, this.sent, this.flow);
     return response;
   }
 

@@ -195,6 +195,42 @@ describe("OutgoingSession", () => {
     );
   });
 
+  it("acknowledges a 2xx that is repeated after its end, and ends a fork that answers then", async () => {
+    const { session, invite } = placed(services);
+    invite.respond(180, { toTag: "desk" });
+    invite.respond(200, { toTag: "mobile", sdp: ANSWER });
+    const ended = session.end();
+    services.lastSent("BYE").respond(200);
+    await ended;
+    assert.ok(invite.late, "only what a late answer needs is kept");
+    const before = services.acks.length;
+    invite.respond(200, { toTag: "mobile", sdp: ANSWER });
+    assert.equal(services.acks.length, before + 1);
+    assert.equal(services.acks.at(-1)?.to.tag, "mobile");
+    for (const toTag of ["desk", "kitchen"]) {
+      invite.respond(200, { toTag, sdp: ANSWER });
+      assert.equal(services.acks.at(-1)?.to.tag, toTag);
+      assert.equal(services.lastSent("BYE").sent.to.tag, toTag);
+      invite.respond(200, { toTag, sdp: ANSWER });
+    }
+    assert.equal(services.sent.filter(({ method }) => method === "BYE").length, 3);
+    assert.equal(services.acks.length, before + 5);
+    invite.respond(486);
+    assert.equal(services.dialogs.size, 0);
+    assert.deepEqual(services.leftovers(), []);
+  });
+
+  it("ends further forks that answer after its end without keeping more than 64 of them", async () => {
+    const { session, invite } = placed(services);
+    invite.respond(200, { sdp: ANSWER });
+    const ended = session.end();
+    services.lastSent("BYE").respond(200);
+    await ended;
+    for (let i = 0; i < 100; i++) invite.respond(200, { toTag: `tag${i}`, sdp: ANSWER });
+    assert.equal(services.sent.filter(({ method }) => method === "BYE").length, 101);
+    assert.deepEqual(services.leftovers(), []);
+  });
+
   it("takes provisional and final responses without To tag", () => {
     const { session, invite, witness } = placed(services);
     for (const statusCode of [183, 200]) invite.respond(statusCode, { toTag: "", sdp: ANSWER });
