@@ -1,16 +1,17 @@
 // What it costs to pass on a packet of a bridged call: our relay (one worker, G.711 on both legs) beside rtpengine in
-// user space with one thread, the same traffic for both in the same run, each on core 1 while core 0 sends and counts.
+// user space with one thread, the same traffic for both in the same run, each on a core of its own while another sends and counts.
 // Prints packets per second, loss, CPU µs per packet (of the whole process, kernel included) and the share of the core.
 // Build first (`npm run build`): it measures dist/, what users run. rtpengine is the Debian package rtpengine-daemon;
 // without it only ours is measured.
 // Usage: node bench/relay.mjs [PAIRS…]    default 50 100 200 calls of two legs; SECS=5 seconds each, ROUNDS=3
 import { spawn } from "node:child_process";
 import dgram from "node:dgram";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { findProgram, pause, processorTime, SERVER } from "./support/processes.mjs";
 
 const require = createRequire(import.meta.url);
 const me = fileURLToPath(import.meta.url);
@@ -19,9 +20,6 @@ const seconds = Number(process.env.SECS ?? 5);
 const rounds = Number(process.env.ROUNDS ?? 3);
 const ADDRESS = "127.0.0.1";
 const TICK_MS = 5;
-/** Clock ticks of /proc are hundredths of a second. */
-const MICROSECONDS_PER_TICK = 10_000;
-const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 const description = (port) =>
   [
@@ -79,7 +77,7 @@ async function endpoint() {
 }
 
 function startOurs() {
-  const child = spawn("taskset", ["-c", "1", process.execPath, me, "endpoint"], {
+  const child = spawn("taskset", ["-c", String(SERVER), process.execPath, me, "endpoint"], {
     stdio: ["ignore", "inherit", "inherit", "ipc"],
   });
   const waiting = new Map();
@@ -144,11 +142,19 @@ function fields(text) {
 }
 
 async function startRtpengine() {
+  if (findProgram("rtpengine") === undefined) return undefined;
   const folder = mkdtempSync(join(tmpdir(), "relay-"));
   const child = spawn(
     "taskset",
     [
-      ...["-c", "1", "rtpengine", "--config-file=none", "--table=-1", `--interface=${ADDRESS}`],
+      ...[
+        "-c",
+        String(SERVER),
+        "rtpengine",
+        "--config-file=none",
+        "--table=-1",
+        `--interface=${ADDRESS}`,
+      ],
       `--listen-ng=${ADDRESS}:${CONTROL_PORT}`,
       ...["--foreground", "--log-stderr", "--log-level=3", "--num-threads=1"],
       ...["--port-min=40000", "--port-max=59999", `--pidfile=${join(folder, "pid")}`],
@@ -214,16 +220,6 @@ function openSocket() {
   return new Promise((resolve) => socket.bind(0, ADDRESS, () => resolve(socket)));
 }
 
-/** Microseconds of processor time that a process has used, all its threads. */
-function processorTime(pid) {
-  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-  const [user, system] = stat
-    .slice(stat.lastIndexOf(")") + 2)
-    .split(" ")
-    .slice(11, 13);
-  return (Number(user) + Number(system)) * MICROSECONDS_PER_TICK;
-}
-
 async function measure(relay, pairs) {
   let received = 0;
   let sent = 0;
@@ -261,11 +257,11 @@ async function measure(relay, pairs) {
     }
   }, TICK_MS);
   await pause(1_500);
-  const before = { received, sent, used: processorTime(relay.pid), at: performance.now() };
+  const before = { received, sent, used: processorTime(relay), at: performance.now() };
   await pause(seconds * 1000);
   const passed = received - before.received;
   const elapsed = (performance.now() - before.at) / 1000;
-  const used = processorTime(relay.pid) - before.used;
+  const used = processorTime(relay) - before.used;
   const result = {
     sent: (sent - before.sent) / elapsed,
     passed: passed / elapsed,

@@ -1,7 +1,7 @@
 // How many G.711 streams one worker plays and receives: every stream plays a looped sound and gets as many packets
 // back as it sends. Prints packets per second, the error of the 20 ms between two packets of a stream (p99 as it
 // leaves the worker), CPU per packet sent (and one received), and the memory of each call. Build first
-// (`npm run build`): it measures dist/, what users run. The endpoint has core 1 for itself, whoever echoes core 0.
+// (`npm run build`): it measures dist/, what users run. The endpoint has a core for itself, whoever echoes another.
 // Usage: node bench/rtp.mjs [STREAMS…]    default 500 1000 1500 2000; SECS=5 seconds each;
 // SOURCE=tone|buffer|file what is played (default file, a WAV); HEAR=1 decodes what comes and looks for tones in it;
 // PROFILE=FILE writes a CPU profile of the worker there
@@ -13,6 +13,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { BroadcastChannel, Worker } from "node:worker_threads";
+import { CLIENT, pause, SERVER } from "./support/processes.mjs";
 
 const require = createRequire(import.meta.url);
 const me = fileURLToPath(import.meta.url);
@@ -22,7 +23,6 @@ const [role, ...parameters] = process.argv.slice(2);
 const seconds = Number(process.env.SECS ?? 5);
 /** Seconds. */
 const LONGEST_SETUP = 30;
-const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Sends every packet back to where it came from, as a source of its own: one's own packets are dropped as a loop. */
 function echo() {
@@ -157,9 +157,9 @@ function child(core, ...args) {
 }
 
 async function run(streams) {
-  const peer = child(0, "echo");
+  const peer = child(CLIENT, "echo");
   const { port } = await new Promise((resolve) => peer.once("message", resolve));
-  const measured = child(1, "endpoint", streams, port);
+  const measured = child(SERVER, "endpoint", streams, port);
   const result = await new Promise((resolve) => {
     measured.once("message", resolve);
     measured.once("exit", () => resolve(undefined));

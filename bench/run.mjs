@@ -111,7 +111,7 @@ for (const suite of suites) {
 
 if (!options.quick || options.out !== undefined) {
   const before = existsSync(document) ? readFileSync(document, "utf8") : "";
-  writeFileSync(document, updateDocument(before, done));
+  writeFileSync(document, updateDocument(before, done, options.quick));
   console.log(`\nwritten: ${document}`);
 }
 console.log(

@@ -29,10 +29,10 @@ function machine() {
   return `${model.trim()}, ${cpus().length} cores, ${memory} GB, Node.js ${process.versions.node}, ${process.platform} ${process.arch}`;
 }
 
-function part({ suite, result, missing, others }) {
+function part({ suite, result, missing, others }, quick) {
   const date = new Date().toISOString().slice(0, 10);
   const notes = [
-    `Measured ${date} on ${machine()}, by \`npm run bench -- --only ${suite.name}\`.`,
+    `Measured ${date} on ${machine()}, by \`npm run bench -- ${quick ? "--quick " : ""}--only ${suite.name}\`.`,
     ...(missing.length > 0 ? [`Not on that machine: ${missing.join(", ")}.`] : []),
     ...(others > 0.1
       ? [`Other programs used ${Math.round(others * 100)} % of a core when it began.`]
@@ -44,7 +44,7 @@ function part({ suite, result, missing, others }) {
 const word = (met) => (met === undefined ? "–" : met ? "yes" : "no");
 
 /** The document after a run. @param before - its text until now, or nothing */
-export function updateDocument(before, done) {
+export function updateDocument(before, done, quick) {
   const parts = new Map();
   for (const [text, name] of before.matchAll(PART)) parts.set(name, text);
   const goals = new Map();
@@ -53,7 +53,7 @@ export function updateDocument(before, done) {
   }
   for (const each of done) {
     const { name } = each.suite;
-    parts.set(name, part(each));
+    parts.set(name, part(each, quick));
     goals.set(
       name,
       each.result.goals.map(

@@ -97,11 +97,12 @@ const statFields = (pid) => {
   return text.slice(text.lastIndexOf(")") + 2).split(" ");
 };
 
-/** All processes of a session: a server may have children. */
+/** All processes of the session that `pid` leads: a server may have children. Itself when it leads none. */
 function sessionOf(pid) {
-  return readdirSync("/proc").filter(
+  const members = readdirSync("/proc").filter(
     (name) => /^\d+$/.test(name) && statFields(name)[3] === String(pid),
   );
+  return members.length > 0 ? members : [pid];
 }
 
 /** Microseconds of processor time, user and system, that a process has used: exact where the kernel tells. */
