@@ -45,6 +45,27 @@ export function showParty(
   return contact === undefined ? { ...party } : withContact(party, contact);
 }
 
+/** What was shown of a party last; made anew only when its address or its Contact is another one. */
+export class ShownParty {
+  #party: NameAddr | Participant | undefined;
+  #contact: NameAddr | undefined;
+  #shown: Participant | undefined;
+
+  /** Like `showParty`: a fresh object. */
+  show(
+    party: NameAddr | Participant,
+    contact: NameAddr | undefined,
+    identity?: Participant["identity"],
+  ): Participant {
+    if (this.#shown === undefined || party !== this.#party || contact !== this.#contact) {
+      this.#party = party;
+      this.#contact = contact;
+      this.#shown = showParty(party, contact, identity);
+    }
+    return { ...this.#shown };
+  }
+}
+
 function userOf(uri: Uri): string {
   if (uri instanceof SipUri) return uri.decodedUser;
   return uri instanceof TelUri ? uri.number : "";

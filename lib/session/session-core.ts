@@ -19,7 +19,7 @@ import { mergeHeaders } from "./header-lines.js";
 import { packageName, packagesOf } from "./info-package.js";
 import type { DigitEvent, MediaSessionContext } from "./media-handler.js";
 import { Negotiation } from "./negotiation.js";
-import { participantOf, showParty } from "./participant.js";
+import { participantOf, ShownParty, showParty } from "./participant.js";
 import { ReceivedDigits } from "./received-digits.js";
 import type { AccountHandle, SessionServices } from "./session-services.js";
 import { RouteWatch } from "./route-watch.js";
@@ -118,6 +118,8 @@ export class SessionCore {
   /** The last event is out; what comes now is of no interest to anybody. */
   #finished = false;
   readonly #events: SessionEvent[] = [];
+  #shownLocal: ShownParty | undefined;
+  #shownRemote: ShownParty | undefined;
   readonly #timers: TimerGroup;
   readonly #pending: ServerTransaction[] = [];
   #digits: ReceivedDigits | undefined;
@@ -267,8 +269,8 @@ export class SessionCore {
       direction: this.direction,
       callId: this.callId,
       localTag: this.localTag,
-      local: showParty(this.local, undefined),
-      remote: showParty(
+      local: (this.#shownLocal ??= new ShownParty()).show(this.local, undefined),
+      remote: (this.#shownRemote ??= new ShownParty()).show(
         this.remote,
         this.#remoteContact,
         this.direction === "incoming" ? "from" : undefined,

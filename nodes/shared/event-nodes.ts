@@ -14,6 +14,7 @@ import {
   stackEventFields,
   stackEventPayload,
 } from "./event-fields.js";
+import { isWired } from "./live-nodes.js";
 import { hideKeys } from "./media-keys.js";
 import type { SipFields } from "./sip-fields.js";
 
@@ -98,6 +99,7 @@ function deliveries(
     result.push({
       nodeId: subscription.nodeId,
       run: (live) => {
+        if (!isWired(live, 1)) return;
         const { sip, payload } = build();
         live.node.send({ topic: sip.event, payload, sip: hideKeys(sip) });
       },

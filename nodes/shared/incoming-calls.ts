@@ -5,6 +5,7 @@ import type { Delivery } from "./dispatcher.js";
 import { environment } from "./environment.js";
 import { sessionEventFields } from "./event-fields.js";
 import { chooseIncoming, type IncomingRule } from "./incoming-nodes.js";
+import { isWired } from "./live-nodes.js";
 import { hideKeys } from "./media-keys.js";
 import type { SipFields } from "./sip-fields.js";
 
@@ -67,6 +68,7 @@ class IncomingOwner implements Owner {
     return {
       nodeId: this.nodeId,
       run: (live) => {
+        if (!isWired(live, output)) return;
         const sip: SipFields = sessionEventFields(this.call.stackId, this.call.session, event);
         const msg = { topic: sip.event, payload, sip: hideKeys(sip) };
         live.node.send(output === 1 ? msg : [null, msg]);

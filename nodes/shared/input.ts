@@ -5,7 +5,7 @@
 import type { NodeMessage, NodeMessageInFlow } from "node-red";
 import { type Delivery, dispatcher } from "./dispatcher.js";
 import { nodeError } from "./errors.js";
-import type { LiveNode } from "./live-nodes.js";
+import { isWired, type LiveNode } from "./live-nodes.js";
 import { hideKeys } from "./media-keys.js";
 import { carriedHandles, readCarried, type CarriedFields, type SipFields } from "./sip-fields.js";
 
@@ -60,6 +60,11 @@ export class Input {
   /** True once the message has left or failed. */
   get settled(): boolean {
     return this.#settled;
+  }
+
+  /** Is anybody there who would get this output? */
+  isWired(output: number): boolean {
+    return isWired(this.#origin, output);
   }
 
   /** These properties of the message were read and are not sent on. */
@@ -134,15 +139,17 @@ export class Input {
     return {
       nodeId: this.nodeId,
       run: (live) => {
-        const { sip, payload } = build();
-        const msg = this.#copy(live);
-        msg.topic = sip.event;
-        msg.payload = payload;
-        msg["sip"] = hideKeys({ ...this.#carriedFields(), ...sip });
         const port = typeof output === "number" ? output : output(live);
-        const outputs: (NodeMessage | null)[] = new Array<null>(port).fill(null);
-        outputs[port - 1] = msg;
-        live.node.send(outputs);
+        if (isWired(live, port)) {
+          const { sip, payload } = build();
+          const msg = this.#copy(live);
+          msg.topic = sip.event;
+          msg.payload = payload;
+          msg["sip"] = hideKeys({ ...this.#carriedFields(), ...sip });
+          const outputs: (NodeMessage | null)[] = new Array<null>(port).fill(null);
+          outputs[port - 1] = msg;
+          live.node.send(outputs);
+        }
         if (completes) this.#complete(live);
       },
     };

@@ -17,6 +17,12 @@ export interface LiveNode {
   showBase(): void;
 }
 
+/** Does a wire leave this output, counted from 1? What nobody gets need not be made: calls come by the thousands. */
+export function isWired({ node }: LiveNode, output: number): boolean {
+  const { wires } = node as { readonly wires?: readonly (readonly string[])[] };
+  return wires === undefined || (wires[output - 1]?.length ?? 0) > 0;
+}
+
 const nodes = new Map<string, LiveNode>();
 
 export function addLiveNode(live: LiveNode): void {

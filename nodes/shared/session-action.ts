@@ -117,10 +117,11 @@ export async function attemptIn(
     return;
   }
   const [output, event] = outcome.ok ? attempt.success : attempt.failure;
-  const sip = outcomeIn(call, event, outcome);
   const payload =
     outcome.ok && attempt.payload !== undefined ? attempt.payload(outcome) : outcome.statusCode;
-  input.leave(output, () => ({ sip, payload }), {
+  // What the session says is from this moment; made later only when the wires come later.
+  const now = input.isWired(output) ? outcomeIn(call, event, outcome) : undefined;
+  input.leave(output, () => ({ sip: now ?? outcomeIn(call, event, outcome), payload }), {
     sessionId: call.id,
     events: [...(attempt.with ?? []), ...CLOSING],
   });

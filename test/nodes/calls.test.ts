@@ -58,6 +58,22 @@ describe("calls", () => {
       assert.deepEqual(session.calls, [{ name: "progress", options: { statusCode: 180 } }]);
     });
 
+    it("makes no message for outputs that no wire leaves, and completes what came in", async () => {
+      await load(incoming({ wires: [["ok"], []] }), {
+        id: "ok",
+        type: "sip-accept",
+        wires: [[], []],
+      });
+      const session = await ring();
+      session.close("remote-bye");
+      await bench.settle();
+      assert.deepEqual(
+        session.calls.map(({ name }) => name),
+        ["progress", "accept"],
+      );
+      assert.deepEqual(bench.order(), ["completed"]);
+    });
+
     it("does not ring with ring=false", async () => {
       await load(incoming({ ring: false }));
       assert.deepEqual((await ring()).calls, []);
