@@ -26,57 +26,95 @@ const LEAST_SHARE = 2;
 /** For so long a source that has too many is not answered: ACKs may still wait to be read, and the INVITE comes again. */
 const BENEFIT_OF_DOUBT_MS = 2_000;
 
-/** One call, as those report who have it. Each may be called at any time; what is said twice counts once. */
-export interface UnfinishedCall {
-  /** Our 2xx is out. */
-  answered(): void;
-  /** The ACK came. */
-  confirmed(): void;
-  /** It is over. */
-  closed(): void;
-}
+/** `later`: not now, and without a word; `never`: there is no room. */
+export type Admission = "now" | "later" | "never";
 
-/** Calls in order of time, with the time of each. */
+/** Calls by number, in order of time. Of numbers only: a table that lives long keeps alive what passes through it. */
 class Queue {
-  readonly #times = new Map<UnfinishedCall, number>();
+  readonly #times = new Map<number, number>();
 
   get size(): number {
     return this.#times.size;
   }
 
-  add(call: UnfinishedCall, now: number): void {
+  add(call: number, now: number): void {
     this.#times.set(call, now);
   }
 
-  remove(call: UnfinishedCall): void {
+  remove(call: number): void {
     this.#times.delete(call);
   }
 
-  /** Has the oldest been here for so long? */
-  hasOld(now: number, ms: number): boolean {
+  /** Are there so many, and has the oldest been here for so long? */
+  isTooMuch(most: number, now: number, ms: number): boolean {
+    if (this.#times.size < most) return false;
     for (const time of this.#times.values()) return now - time >= ms;
     return false;
   }
 }
 
-/** `later`: not now, and without a word; `never`: there is no room. */
-export type Admission = "now" | "later" | "never";
+class Crowd {
+  readonly unfinished = new Queue();
+  readonly unconfirmed = new Queue();
+}
 
-interface Source {
-  readonly unfinished: Queue;
-  readonly unconfirmed: Queue;
+class Source extends Crowd {
+  /** Confirmed calls, up to a limit. */
+  credit = 0;
+  /** When it was first found to have too many. */
+  fullSince: number | undefined;
+
+  constructor(readonly address: string) {
+    super();
+  }
+}
+
+/** One call, as those report who have it. Each may be called at any time; what is said twice counts once. */
+export class UnfinishedCall {
+  readonly #calls: UnfinishedCalls;
+  readonly #source: Source;
+  readonly #number: number;
+  #state: "unanswered" | "unconfirmed" | "finished" = "unanswered";
+
+  constructor(calls: UnfinishedCalls, source: Source, number: number) {
+    this.#calls = calls;
+    this.#source = source;
+    this.#number = number;
+  }
+
+  /** Our 2xx is out. */
+  answered(): void {
+    if (this.#state !== "unanswered") return;
+    this.#state = "unconfirmed";
+    this.#calls.answered(this.#source, this.#number);
+  }
+
+  /** The ACK came. */
+  confirmed(): void {
+    if (this.#state === "finished") return;
+    this.closed();
+    this.#calls.confirmed(this.#source);
+  }
+
+  /** It is over. */
+  closed(): void {
+    if (this.#state === "finished") return;
+    this.#state = "finished";
+    this.#calls.finished(this.#source, this.#number);
+  }
 }
 
 export class UnfinishedCalls {
   readonly #clock: Clock;
-  readonly #sources = new Map<string, Source>();
-  /** Confirmed calls of each source, up to a limit. */
-  readonly #credits = new Map<string, number>();
-  /** When a source was first found to have too many. */
-  readonly #fullSince = new Map<string, number>();
+  readonly #strangers = new Map<string, Source>();
+  /** Those that have confirmed a call, which nobody can who forges an address: no flood pushes them out. */
+  readonly #known = new Map<string, Source>();
   /** Calls of all sources, of each no more than a source may have: one that floods does not make a crowd. */
-  readonly #crowd: Source = { unfinished: new Queue(), unconfirmed: new Queue() };
+  readonly #crowd = new Crowd();
+  #next = 0;
   #size = 0;
+  /** Sources that have unfinished calls. */
+  #active = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -88,100 +126,87 @@ export class UnfinishedCalls {
 
   /** May one more call of this source come in? */
   admits(address: string): Admission {
-    if (this.#hasRoom(address)) {
-      if (this.#fullSince.size > 0) this.#fullSince.delete(address);
+    const source = this.#sourceOf(address);
+    const now = this.#clock.now();
+    if (this.#hasRoom(source, now)) {
+      source.fullSince = undefined;
       return "now";
     }
-    const now = this.#clock.now();
-    const since = this.#fullSince.get(address);
-    if (since !== undefined) return now - since < BENEFIT_OF_DOUBT_MS ? "later" : "never";
-    remember(this.#fullSince, address, now);
-    return "later";
+    source.fullSince ??= now;
+    return now - source.fullSince < BENEFIT_OF_DOUBT_MS ? "later" : "never";
   }
 
-  #hasRoom(address: string): boolean {
-    const source = this.#sources.get(address);
-    const credit = this.#credits.get(address) ?? 0;
-    if (source !== undefined) {
-      const { unfinished, unconfirmed } = source;
-      if (this.#isTooMuch(unconfirmed, UNCONFIRMED + credit, LONG_UNCONFIRMED_MS)) return false;
-      if (this.#isTooMuch(unfinished, UNFINISHED + credit, LONG_UNFINISHED_MS)) return false;
-    }
-    if (credit > 0 || !this.#isCrowded(1)) return true;
-    if (this.#isCrowded(FAR_TOO_MANY)) return false;
-    const own = source?.unfinished.size ?? 0;
-    return own < Math.max(LEAST_SHARE, MANY_UNCONFIRMED / this.#sources.size);
+  #hasRoom({ unfinished, unconfirmed, credit }: Source, now: number): boolean {
+    if (unconfirmed.isTooMuch(UNCONFIRMED + credit, now, LONG_UNCONFIRMED_MS)) return false;
+    if (unfinished.isTooMuch(UNFINISHED + credit, now, LONG_UNFINISHED_MS)) return false;
+    if (credit > 0 || !this.#isCrowded(1, now)) return true;
+    if (this.#isCrowded(FAR_TOO_MANY, now)) return false;
+    return unfinished.size < Math.max(LEAST_SHARE, MANY_UNCONFIRMED / Math.max(1, this.#active));
   }
 
-  #isCrowded(times: number): boolean {
+  #isCrowded(times: number, now: number): boolean {
     const { unfinished, unconfirmed } = this.#crowd;
     return (
-      this.#isTooMuch(unconfirmed, times * MANY_UNCONFIRMED, LONG_UNCONFIRMED_MS) ||
-      this.#isTooMuch(unfinished, times * MANY_UNFINISHED, LONG_UNFINISHED_MS)
+      unconfirmed.isTooMuch(times * MANY_UNCONFIRMED, now, LONG_UNCONFIRMED_MS) ||
+      unfinished.isTooMuch(times * MANY_UNFINISHED, now, LONG_UNFINISHED_MS)
     );
-  }
-
-  #isTooMuch(queue: Queue, most: number, ms: number): boolean {
-    return queue.size >= most && queue.hasOld(this.#clock.now(), ms);
   }
 
   /** A call came in. */
   add(address: string): UnfinishedCall {
     const source = this.#sourceOf(address);
-    let isAnswered = false;
-    let isFinished = false;
-    const finish = (): boolean => {
-      if (isFinished) return false;
-      isFinished = true;
-      this.#size--;
-      for (const { unfinished, unconfirmed } of [source, this.#crowd]) {
-        unfinished.remove(call);
-        unconfirmed.remove(call);
-      }
-      if (source.unfinished.size === 0) this.#sources.delete(address);
-      return true;
-    };
-    const call: UnfinishedCall = {
-      answered: () => {
-        if (isAnswered || isFinished) return;
-        isAnswered = true;
-        const now = this.#clock.now();
-        if (source.unconfirmed.size < UNCONFIRMED) this.#crowd.unconfirmed.add(call, now);
-        source.unconfirmed.add(call, now);
-      },
-      confirmed: () => {
-        if (finish()) this.#credit(address);
-      },
-      closed: () => void finish(),
-    };
+    const number = this.#next++;
     const now = this.#clock.now();
-    if (source.unfinished.size < UNFINISHED) this.#crowd.unfinished.add(call, now);
-    source.unfinished.add(call, now);
+    const { unfinished } = source;
+    if (unfinished.size === 0) this.#active++;
+    if (unfinished.size < UNFINISHED) this.#crowd.unfinished.add(number, now);
+    unfinished.add(number, now);
     this.#size++;
-    return call;
+    return new UnfinishedCall(this, source, number);
+  }
+
+  /** From a call. */
+  answered({ unconfirmed }: Source, number: number): void {
+    const now = this.#clock.now();
+    if (unconfirmed.size < UNCONFIRMED) this.#crowd.unconfirmed.add(number, now);
+    unconfirmed.add(number, now);
+  }
+
+  /** From a call. */
+  finished(source: Source, number: number): void {
+    for (const { unfinished, unconfirmed } of [source, this.#crowd]) {
+      unfinished.remove(number);
+      unconfirmed.remove(number);
+    }
+    if (source.unfinished.size === 0) this.#active--;
+    this.#size--;
+  }
+
+  /** From a call. */
+  confirmed(source: Source): void {
+    if (source.credit === 0) {
+      this.#strangers.delete(source.address);
+      remember(this.#known, source);
+    }
+    source.credit = Math.min(source.credit + 1, MOST_CREDIT);
   }
 
   #sourceOf(address: string): Source {
-    const known = this.#sources.get(address);
-    if (known !== undefined) return known;
-    const source = { unfinished: new Queue(), unconfirmed: new Queue() };
-    this.#sources.set(address, source);
+    const found = this.#known.get(address) ?? this.#strangers.get(address);
+    if (found !== undefined) return found;
+    const source = new Source(address);
+    remember(this.#strangers, source);
     return source;
-  }
-
-  #credit(address: string): void {
-    const credit = this.#credits.get(address) ?? 0;
-    remember(this.#credits, address, Math.min(credit + 1, MOST_CREDIT));
   }
 }
 
-/** Sets the value of a source; of too many sources the one that came first is forgotten. */
-function remember(map: Map<string, number>, address: string, value: number): void {
-  if (map.size >= MOST_SOURCES && !map.has(address)) {
-    for (const oldest of map.keys()) {
-      map.delete(oldest);
+/** Of too many sources the one that came first is forgotten; its calls, if it has any, still know it. */
+function remember(sources: Map<string, Source>, source: Source): void {
+  if (sources.size >= MOST_SOURCES) {
+    for (const oldest of sources.keys()) {
+      sources.delete(oldest);
       break;
     }
   }
-  map.set(address, value);
+  sources.set(source.address, source);
 }
