@@ -59,10 +59,10 @@ async function hangUp(who: Line, other: Line): Promise<void> {
 }
 
 /** Rings at the called side, which has said 180 when it resolves. */
-async function ring(scene: Scene, options: Omit<InviteOptions, "targets"> = {}) {
+async function ring(scene: Scene) {
   const { alice, bob, number } = scene;
   const coming = bob.expect(number);
-  const caller = alice.call(bob.uri(number), options);
+  const caller = alice.call(bob.uri(number));
   const called = await coming;
   good(await called.session.progress(), "180");
   await caller.heard("progress");
@@ -136,7 +136,9 @@ export const STORIES: readonly Story[] = [
     async play(scene) {
       const [caller, called] = await connect(scene.alice, scene.bob, scene.number);
       const both = [caller, called].map(({ session }) => session.reinvite({ action: "hold" }));
-      for (const outcome of await Promise.all(both)) good(outcome, "hold in glare");
+      // Each waits for the other, a few times; where the machine is so busy that they meet each time, one gives in.
+      for (const outcome of await Promise.all(both))
+        assert.ok(outcome.ok || outcome.statusCode === 491, `hold: ${outcome.statusCode}`);
       await hangUp(caller, called);
     },
   },
@@ -207,8 +209,14 @@ export const STORIES: readonly Story[] = [
     name: "nobody answers",
     weight: 2,
     async play(scene) {
-      const { caller, called } = await ring(scene, { timeoutMs: 10_000 });
-      await Promise.all([caller.over("failed:no-answer"), called.over("failed:cancelled")]);
+      const { alice, bob, number } = scene;
+      const coming = bob.expect(number);
+      const caller = alice.call(bob.uri(number), { timeoutMs: 3_000 });
+      const called = await coming;
+      // Where the machine is so busy that the time is over before the 180, nothing has come.
+      await called.session.progress();
+      await caller.over("failed:no-answer", "failed:timeout");
+      await called.over("failed:cancelled");
     },
   },
   {
