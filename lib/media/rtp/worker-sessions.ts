@@ -26,6 +26,8 @@ export class WorkerSessions {
   readonly #random: RandomSource;
   readonly #send: WorkerSessionsOptions["send"];
   readonly #sessions = new Map<number, RtpSession>();
+  /** Sessions that are open or being opened, and what their request gives. */
+  readonly #opening = new Map<number, Promise<WorkerReply>>();
   readonly #ports: PortAllocator;
   /** Codecs that could not be loaded. */
   readonly #reported = new Set<string>();
@@ -52,7 +54,7 @@ export class WorkerSessions {
         void this.#load(message.codecs);
         break;
       case "open":
-        this.#answer(message.id, this.#open(message));
+        this.#answer(message.id, this.#openOnce(message));
         break;
       case "configure":
         this.#sessions.get(message.session)?.configure(message.settings, message.started);
@@ -94,7 +96,7 @@ export class WorkerSessions {
 
   /** Resolves when every port is free. */
   async shutdown(): Promise<void> {
-    await Promise.all([...this.#sessions.keys()].map((session) => this.#close(session)));
+    await Promise.all([...this.#opening.keys()].map((session) => this.#close(session)));
   }
 
   #answer(id: number, work: Promise<WorkerReply>): void {
@@ -115,6 +117,19 @@ export class WorkerSessions {
         statusHint: media?.statusHint ?? 500,
       },
     });
+  }
+
+  /** A number stands for one pair of ports, however often it is asked for. */
+  #openOnce(request: OpenRequest): Promise<WorkerReply> {
+    const { session } = request;
+    const known = this.#opening.get(session);
+    if (known !== undefined) return known;
+    const opening = this.#open(request).catch((error: unknown) => {
+      this.#opening.delete(session);
+      throw error;
+    });
+    this.#opening.set(session, opening);
+    return opening;
   }
 
   async #open(request: OpenRequest): Promise<WorkerReply> {
@@ -230,6 +245,9 @@ export class WorkerSessions {
   }
 
   async #close(session: number): Promise<WorkerReply> {
+    const opening = this.#opening.get(session);
+    this.#opening.delete(session);
+    if (!this.#sessions.has(session)) await opening?.catch(() => undefined);
     const rtp = this.#sessions.get(session);
     if (rtp === undefined) return {};
     this.#bridges.close(session);
