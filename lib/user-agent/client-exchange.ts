@@ -79,7 +79,7 @@ export class ClientExchange implements OutgoingRequest {
   #rang = false;
   /** The connection was lost once before a response came, and the request goes to this server again. */
   #lost: { readonly host: string; readonly branch: string | undefined } | undefined;
-  /** The connection was open before this request. */
+  /** The connection was open before this request, or has brought an answer. */
   #reused = false;
   #starting = false;
   #abandoned = false;
@@ -244,8 +244,7 @@ export class ClientExchange implements OutgoingRequest {
   #connect(): void {
     const target = this.#target;
     const attempt = this.#index;
-    // Only what is open already calls back at once.
-    this.#reused = true;
+    let atOnce = true;
     this.#environment.connect(target, (error, flow) => {
       if (this.state !== "connecting" || this.#index !== attempt) return;
       if (flow === undefined) {
@@ -254,9 +253,11 @@ export class ClientExchange implements OutgoingRequest {
         return;
       }
       this.#flow = flow;
+      // Only what is open already calls back at once.
+      this.#reused = atOnce;
       this.#input("flow");
     });
-    if (this.state === "connecting") this.#reused = false;
+    atOnce = false;
   }
 
   /** The server of before comes first: it may have the request already, and knows it by its branch. */
@@ -436,6 +437,8 @@ export class ClientExchange implements OutgoingRequest {
 
   #onResponse(response: SipResponse, request: SipRequest): void {
     const { statusCode } = response;
+    // Whoever answers and then closes the connection may take the next request over another.
+    this.#reused = true;
     if (this.#isNew(response)) this.#environment.onReceived(response, request, this.#options);
     if (statusCode < 200) {
       if (statusCode > 100) this.#rang = true;
@@ -498,12 +501,11 @@ export class ClientExchange implements OutgoingRequest {
   }
 
   #onTransactionFailure(error: SipError): void {
-    if (error instanceof TransactionTimeoutError) {
-      const { timers } = this.#environment;
-      this.#flow?.unanswered?.(64 * timers.t1);
-    } else if (this.#lostConnection(error)) {
-      return;
-    }
+    const isTimeout = error instanceof TransactionTimeoutError;
+    if (isTimeout) this.#flow?.unanswered?.(64 * this.#environment.timers.t1);
+    // Silence on a connection that turns out to be dead says nothing about the peer.
+    const isDead = !isTimeout || (this.#reused && this.#flow?.isOpen === false);
+    if (isDead && this.#lostConnection(error)) return;
     this.#environment.health.failed(this.#target);
     // A peer that has answered already must not be asked twice (RFC 3261 §8.1.3.1).
     if (this.#rang) {

@@ -288,7 +288,10 @@ export function readStackSettings(RED: NodeAPI, node: Node, config: NodeConfig):
     options: (logger) => {
       const transports = reader.transports();
       // A start that fails is tried again and again; the warning comes once.
-      if (!hasWarned) warnOfOpenKeys(reader, transports, logger);
+      if (!hasWarned) {
+        warnOfOpenKeys(reader, transports, logger);
+        warnOfUnverified(transports, logger);
+      }
       hasWarned = true;
       const advertise = transports.find((transport) => transport.advertise)?.advertise;
       return {
@@ -312,6 +315,15 @@ export function readStackSettings(RED: NodeAPI, node: Node, config: NodeConfig):
       };
     },
   };
+}
+
+/** Without verification anybody on the way can take the server's place, and gets the calls. */
+function warnOfUnverified(transports: readonly TransportOptions[], logger: Logger): void {
+  const open = transports.find(({ tls }) => tls?.verifyServer === false);
+  if (open === undefined) return;
+  logger.warn(
+    `${open.protocol}: the certificates of servers are not verified; anybody on the way can pretend to be the server`,
+  );
 }
 
 /** The keys of SRTP travel in the session description: whoever reads the signalling can listen (RFC 4568 §8.1). */

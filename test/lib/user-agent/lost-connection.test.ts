@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import type { Session } from "../../../lib/session/index.js";
 import { aliceAndBob, type AliceAndBob } from "../../support/alice-and-bob.js";
 import type { LoopPacket } from "../../support/loop-network.js";
+import { ScriptedPeer } from "../../support/scripted-peer.js";
 
 const TCP = { protocols: ["tcp"] as const };
 
@@ -211,6 +212,38 @@ describe("a connection that is cut in an established call", () => {
   });
 });
 
+describe("a server that closes the connection with its challenge", () => {
+  it("gets the request with credentials over a new one", async () => {
+    const { alice, network, clock, pass, end } = await aliceAndBob({ alice: TCP });
+    const server = await new ScriptedPeer(network, {
+      name: "server",
+      address: "10.0.0.5",
+      ...TCP,
+    }).start();
+    server.onRequest = (request) => {
+      if (request.headers.has("authorization")) {
+        const contact = request.headers.get("contact");
+        server.reply(request, 200, { headers: [["Contact", `${contact};expires=600`]] });
+        return;
+      }
+      server.reply(request, 401, {
+        headers: [["WWW-Authenticate", 'Digest realm="r", nonce="n"']],
+      });
+      clock.setTimer(1, () => network.closeConnections());
+    };
+    const account = alice.userAgent.addAccount({
+      id: "a",
+      uri: "sip:alice@10.0.0.5",
+      registrar: "sip:10.0.0.5;transport=tcp",
+      password: "secret",
+    });
+    await pass(1_000);
+    assert.equal(account.registration.state, "registered");
+    assert.deepEqual(alice.heardOfStack().includes("registration-failed"), false);
+    await end();
+  });
+});
+
 describe("a connection that leads nowhere any more, without a word", () => {
   it("is given up when a request over it gets no answer, so that the next one finds the peer", async () => {
     const { alice, bob, network, pass, uri, end } = await overTcp();
@@ -219,16 +252,34 @@ describe("a connection that leads nowhere any more, without a word", () => {
     await pass(1_000);
     let dark = true;
     network.rule(() => (dark ? "drop" : undefined));
-    const [message] = await Promise.all([
-      alice.userAgent.request({ method: "MESSAGE", to: uri }),
-      pass(33_000),
-    ]);
-    assert.equal(message.ok || message.cause, "timeout");
-    assert.equal(alice.last("route").route, "down");
+    const asked = call.request({ method: "INFO" });
+    await pass(31_000);
     dark = false;
+    const [info] = await Promise.all([asked, pass(2_000)]);
+    assert.equal(info.ok, true, "the same request over a new connection");
+    assert.deepEqual(
+      alice.heard(call).filter((name) => name === "route"),
+      ["route", "route"],
+    );
     const [held] = await Promise.all([call.reinvite({ action: "hold" }), pass(1_000)]);
     assert.equal(held.ok, true);
     assert.equal(call.state, "established");
+    await end();
+  });
+
+  it("and whose peer is gone as well: the request fails after both waits, and the call with it", async () => {
+    const { alice, bob, network, pass, uri, sent, end } = await overTcp();
+    bob.takeCalls((session) => void session.accept());
+    const call = alice.userAgent.invite({ targets: [uri] });
+    await pass(1_000);
+    const stop = network.rule(() => "drop");
+    network.clearLog();
+    const [info] = await Promise.all([call.request({ method: "INFO" }), pass(65_000)]);
+    assert.equal(info.ok || info.cause, "timeout");
+    assert.deepEqual(sent().slice(0, 2), ["INFO alice", "INFO alice"]);
+    await pass(70_000);
+    assert.equal(call.snapshot().cause, "timeout");
+    stop();
     await end();
   });
 

@@ -33,7 +33,10 @@ function read(config: Record<string, unknown>) {
     warn: (text: string) => warnings.push(text),
   };
   const node = { id: "stack" } as unknown as Node;
-  const RED = { nodes: { getNode: () => undefined } } as unknown as NodeAPI;
+  const tls = (id: string) => ({ addTLSOptions: () => ({ rejectUnauthorized: id !== "open" }) });
+  const RED = {
+    nodes: { getNode: tls, eachNode: quiet, getCredentials: () => undefined },
+  } as unknown as NodeAPI;
   try {
     const settings = readStackSettings(RED, node, {
       id: "stack",
@@ -72,6 +75,14 @@ describe("srtp of sip-stack", () => {
   it("a flow that makes the descriptions sees their keys", () => {
     assert.equal(read({ media: "none" }).settings.flowMakesDescriptions, true);
     assert.equal(read({}).settings.flowMakesDescriptions, false);
+  });
+});
+
+describe("TLS of sip-stack", () => {
+  it("warns once where servers are not verified, and only there", () => {
+    const entry = (tls: string) => [{ protocol: "tls", address: "127.0.0.1", port: 5061, tls }];
+    assert.match(read({ transports: entry("open") }).warnings.join(), /^tls: .* not verified/);
+    assert.equal(read({ transports: entry("sound") }).warnings.length, 0);
   });
 });
 
