@@ -160,7 +160,8 @@ describe("a registrar whose certificate does not do", function () {
         rejectUnauthorized: true,
         ca: authority.cert,
       }),
-      words: /may want a certificate of ours|wants a certificate of ours|does not (trust|accept) our/,
+      words:
+        /may want a certificate of ours|wants a certificate of ours|does not (trust|accept) our/,
       flaps: true,
     },
     "of a server that does not trust ours": {
@@ -171,7 +172,8 @@ describe("a registrar whose certificate does not do", function () {
         ca: authority.cert,
       }),
       tls: () => ({ ca: authority.cert, ...certificateAuthority("X").issue({ commonName: "me" }) }),
-      words: /may want a certificate of ours|wants a certificate of ours|does not (trust|accept) our/,
+      words:
+        /may want a certificate of ours|wants a certificate of ours|does not (trust|accept) our/,
       flaps: true,
     },
   };
