@@ -118,6 +118,7 @@ export class SessionCore {
   /** The last event is out; what comes now is of no interest to anybody. */
   #finished = false;
   readonly #events: SessionEvent[] = [];
+  #startText: string | undefined;
   #shownLocal: ShownParty | undefined;
   #shownRemote: ShownParty | undefined;
   readonly #timers: TimerGroup;
@@ -276,7 +277,7 @@ export class SessionCore {
         this.direction === "incoming" ? "from" : undefined,
       ),
       hold: negotiation.hold,
-      startTime: new Date(this.#startTime).toISOString(),
+      startTime: (this.#startText ??= new Date(this.#startTime).toISOString()),
     };
     if (this.account !== undefined) snapshot.account = this.account.id;
     if (this.remoteTag !== undefined) snapshot.remoteTag = this.remoteTag;

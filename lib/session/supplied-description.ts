@@ -10,6 +10,7 @@ import {
   mirrored,
   parseSdp,
   peerDirection,
+  SdpCache,
   type SdpMedia,
 } from "../sdp/index.js";
 import type { HoldState, MediaDescription } from "./media-handler.js";
@@ -21,6 +22,9 @@ export interface SuppliedExchange {
   /** Did the offer come from our side? */
   readonly offeredByUs: boolean;
 }
+
+/** Flows give the same description again and again, and so do servers but for the origin line. */
+const known = new SdpCache();
 
 interface StreamPair {
   readonly ours: SdpMedia;
@@ -109,8 +113,8 @@ function plain(sdp: string): string {
 
 /** Streams in use, audio first. */
 function pairsOf(local: string, remote: string): StreamPair[] {
-  const ours = parseSdp(local);
-  const theirs = parseSdp(remote);
+  const ours = known.read(local).parsed;
+  const theirs = known.read(remote).parsed;
   if (!ours.ok || !theirs.ok) return [];
   const pairs = ours.sdp.media.flatMap((line, index) => {
     const other = theirs.sdp.media[index];
