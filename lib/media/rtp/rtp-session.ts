@@ -62,6 +62,8 @@ export interface RtpSessionOptions {
   /** 0 = never. */
   readonly mediaTimeoutMs: number;
   readonly events: RtpSessionEvents;
+  /** Called after each packet that came, for work that must not wait until no socket has any more. */
+  readonly onTurn?: ((nowMs: number) => void) | undefined;
 }
 
 const DEFAULT_PERIOD_MS = 20;
@@ -74,6 +76,7 @@ export class RtpSession implements TickJob {
   readonly #family: 4 | 6;
   readonly #clock: Clock;
   readonly #events: RtpSessionEvents;
+  readonly #onTurn: ((nowMs: number) => void) | undefined;
   readonly #mediaTimeoutMs: number;
   readonly #receiver: RtpReceiver;
   readonly #sender: RtpSender;
@@ -103,6 +106,7 @@ export class RtpSession implements TickJob {
     this.#family = isIP(options.sockets.address) === 6 ? 6 : 4;
     this.#clock = options.clock;
     this.#events = options.events;
+    this.#onTurn = options.onTurn;
     this.#mediaTimeoutMs = options.mediaTimeoutMs;
     const { random, events } = options;
     this.#player = new Player((id, result) => events.onPlaybackDone(id, result));
@@ -317,7 +321,9 @@ export class RtpSession implements TickJob {
     if (looksLikeRtcp(datagram)) this.#rtcpDatagram(datagram, from);
     else {
       const packet = this.#opened(datagram, from, false);
-      if (packet) this.#receiver.datagram(packet, from.address, from.port, this.#clock.now());
+      const now = this.#clock.now();
+      if (packet) this.#receiver.datagram(packet, from.address, from.port, now);
+      this.#onTurn?.(now);
     }
   }
 

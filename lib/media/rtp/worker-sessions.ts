@@ -32,6 +32,8 @@ export class WorkerSessions {
   /** Codecs that could not be loaded. */
   readonly #reported = new Set<string>();
   readonly #ticker: PacketTicker;
+  /** One function for all sessions. */
+  readonly #onTurn = (nowMs: number): void => this.#ticker.poll(nowMs);
   readonly #recordings: WorkerRecordings;
   readonly #bridges: WorkerBridges;
   readonly #streams: WorkerStreams;
@@ -151,6 +153,7 @@ export class WorkerSessions {
       clock: this.#clock,
       random: this.#random,
       mediaTimeoutMs: request.mediaTimeout,
+      onTurn: this.#onTurn,
       events: {
         onDigit: (digit, duration, method) =>
           this.#send({ type: "digit", session, digit, duration, method }),

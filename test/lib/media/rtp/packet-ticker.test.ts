@@ -50,6 +50,62 @@ describe("PacketTicker", () => {
     });
   }
 
+  /** The time goes on, but nobody looks at the timers: sockets are being read. */
+  class BusyClock extends ManualClock {
+    ahead = 0;
+
+    override now(): number {
+      return super.now() + this.ahead;
+    }
+  }
+
+  it("keeps the beat while sockets are read and no timer runs", () => {
+    const clock = new BusyClock();
+    const ticker = new PacketTicker(clock);
+    const job = new Job();
+    ticker.add(job);
+    clock.advance(40);
+    const before = job.times.length;
+    for (clock.ahead = 0; clock.ahead < 100; clock.ahead++) ticker.poll(clock.now());
+    assert.equal(job.times.length, before + 5);
+    assert.ok(gaps(job.times).every((gap) => gap === 20));
+    // The timers run again: nothing comes twice.
+    clock.ahead = 0;
+    clock.advance(100);
+    assert.equal(job.times.length, before + 5);
+    clock.advance(100);
+    assert.ok(gaps(job.times).every((gap) => gap === 20));
+    assert.equal(job.skippedMs, 0);
+  });
+
+  it("leaves a long standstill to the timer, which skips it", () => {
+    const clock = new BusyClock();
+    const ticker = new PacketTicker(clock);
+    const job = new Job();
+    ticker.add(job);
+    clock.advance(40);
+    const before = job.times.length;
+    clock.ahead = 1000;
+    for (let i = 0; i < 100; i++) ticker.poll(clock.now());
+    assert.equal(job.times.length, before);
+    clock.advance(20);
+    assert.ok(job.skippedMs >= 780, `${job.skippedMs} ms`);
+  });
+
+  it("does not run a tick within a tick, and none when nobody is left", () => {
+    const clock = new BusyClock();
+    const ticker = new PacketTicker(clock);
+    const job = new Job();
+    job.onTick = () => ticker.poll(clock.now() + 50);
+    ticker.add(job);
+    clock.advance(200);
+    assert.ok(gaps(job.times).every((gap) => gap === 20));
+    const count = job.times.length;
+    ticker.remove(job);
+    ticker.poll(clock.now() + 50);
+    assert.equal(job.times.length, count);
+  });
+
   it("spreads jobs evenly over the four quarters of 20 ms", () => {
     const clock = new ManualClock();
     const ticker = new PacketTicker(clock);
