@@ -1,11 +1,18 @@
 /** Finds the dialog of a message; the user agent owns the one store and puts dialogs into it (RFC 3261 §12). */
-import { ShortLivedMap } from "../foundation/index.js";
+import { listOf, ShortLivedMap } from "../foundation/index.js";
 import type { SipMessage } from "../message/index.js";
 import type { Dialog, DialogUser } from "./dialog.js";
 
 export interface StoredDialog {
   readonly dialog: Dialog;
   readonly user: DialogUser;
+}
+
+class Entry implements StoredDialog {
+  constructor(
+    readonly dialog: Dialog,
+    readonly user: DialogUser,
+  ) {}
 }
 
 export interface DialogStoreOptions {
@@ -43,14 +50,14 @@ export class DialogStore {
     const { callId, localTag, remoteTag } = dialog.id;
     const key = keyOf(callId, localTag);
     const forks = this.#dialogs.get(key);
-    const entry = { dialog, user };
+    const entry = new Entry(dialog, user);
     const index = forks?.findIndex((stored) => stored.dialog.id.remoteTag === remoteTag) ?? -1;
     if (forks && index >= 0) {
       forks[index] = entry;
       return true;
     }
     if (this.#size >= this.#limit) return false;
-    if (!forks) this.#dialogs.set(key, [entry]);
+    if (!forks) this.#dialogs.set(key, listOf<StoredDialog>(entry));
     else if (forks.length < this.#forkLimit) forks.push(entry);
     else return false;
     this.#size++;

@@ -11,10 +11,12 @@ import type { ServerTransaction } from "../transaction/index.js";
 import type { Flow } from "../transport/transport.js";
 import { firstHop, routeLines } from "./route-set.js";
 
-export interface DialogId {
-  readonly callId: string;
-  readonly localTag: string;
-  readonly remoteTag: string;
+export class DialogId {
+  constructor(
+    readonly callId: string,
+    readonly localTag: string,
+    readonly remoteTag: string,
+  ) {}
 }
 
 export type DialogState = "early" | "confirmed" | "terminated";
@@ -74,11 +76,7 @@ export class Dialog {
   static fromResponse(request: SipRequest, response: SipResponse): Dialog {
     return new Dialog({
       role: "client",
-      id: {
-        callId: request.callId,
-        localTag: request.from.tag ?? "",
-        remoteTag: response.to.tag ?? "",
-      },
+      id: new DialogId(request.callId, request.from.tag ?? "", response.to.tag ?? ""),
       state: response.statusCode >= 200 ? "confirmed" : "early",
       local: request.from,
       remote: response.to,
@@ -101,7 +99,7 @@ export class Dialog {
     const { uri, displayName, parameters } = request.to;
     return new Dialog({
       role: "server",
-      id: { callId: request.callId, localTag, remoteTag: request.from.tag ?? "" },
+      id: new DialogId(request.callId, localTag, request.from.tag ?? ""),
       state: "early",
       local: new NameAddr(uri, displayName, new Map(parameters).set("tag", localTag)),
       remote: request.from,

@@ -1,6 +1,7 @@
 export * from "./assert-never.js";
 export * from "./clock.js";
 export * from "./errors.js";
+export * from "./lists.js";
 export * from "./logger.js";
 export * from "./random.js";
 export * from "./short-lived-map.js";

@@ -4,8 +4,8 @@
  * passes through survives until the next full collection. Here the tables hold small slots, which are emptied when
  * their value leaves. With calls of some milliseconds that saved a quarter of the CPU time per call.
  */
-interface Slot<V> {
-  value: V | undefined;
+class Slot<V> {
+  constructor(public value: V | undefined) {}
 }
 
 /** Like `Map`, with objects as values. */
@@ -27,7 +27,7 @@ export class ShortLivedMap<K, V extends object> implements ReadonlyMap<K, V> {
   /** A value that stands there already is replaced in its place. */
   set(key: K, value: V): this {
     const slot = this.#slots.get(key);
-    if (slot === undefined) this.#slots.set(key, { value });
+    if (slot === undefined) this.#slots.set(key, new Slot(value));
     else slot.value = value;
     return this;
   }

@@ -4,6 +4,8 @@
  * tables, and tests walk every cell. An absent cell means "ignored", on purpose.
  */
 
+import { LinkedList } from "./lists.js";
+
 export interface Transition<State extends string, Action extends string> {
   readonly next: State;
   /** Actions in the order they run, after the state has changed. */
@@ -29,6 +31,14 @@ export interface MachineDefinition<
   readonly table: TransitionTable<State, Input, Action>;
 }
 
+/** A class, not a pair: see lists.ts. */
+class WaitingInput<Input, Context> {
+  constructor(
+    readonly input: Input,
+    readonly context: Context,
+  ) {}
+}
+
 /**
  * Runs one machine. It is the only writer of `state`. An input that arrives while actions of an earlier one
  * run is queued, so that a machine always finishes one input before the next.
@@ -42,7 +52,7 @@ export class StateMachine<
   #state: State;
   readonly #table: TransitionTable<State, Input, Action>;
   readonly #perform: (action: Action, context: Context) => void;
-  #queue: [Input, Context][] | undefined;
+  #queue: LinkedList<WaitingInput<Input, Context>> | undefined;
   #running = false;
 
   constructor(
@@ -61,16 +71,15 @@ export class StateMachine<
   /** @returns false when the table has no cell for this input in the present state: it is ignored. */
   input(input: Input, context: Context): boolean {
     if (this.#running) {
-      (this.#queue ??= []).push([input, context]);
+      (this.#queue ??= new LinkedList()).push(new WaitingInput(input, context));
       return true;
     }
     this.#running = true;
     let known: boolean;
     try {
       known = this.#step(input, context);
-      while (this.#queue !== undefined && this.#queue.length > 0) {
-        const [next, nextContext] = this.#queue.shift() as [Input, Context];
-        this.#step(next, nextContext);
+      for (let next = this.#queue?.shift(); next !== undefined; next = this.#queue?.shift()) {
+        this.#step(next.input, next.context);
       }
     } finally {
       this.#running = false;

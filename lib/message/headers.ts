@@ -2,6 +2,7 @@
  * The header fields of a message: ordered, repeatable, names compared without case and with compact forms
  * resolved. Values are unfolded and trimmed text; whoever needs structure parses it on demand.
  */
+import { listOf } from "../foundation/index.js";
 import { checkUserHeaderValue, checkUserToken, hasForbiddenCharacters } from "./header-checks.js";
 import { headerName, knownHeaderName, type HeaderName } from "./header-names.js";
 
@@ -56,9 +57,13 @@ export class HeaderMap {
 
   /** Every line of a header, in order; commas are not split. */
   getAll(name: string): string[] {
-    const values: string[] = [];
-    for (const field of this.fields) if (field.header.name === name) values.push(field.value);
-    return values;
+    let values: string[] | undefined;
+    for (const field of this.fields) {
+      if (field.header.name !== name) continue;
+      if (values === undefined) values = listOf(field.value);
+      else values.push(field.value);
+    }
+    return values ?? [];
   }
 
   has(name: string): boolean {

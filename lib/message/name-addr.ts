@@ -1,4 +1,5 @@
 /** name-addr and addr-spec with header parameters: From, To, Contact, Route, Refer-To … (RFC 3261 §20.10, §25.1). */
+import { listOf } from "../foundation/index.js";
 import {
   CHARACTER_CLASS,
   CODE,
@@ -97,12 +98,13 @@ export function parseNameAddrListWithin(
   end: number,
 ): NameAddr[] | undefined {
   if (isStarWithin(text, start, end)) return [];
-  const list: NameAddr[] = [];
+  let list: NameAddr[] | undefined;
   for (let i = start; ; i++) {
     i = scanAddress(text, i, end);
     const address = i < 0 ? undefined : buildAddress(text);
     if (address === undefined) return undefined;
-    list.push(address);
+    if (list === undefined) list = listOf(address);
+    else list.push(address);
     if (i >= end) return list;
   }
 }

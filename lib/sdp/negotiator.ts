@@ -34,13 +34,20 @@ export interface NegotiatorOptions {
 }
 
 /** What one finished exchange left behind. */
-interface Exchange extends PreviousExchange {
-  readonly localSdp: string | undefined;
-  readonly remoteSdp: string | undefined;
-  /** What our side wants; less than sendrecv is our hold. */
-  readonly wanted: SdpDirection;
-  /** The peer does not want to hear us. */
-  readonly heldByPeer: boolean;
+class Exchange implements PreviousExchange {
+  /**
+   * @param wanted - What our side wants; less than sendrecv is our hold.
+   * @param heldByPeer - The peer does not want to hear us.
+   */
+  constructor(
+    readonly localMedia: readonly SdpMedia[],
+    readonly stream: NegotiatedStream | undefined,
+    readonly payloadTypes: ReadonlyMap<number, SdpCodec>,
+    readonly localSdp: string | undefined,
+    readonly remoteSdp: string | undefined,
+    readonly wanted: SdpDirection,
+    readonly heldByPeer: boolean,
+  ) {}
 }
 
 interface LocalOffer {
@@ -52,15 +59,15 @@ interface LocalOffer {
 }
 
 const NO_PAYLOAD_TYPES: ReadonlyMap<number, SdpCodec> = new Map();
-const NOTHING: Exchange = {
-  localMedia: [],
-  stream: undefined,
-  payloadTypes: NO_PAYLOAD_TYPES,
-  localSdp: undefined,
-  remoteSdp: undefined,
-  wanted: "sendrecv",
-  heldByPeer: false,
-};
+const NOTHING = new Exchange(
+  [],
+  undefined,
+  NO_PAYLOAD_TYPES,
+  undefined,
+  undefined,
+  "sendrecv",
+  false,
+);
 
 type Change = { readonly offer: LocalOffer } | { readonly exchange: Exchange } | undefined;
 
@@ -170,15 +177,15 @@ export class Negotiator {
     const text = this.#compose(writeSdpBody(result.media, this.#address));
     const { stream } = result;
     this.#machine.input("remoteOffer", {
-      exchange: {
-        localMedia: result.media,
+      exchange: new Exchange(
+        result.media,
         stream,
-        payloadTypes: this.#payloadTypes(result.media, stream && offer.media[stream.index]),
-        localSdp: text,
-        remoteSdp: offerText,
+        this.#payloadTypes(result.media, stream && offer.media[stream.index]),
+        text,
+        offerText,
         wanted,
-        heldByPeer: stream === undefined || !hears(offer.media[stream.index]),
-      },
+        stream === undefined || !hears(offer.media[stream.index]),
+      ),
     });
     return text;
   }
@@ -199,15 +206,15 @@ export class Negotiator {
     // Only an offer to hear us can be declined: an answer to "sendonly nothing" says nothing about hold.
     const heldByPeer = maySend(offer.offered) ? !hears(line) : this.#current.heldByPeer;
     this.#machine.input(input, {
-      exchange: {
-        localMedia: offer.media,
-        stream: result.stream,
-        payloadTypes: this.#payloadTypes(offer.media, line),
-        localSdp: offer.text,
-        remoteSdp: answerText,
-        wanted: offer.wanted,
+      exchange: new Exchange(
+        offer.media,
+        result.stream,
+        this.#payloadTypes(offer.media, line),
+        offer.text,
+        answerText,
+        offer.wanted,
         heldByPeer,
-      },
+      ),
     });
   }
 

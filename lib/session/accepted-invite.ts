@@ -4,34 +4,35 @@ import type { SipRequest, SipResponse } from "../message/index.js";
 import type { ServerTransaction } from "../transaction/index.js";
 import type { SessionCore } from "./session-core.js";
 
-export interface AcceptedInviteUser {
-  onAck(ack: SipRequest): void;
-  /** No ACK came. */
-  onTimeout(): void;
-}
-
 export class AcceptedInvite {
   readonly #core: SessionCore;
   readonly #transaction: ServerTransaction;
   readonly #response: SipResponse;
-  readonly #user: AcceptedInviteUser;
+  readonly #onAck: (ack: SipRequest) => void;
+  readonly #onTimeout: () => void;
   #timer: Timer;
   #interval: number;
   /** Milliseconds until it is given up, from the moment the timer runs out. */
   #left: number;
 
-  /** Sends the response for the first time. */
+  /**
+   * Sends the response for the first time.
+   *
+   * @param onTimeout - No ACK came.
+   */
   constructor(
     core: SessionCore,
     transaction: ServerTransaction,
     response: SipResponse,
-    user: AcceptedInviteUser,
+    onAck: (ack: SipRequest) => void,
+    onTimeout: () => void,
   ) {
     const { t1 } = core.services.timers;
     this.#core = core;
     this.#transaction = transaction;
     this.#response = response;
-    this.#user = user;
+    this.#onAck = onAck;
+    this.#onTimeout = onTimeout;
     this.#interval = t1;
     this.#left = 63 * t1;
     transaction.respond(response);
@@ -45,7 +46,7 @@ export class AcceptedInvite {
 
   acknowledge(ack: SipRequest): void {
     this.stop();
-    this.#user.onAck(ack);
+    this.#onAck(ack);
   }
 
   stop(): void {
@@ -55,7 +56,7 @@ export class AcceptedInvite {
   /** Over reliable transports too: a later hop may be UDP (§13.3.1.4). */
   #repeat(): void {
     if (this.#left <= 0) {
-      this.#user.onTimeout();
+      this.#onTimeout();
       return;
     }
     this.#interval = Math.min(2 * this.#interval, this.#core.services.timers.t2, this.#left);

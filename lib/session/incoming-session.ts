@@ -7,7 +7,7 @@ import {
 } from "../foundation/index.js";
 import { Dialog } from "../dialog/index.js";
 import type { SipRequest, SipResponse } from "../message/index.js";
-import type { ServerTransaction } from "../transaction/index.js";
+import type { ServerTransaction, ServerTransactionUser } from "../transaction/index.js";
 import { AcceptedInvite } from "./accepted-invite.js";
 import { bodyFields, sdpOf } from "./body.js";
 import { CallSession } from "./call-session.js";
@@ -22,7 +22,7 @@ import {
 import { mergeHeaders } from "./header-lines.js";
 import { whenSettled } from "./maybe-promise.js";
 import type { MaybePromise } from "./media-handler.js";
-import { NO_REQUEST, NO_SESSION, noSdpError } from "./outcomes.js";
+import { NO_REQUEST, NO_SESSION, noSdpError, Success } from "./outcomes.js";
 import { PrackReceiver } from "./prack-receiver.js";
 import { ProvisionalResponse } from "./provisional-response.js";
 import { redirectHeaders } from "./redirect.js";
@@ -58,6 +58,11 @@ interface Input {
   readonly message?: SipRequest;
   readonly rejection?: SipResponse;
   readonly cause?: Cause;
+}
+
+/** A class, because it holds the session (lists.ts of the foundation). */
+class CancelListener implements ServerTransactionUser {
+  constructor(readonly onCancel: (cancel: SipRequest) => void) {}
 }
 
 export class IncomingSession extends CallSession {
@@ -138,13 +143,12 @@ export class IncomingSession extends CallSession {
       this.#machine.input("close", {});
       this.#settle({ ok: false, cause: core.cause ?? "no-session", statusCode: 0 });
     });
-    this.#transaction.user = {
-      onCancel: (cancel) =>
-        core.enter(() => {
-          core.observeRequest(cancel);
-          this.#machine.input("cancel", { message: cancel });
-        }),
-    };
+    this.#transaction.user = new CancelListener((cancel) =>
+      core.enter(() => {
+        core.observeRequest(cancel);
+        this.#machine.input("cancel", { message: cancel });
+      }),
+    );
     if (this.#offer !== undefined) core.negotiation.offered();
     core.run(() => {
       core.input("inviteReceived");
@@ -359,7 +363,7 @@ export class IncomingSession extends CallSession {
     this.#ringing.send(response);
     if (sdp !== undefined) this.core.negotiation.session?.start();
     this.#reportProgress(response, sdp);
-    return { ok: true, statusCode, reason: response.reason, message: response };
+    return new Success(statusCode, response, response.reason);
   }
 
   /** Resolves when its PRACK came (RFC 3262 §3). */
@@ -451,10 +455,13 @@ export class IncomingSession extends CallSession {
     this.#transaction.user = undefined;
     core.dialog?.confirm();
     this.inDialog.expectAck(
-      new AcceptedInvite(core, this.#transaction, response, {
-        onAck: (message) => this.#machine.input("ack", { message }),
-        onTimeout: () => this.#machine.input("noAck", {}),
-      }),
+      new AcceptedInvite(
+        core,
+        this.#transaction,
+        response,
+        (message) => this.#machine.input("ack", { message }),
+        () => this.#machine.input("noAck", {}),
+      ),
     );
     // The 2xx is out: the old call hears of it before this one tells of its answer (RFC 3891 §3).
     this.#replaces?.giveWay(this.id);
@@ -507,7 +514,7 @@ export class IncomingSession extends CallSession {
     if (this.core.closed || this.core.state === "terminating") return;
     this.core.emit("confirmed", { message: ack, remoteSdp });
     if (remoteSdp !== undefined) this.core.emit("media", { remoteSdp, localSdp: this.#localSdp });
-    this.#settle({ ok: true, statusCode: 200, message: ack });
+    this.#settle(new Success(200, ack, undefined));
   }
 
   /** The answer in the ACK is missing or does not fit. */

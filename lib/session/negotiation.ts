@@ -37,6 +37,7 @@ export interface NegotiationOptions {
 }
 
 type Modifiers = readonly DescriptionModifier[];
+const NO_MODIFIERS: Modifiers = [];
 
 /** Who describes our side while the media of the call flows past us, to the peer of another one (RFC 3725). */
 export interface DescriptionRelay {
@@ -56,7 +57,7 @@ export class Negotiation {
   #session: MediaSession | undefined;
   /** Around it, from the first description on that others take part in. */
   #shaped: ShapedMediaSession | undefined;
-  #modifiers: Modifiers = [];
+  #modifiers: Modifiers = NO_MODIFIERS;
   #exchanges = 0;
   /** An offer of the peer waits for `answer`. */
   #waiting = false;

@@ -1,9 +1,20 @@
 /** The outcomes of actions that several exchanges share. */
 import { InvalidArgumentError, type SipError } from "../foundation/index.js";
-import type { SipResponse } from "../message/index.js";
+import type { SipRequest, SipResponse } from "../message/index.js";
 import type { Cause } from "./cause.js";
 import { causeOfStatus } from "./cause.js";
 import type { ActionOutcome } from "./session-types.js";
+
+/** The peer's or our own yes. A class, because it holds a message (lists.ts of the foundation). */
+export class Success {
+  readonly ok = true;
+
+  constructor(
+    readonly statusCode: number,
+    readonly message: SipRequest | SipResponse,
+    readonly reason: string | undefined,
+  ) {}
+}
 
 /** The session is over: the normal race with a hang-up. */
 export const NO_SESSION: ActionOutcome = { ok: false, cause: "no-session", statusCode: 0 };

@@ -250,10 +250,13 @@ export class ReInviteReceiver {
     timer.start();
     transaction.user = undefined;
     core.answeredPending(transaction);
-    const accepted = new AcceptedInvite(core, transaction, response, {
-      onAck: (ack) => this.#machine.input("ack", { ack }),
-      onTimeout: () => this.#machine.input("timeout", {}),
-    });
+    const accepted = new AcceptedInvite(
+      core,
+      transaction,
+      response,
+      (ack) => this.#machine.input("ack", { ack }),
+      () => this.#machine.input("timeout", {}),
+    );
     this.#user.onAccepted(accepted);
     if (!this.#offered) {
       core.negotiation.answered();

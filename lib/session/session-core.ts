@@ -2,7 +2,13 @@
  * The inside of a session that all exchanges share: state, identity, dialog, media, events and the way out. One input
  * is worked off completely before listeners hear of it (`run`), so that what a listener does cannot get in between.
  */
-import { StateMachine, errorText, randomToken, type Timer } from "../foundation/index.js";
+import {
+  LinkedList,
+  StateMachine,
+  errorText,
+  randomToken,
+  type Timer,
+} from "../foundation/index.js";
 import type { Clock, Logger } from "../foundation/index.js";
 import type { Dialog, DialogUser } from "../dialog/index.js";
 import {
@@ -117,14 +123,14 @@ export class SessionCore {
   #delivering = false;
   /** The last event is out; what comes now is of no interest to anybody. */
   #finished = false;
-  readonly #events: SessionEvent[] = [];
+  readonly #events = new LinkedList<SessionEvent>();
   #startText: string | undefined;
   #shownLocal: ShownParty | undefined;
   #shownRemote: ShownParty | undefined;
   readonly #timers: TimerGroup;
-  readonly #pending: ServerTransaction[] = [];
+  readonly #pending = new LinkedList<ServerTransaction>();
   #digits: ReceivedDigits | undefined;
-  #onClose: (() => void)[] = [];
+  readonly #onClose = new LinkedList<() => void>();
   #sessionTimer: SessionTimer | undefined;
 
   constructor(
@@ -311,7 +317,7 @@ export class SessionCore {
   onClose(callback: () => void): () => void {
     if (this.closed) callback();
     else this.#onClose.push(callback);
-    return () => removeFrom(this.#onClose, callback);
+    return () => this.#onClose.remove(callback);
   }
 
   // Dialog.
@@ -394,7 +400,7 @@ export class SessionCore {
 
   /** The request is answered elsewhere than by `reply`. */
   answeredPending(transaction: ServerTransaction): void {
-    removeFrom(this.#pending, transaction);
+    this.#pending.remove(transaction);
   }
 
   /** A response to `request` with our tag and the stack's headers. */
@@ -425,7 +431,7 @@ export class SessionCore {
     statusCode: number,
     fields: ReplyFields = {},
   ): SipResponse | undefined {
-    if (statusCode >= 200) removeFrom(this.#pending, transaction);
+    if (statusCode >= 200) this.#pending.remove(transaction);
     if (transaction.answered) return undefined;
     const response = this.createReply(transaction.request, statusCode, transaction.flow, fields);
     transaction.respond(response);
@@ -446,16 +452,16 @@ export class SessionCore {
     this.#timers.cancelAll();
     this.#route.stop();
     this.negotiation.close();
-    for (const transaction of this.#pending.splice(0)) {
-      if (!transaction.answered) this.reply(transaction, 487);
+    const pending = this.#pending;
+    for (let open = pending.shift(); open !== undefined; open = pending.shift()) {
+      if (!open.answered) this.reply(open, 487);
     }
     if (this.dialog !== undefined) {
       this.services.dialogs.remove(this.dialog);
       this.dialog.terminate();
     }
-    const callbacks = this.#onClose;
-    this.#onClose = [];
-    for (const callback of callbacks) callback();
+    const listeners = this.#onClose;
+    for (let tell = listeners.shift(); tell !== undefined; tell = listeners.shift()) tell();
   }
 
   #deliver(): void {
@@ -482,10 +488,4 @@ export class SessionCore {
       },
     };
   }
-}
-
-/** For the short lists of a session. */
-function removeFrom<T>(list: T[], item: T): void {
-  const index = list.indexOf(item);
-  if (index >= 0) list.splice(index, 1);
 }

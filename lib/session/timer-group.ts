@@ -1,4 +1,5 @@
 /** The timers of one session: they end together. */
+import { LinkedList } from "../foundation/index.js";
 import type { Clock, Timer } from "../foundation/index.js";
 
 /** What is there when no timer runs any more. */
@@ -6,7 +7,7 @@ export const NO_TIMER: Timer = { cancel: () => undefined };
 
 export class TimerGroup {
   readonly #clock: Clock;
-  readonly #running: GroupedTimer[] = [];
+  readonly #running = new LinkedList<GroupedTimer>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -19,35 +20,31 @@ export class TimerGroup {
   }
 
   cancelAll(): void {
-    while (this.#running.length > 0) this.#running[0]?.cancel();
+    for (let timer = this.#running.shift(); timer !== undefined; timer = this.#running.shift()) {
+      timer.cancel();
+    }
   }
 }
 
 /** Known to its group as long as it runs. */
 class GroupedTimer implements Timer {
-  readonly #running: GroupedTimer[];
+  readonly #running: LinkedList<GroupedTimer>;
   #timer: Timer = NO_TIMER;
 
-  constructor(running: GroupedTimer[]) {
+  constructor(running: LinkedList<GroupedTimer>) {
     this.#running = running;
     running.push(this);
   }
 
   start(clock: Clock, delayMs: number, callback: () => void): void {
     this.#timer = clock.setTimer(delayMs, () => {
-      this.#leave();
+      this.#running.remove(this);
       callback();
     });
   }
 
   cancel(): void {
-    this.#leave();
+    this.#running.remove(this);
     this.#timer.cancel();
-  }
-
-  /** A session has few timers at a time. */
-  #leave(): void {
-    const index = this.#running.indexOf(this);
-    if (index >= 0) this.#running.splice(index, 1);
   }
 }

@@ -39,7 +39,7 @@ describe("DialogStore", () => {
     const request = outgoing("INVITE");
     request.headers.prepend("Via", "SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1");
     const response = createResponse(request, { statusCode: 200, toTag: "b" });
-    assert.deepEqual(store.find(response), { dialog, user: USER });
+    assert.deepEqual({ ...store.find(response) }, { dialog, user: USER });
     assert.equal(store.lookup("call-1", "local", "b")?.dialog, dialog);
     assert.equal(store.lookup("call-1", "b", "local"), undefined);
   });

@@ -71,7 +71,10 @@ describe("Dialog.fromResponse (§12.1.2)", () => {
   it("takes its state from our request and the response", () => {
     const request = invite();
     const dialog = Dialog.fromResponse(request, answer(request, 180));
-    assert.deepEqual(dialog.id, { callId: "call@example.org", localTag: "a", remoteTag: "b" });
+    assert.deepEqual(
+      { ...dialog.id },
+      { callId: "call@example.org", localTag: "a", remoteTag: "b" },
+    );
     assert.equal(dialog.state, "early");
     assert.equal(dialog.local.toString(), '"Alice" <sip:alice@example.org>;tag=a');
     assert.equal(dialog.remote.toString(), '"Bob" <sip:bob@example.org>;tag=b');
@@ -118,7 +121,10 @@ describe("Dialog.fromResponse (§12.1.2)", () => {
 describe("Dialog.fromRequest (§12.1.1)", () => {
   it("takes its state from the peer's request and our tag", () => {
     const dialog = Dialog.fromRequest(invite(), "ours");
-    assert.deepEqual(dialog.id, { callId: "call@example.org", localTag: "ours", remoteTag: "a" });
+    assert.deepEqual(
+      { ...dialog.id },
+      { callId: "call@example.org", localTag: "ours", remoteTag: "a" },
+    );
     assert.equal(dialog.state, "early");
     assert.equal(dialog.local.toString(), '"Bob" <sip:bob@example.org>;tag=ours');
     assert.equal(dialog.remote.toString(), '"Alice" <sip:alice@example.org>;tag=a');
