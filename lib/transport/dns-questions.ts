@@ -19,8 +19,9 @@ export interface DnsTimes {
   readonly questionMs: number;
   /** How long "there is nothing" is believed. */
   readonly absentMs: number;
-  /** How long a failed question is not repeated: short for addresses, so that a returning network is noticed. */
+  /** How long a failed question is not repeated: short, so that a returning network is noticed. */
   readonly failedAddressMs: number;
+  /** The same for NAPTR and SRV that nobody answered. */
   readonly failedServiceMs: number;
 }
 
@@ -143,7 +144,9 @@ export class DnsQuestions {
     if (this.#remembered.size >= MOST_REMEMBERED) this.#remembered.clear();
     const isAddress = kind === "A" || kind === "AAAA";
     const { absentMs, failedAddressMs, failedServiceMs } = this.#times;
-    const failedMs = isAddress ? failedAddressMs : failedServiceMs;
+    // A server that drops such questions would hold up every call; one that refuses them answers at once.
+    const isSilent = fault === "timeout" || fault === "ETIMEOUT";
+    const failedMs = isAddress || !isSilent ? failedAddressMs : failedServiceMs;
     const until = this.#clock.now() + (fault === undefined ? absentMs : failedMs);
     this.#remembered.set(key, { until, answer: { records: [], fault } });
   }

@@ -130,6 +130,49 @@ describe("DNS in trouble", function () {
     );
   });
 
+  it("that is well again after a SERVFAIL is asked again after two seconds, SRV as well", async () => {
+    const clock = new ManualClock();
+    let fault: string | undefined = "ESERVFAIL";
+    let asked = 0;
+    const fail = (code: string) => Promise.reject(Object.assign(new Error(code), { code }));
+    const careful = new Resolver({
+      dns: {
+        resolveNaptr: () => fail(fault ?? "ENODATA"),
+        resolveSrv: () => {
+          asked++;
+          if (fault !== undefined) return fail(fault);
+          return Promise.resolve([{ priority: 1, weight: 0, port: 5070, name: "10.5.0.1" }]);
+        },
+        resolve4: () => fail(fault ?? "ENODATA"),
+        resolve6: () => fail("ENODATA"),
+      },
+      clock,
+      random: new SeededRandom(1),
+    });
+    const uri = parseUri("sip:bob@well.test;transport=udp");
+    assert.ok(uri);
+    const found: number[] = [];
+    const ask = async (): Promise<void> => {
+      careful.resolve(uri, { protocols: ["udp"], families: [4] }, (_error, targets) =>
+        found.push(targets.length),
+      );
+      await settle();
+    };
+    await ask();
+    await ask();
+    assert.equal(asked, 1);
+    fault = undefined;
+    clock.advance(2_100);
+    await ask();
+    assert.deepEqual([asked, found], [2, [0, 0, 1]]);
+    // Silence is remembered for longer: each question costs seconds.
+    fault = "ETIMEOUT";
+    await ask();
+    clock.advance(10_000);
+    await ask();
+    assert.equal(asked, 3);
+  });
+
   it("that changes its mind is believed at the next question", async () => {
     server.zone.set("moves.test", [{ type: "A", address: "10.4.0.1" }]);
     assert.equal((await resolve("sip:bob@moves.test:5060")).targets[0]?.address, "10.4.0.1");
