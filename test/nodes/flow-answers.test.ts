@@ -98,7 +98,9 @@ describe("answers of a flow, with the real library", function () {
     assert.equal(ours.sip.localSdp, sdp(5000));
     assert.equal(ours.sip.request, undefined);
     assert.equal(ours.sdp, undefined);
-    const theirs = bench.of("ev2:1").find((msg: Message) => msg.topic === "confirmed");
+    const isConfirmed = (msg: Message): boolean => msg.topic === "confirmed";
+    await until(() => bench.of("ev2:1").some(isConfirmed));
+    const theirs = bench.of("ev2:1").find(isConfirmed);
     assert.equal(theirs.sip.remoteSdp, sdp(5000));
     bench.send("bye", { sip: answered.sip });
     await until(seen("out:4"));
@@ -116,7 +118,9 @@ describe("answers of a flow, with the real library", function () {
     await until(seen("out:4"));
     await until(seen("in:2"));
     assert.equal(bench.only("out:4").sip.cause, "incompatible-media");
-    const ack = bench.of("ev2:1").find((msg: Message) => msg.topic === "confirmed");
+    const isConfirmed = (msg: Message): boolean => msg.topic === "confirmed";
+    await until(() => bench.of("ev2:1").some(isConfirmed));
+    const ack = bench.of("ev2:1").find(isConfirmed);
     assert.match(ack.sip.remoteSdp, /m=audio 0 RTP\/AVP 0/);
   });
 
