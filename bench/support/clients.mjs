@@ -10,7 +10,10 @@ let clients = 0;
 export async function startClient(path, args, bench) {
   const log = join(bench.folder, `client-${++clients}.log`);
   const file = fileURLToPath(new URL(`../${path}`, import.meta.url));
-  const program = launch(SERVER, process.execPath, [file, ...args], {
+  // PROFILE=FOLDER writes CPU profiles of the clients there.
+  const { PROFILE: folder } = process.env;
+  const profiler = folder ? ["--cpu-prof", `--cpu-prof-dir=${folder}`] : [];
+  const program = launch(SERVER, process.execPath, [...profiler, file, ...args], {
     log,
     ipc: true,
     env: { BENCH_PEERS: bench.peers ?? "" },
