@@ -19,7 +19,8 @@ const root = dirname(fileURLToPath(import.meta.url));
 const at = (...parts) => join(root, ...parts);
 
 const next = `dist.next-${process.pid}`;
-const tsc = createRequire(import.meta.url).resolve("typescript/bin/tsc");
+const require = createRequire(import.meta.url);
+const tsc = require.resolve("typescript/bin/tsc");
 // Comments stay in the declarations, where an editor shows them, and not in what Node-RED loads.
 const compile = (...options) =>
   spawnSync(process.execPath, [tsc, "-p", at("tsconfig.json"), "--outDir", at(next), ...options], {
@@ -34,6 +35,7 @@ if (status !== 0) {
 }
 
 prune(at(next, "lib", "index.d.ts"));
+indentByTabs();
 
 mkdirSync(at(next, "nodes"), { recursive: true });
 for (const file of readdirSync(at("nodes"))) {
@@ -47,6 +49,33 @@ for (const folder of [
 }
 rmSync(at("dist"), { recursive: true, force: true });
 renameSync(at(next), at("dist"));
+
+// A tab for every four spaces makes the package smaller; lines within a text of several lines stay as they are.
+function indentByTabs() {
+  const ts = require("typescript");
+  for (const name of readdirSync(at(next), { recursive: true })) {
+    if (!/\.(?:js|d\.ts)$/.test(name)) continue;
+    const text = readFileSync(at(next, name), "utf8");
+    const source = ts.createSourceFile(name, text, ts.ScriptTarget.ESNext);
+    const fixed = new Set();
+    const visit = (node) => {
+      if (ts.isTemplateLiteralToken(node)) {
+        const [first, last] = [node.getStart(source), node.getEnd()].map(
+          (position) => source.getLineAndCharacterOfPosition(position).line,
+        );
+        for (let line = first + 1; line <= last; line++) fixed.add(line);
+      }
+      ts.forEachChild(node, visit);
+    };
+    visit(source);
+    const indented = text
+      .split("\n")
+      .map((line, number) =>
+        fixed.has(number) ? line : line.replace(/^(?: {4})+/, (run) => "\t".repeat(run.length / 4)),
+      );
+    writeFileSync(at(next, name), indented.join("\n"));
+  }
+}
 
 // Only what the declarations of lib/index.ts lead to is of use to others; the rest would be half of the package.
 function prune(start) {
