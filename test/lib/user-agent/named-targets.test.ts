@@ -1,7 +1,7 @@
 /**
  * Targets that a peer names, in a 3xx or in Refer-To, never lead to this machine itself, unless the peer is on this
  * machine (the service that listens there trusts it). Requirements: the call fails as `blocked`, the sender of the REFER
- * hears 403; addresses and names alike; what the application names is not looked at.
+ * hears 403; addresses and names alike; what the application names is not looked at. And the dial filter holds for all of them.
  */
 import assert from "node:assert/strict";
 import { endAll, Person, type PersonOptions } from "../../support/alice-and-bob.js";
@@ -135,4 +135,88 @@ describe("A Contact that leads to this machine itself", () => {
     assert.equal(inside.requests.length, 0);
     await end();
   });
+});
+
+describe("The dial filter", () => {
+  const dial = ["sip:*@10.0.0.9", "!0900*"];
+  const cases: readonly [named: string, called: string[]][] = [
+    ["<sip:carol@10.0.0.9>", ["sip:carol@10.0.0.9"]],
+    ["<sip:0900123@10.0.0.9>", []],
+    ["<sip:0900123@10.0.0.9>;q=1, <sip:carol@10.0.0.9>;q=0.1", ["sip:carol@10.0.0.9"]],
+    ["<sip:carol@10.0.0.66>", []],
+    ["<sips:carol@10.0.0.9>", []],
+    ["<tel:+4930123>", []],
+    ["<sip:carol@10.0.0.9;maddr=10.0.0.66>", []],
+    ["<mailto:carol@10.0.0.9>", []],
+  ];
+
+  async function setUpFilter() {
+    const clock = new ManualClock();
+    const network = new LoopNetwork(clock);
+    const bob = new Person("bob", "10.0.0.2", network, clock, { dial, dns: DNS });
+    const peer = await new ScriptedPeer(network, { name: "peer", address: "10.0.0.9" }).start();
+    const evil = await new ScriptedPeer(network, { name: "evil", address: "10.0.0.66" }).start();
+    await bob.userAgent.start();
+    const called = () =>
+      [...peer.requests, ...evil.requests]
+        .filter(({ method, uri }) => method === "INVITE" && uri !== "sip:peer@10.0.0.9")
+        .map(({ uri }) => uri);
+    return { clock, bob, peer, evil, called, end: () => endAll(clock, [bob]) };
+  }
+
+  for (const [named, expected] of cases) {
+    it(`holds for a 302 to ${named}`, async () => {
+      const { clock, bob, peer, called, end } = await setUpFilter();
+      peer.onRequest = (request) => {
+        if (request.method !== "INVITE") return;
+        if (request.uri !== "sip:peer@10.0.0.9") peer.reply(request, 486);
+        else peer.reply(request, 302, { headers: [["Contact", named]] });
+      };
+      bob.userAgent.invite({ targets: ["sip:peer@10.0.0.9"] });
+      await clock.advanceAsync(500);
+      assert.deepEqual(called(), expected);
+      const { cause } = bob.last("failed").snapshot;
+      const isNoTarget = named.startsWith("<mailto:");
+      assert.equal(cause, expected.length > 0 ? "busy" : isNoTarget ? "redirected" : "blocked");
+      await end();
+    });
+  }
+
+  for (const target of ["sip:0900123@10.0.0.9", "sip:carol@10.0.0.66", "sips:carol@10.0.0.9"]) {
+    it(`holds for a call of the application to ${target}`, async () => {
+      const { clock, bob, called, end } = await setUpFilter();
+      bob.userAgent.invite({ targets: [target] });
+      await clock.advanceAsync(500);
+      assert.deepEqual(called(), []);
+      assert.equal(bob.last("failed").snapshot.cause, "blocked");
+      await end();
+    });
+  }
+
+  for (const [target, status] of [
+    ["sip:carol@10.0.0.9", 202],
+    ["sip:0900123@10.0.0.9", 403],
+    ["sip:carol@10.0.0.66", 403],
+  ] as const) {
+    it(`holds for a REFER to ${target}: ${status}`, async () => {
+      const { clock, bob, peer, called, end } = await setUpFilter();
+      bob.userAgent.requestPolicy = () => ({ listened: true, holdMs: 1_000 });
+      bob.userAgent.on("stackEvent", ({ name, pending }) => {
+        if (name === "refer" || name === "request") void pending?.accept({ follow: true });
+      });
+      peer.onRequest = (request) =>
+        request.method !== "ACK" && peer.reply(request, request.method === "INVITE" ? 486 : 200);
+      peer.send(
+        requestText({
+          method: "REFER",
+          headers: [`Refer-To: <${target}>`, "Contact: <sip:peer@10.0.0.9>"],
+        }),
+        "10.0.0.2",
+      );
+      await clock.advanceAsync(2_000);
+      assert.equal(peer.statuses()[0], status);
+      assert.deepEqual(called(), status === 202 ? [target] : []);
+      await end();
+    });
+  }
 });
