@@ -42,8 +42,9 @@ const document = options.out ?? fileURLToPath(new URL("../docs/performance.md", 
 let failures = 0;
 
 /** What a bench gets: how long it may be, where it may write, how it tells, and the libraries to compare with. */
-function benchOf(suite, peers) {
+function benchOf(suite, peers, seconds) {
   const missing = [];
+  const late = performance.now() + seconds * 1000;
   return {
     quick: options.quick,
     folder,
@@ -54,8 +55,12 @@ function benchOf(suite, peers) {
       missing.push(name);
       console.error(`  LEFT OUT: ${name}: ${what} is not here`);
     },
-    /** One part of a bench: when it fails the others still run. */
+    /** One part of a bench: when it fails, or comes too late, the others are still shown. */
     async attempt(what, run) {
+      if (performance.now() > late) {
+        console.error(`  LEFT OUT: ${what}: no time left for it`);
+        return undefined;
+      }
       try {
         return await run();
       } catch (error) {
@@ -89,12 +94,10 @@ for (const suite of suites) {
   const others = await foreignLoad();
   if (others > 0.1)
     tell(`others use ${(others * 100).toFixed(0)} % of a core: the figures will be off`);
-  const bench = benchOf(suite, peers);
+  const seconds = options.quick ? suite.limit.quick : suite.limit.full;
+  const bench = benchOf(suite, peers, seconds);
   try {
-    const result = await limited(
-      suite.run(bench),
-      options.quick ? suite.limit.quick : suite.limit.full,
-    );
+    const result = await limited(suite.run(bench), 1.5 * seconds);
     console.log(`\n${result.text}\n`);
     for (const { what, goal, measured, met } of result.goals) {
       console.log(

@@ -89,7 +89,7 @@ const TITLES = {
 async function cost(name, bench) {
   const { port, program } = await starts[name](bench);
   const rate = name === "sound" ? 200 : RATE;
-  const [warm, measured] = bench.quick ? [3, 3] : [5, 5];
+  const [warm, measured] = bench.quick ? [3, 2] : [4, 4];
   const call = (seconds) =>
     placeCalls({ folder: bench.folder, port, rate, calls: rate * seconds, server: program });
   try {
@@ -113,7 +113,9 @@ async function highest(name, cpu, bench) {
     });
   try {
     await call(RATE, 4);
-    const times = bench.quick ? { steps: 5, seconds: 2, confirm: 3 } : {};
+    const times = bench.quick
+      ? { steps: 3, seconds: 2, confirm: 2 }
+      : { steps: 6, seconds: 2, confirm: 5 };
     return await highestCleanRate(
       async (rate, seconds) => ({ ...(await call(rate, seconds)), gone: program.isGone }),
       0.8e6 / cpu,

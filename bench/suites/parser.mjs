@@ -8,7 +8,7 @@ export const parser = {
   title: "Messages: reading and writing",
   limit: { quick: 60, full: 150 },
   async run(bench) {
-    const [rounds, ms] = bench.quick ? [2, 100] : [7, 400];
+    const [rounds, ms] = bench.quick ? [2, 100] : [5, 250];
     const { parse, five, reply } = await figuresOf("peers/parsers.mjs", [rounds, ms], bench);
     const rows = Object.keys(parse).map((name) => [
       name === "ours" ? "**@sipflow/node-red-sip**" : `npm \`${name}\``,

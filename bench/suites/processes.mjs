@@ -139,24 +139,31 @@ export const processes = {
       ["one process, either core", [both]],
       ["two processes, either core", [both, both]],
     ]) {
-      const servers = await startAll(node, cores, bench);
-      try {
-        const run = (rate, seconds) => placeSpread(servers, rate, seconds, bench);
-        await run(1500, bench.quick ? 2 : 4);
-        const steady = await run(1500, bench.quick ? 2 : 5);
-        const times = bench.quick ? { steps: 3, seconds: 2, confirm: 2 } : { steps: 7, confirm: 6 };
-        const found = await highestCleanRate(run, 4000, times);
-        const lost = cores.length > 1 || !bench.quick ? await moved(servers, 20) : 0;
-        rows.push([
-          title,
-          figure(steady.cpu, 1),
-          figure(found.rate),
-          `${figure(steady.least * 100)} %`,
-          `${figure(lost * 100)} %`,
-        ]);
-      } finally {
-        await servers.stop();
-      }
+      const row = await bench.attempt(title, async () => {
+        const servers = await startAll(node, cores, bench);
+        try {
+          const run = (rate, seconds) => placeSpread(servers, rate, seconds, bench);
+          await run(1500, bench.quick ? 2 : 3);
+          const steady = await run(1500, bench.quick ? 2 : 4);
+          const times = bench.quick
+            ? { steps: 2, seconds: 2, confirm: 2 }
+            : { steps: 6, seconds: 2, confirm: 4 };
+          const found = await highestCleanRate(run, 4000, times);
+          const lost = await moved(servers, 20);
+          return [steady.cpu, found.rate, steady.least, lost];
+        } finally {
+          await servers.stop();
+        }
+      });
+      if (row === undefined) continue;
+      const [cpu, rate, least, lost] = row;
+      rows.push([
+        title,
+        figure(cpu, 1),
+        figure(rate),
+        `${figure(least * 100)} %`,
+        `${figure(lost * 100)} %`,
+      ]);
     }
     return {
       text: [

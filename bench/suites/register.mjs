@@ -43,7 +43,7 @@ async function withClient(name, nonces, bench, run) {
       });
     }
     client = await startClient(CLIENTS[name].path, [port], bench);
-    await client.work(RATE, bench.quick ? 2 : 4);
+    await client.work(RATE, bench.quick ? 1 : 3);
     return await run(client.work);
   } finally {
     await client?.program.stop();
@@ -69,7 +69,7 @@ export const register = {
         for (const name of names) {
           if (name === "sipp" && nonces === "keep") continue;
           const result = await bench.attempt(`${name}, ${nonces}`, () =>
-            withClient(name, nonces, bench, (work) => work(RATE, bench.quick ? 2 : 4)),
+            withClient(name, nonces, bench, (work) => work(RATE, bench.quick ? 1 : 3)),
           );
           if (result === undefined) continue;
           costs.get(name).push(result.cpu);

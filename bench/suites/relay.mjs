@@ -10,7 +10,7 @@ export const relay = {
   limit: { quick: 60, full: 150 },
   async run(bench) {
     if (findProgram("rtpengine") === undefined) bench.leftOut("rtpengine", "rtpengine");
-    const counts = bench.quick ? [50] : [50, 100, 200];
+    const counts = bench.quick ? [50] : [50, 200];
     const env = { SECS: bench.quick ? "2" : "4", ROUNDS: bench.quick ? "1" : "2" };
     const rows = await rowsOf("relay.mjs", counts, bench, { env, seconds: 140 });
     const cost = (name, pairs) =>

@@ -8,7 +8,7 @@ export const rtp = {
   npm: false,
   limit: { quick: 40, full: 90 },
   async run(bench) {
-    const counts = bench.quick ? [500] : [1000, 1500, 2000];
+    const counts = bench.quick ? [500] : [1500, 2000];
     const rows = await rowsOf("rtp.mjs", counts, bench, {
       env: { SECS: bench.quick ? "2" : "6" },
       seconds: 80,

@@ -8,7 +8,7 @@ export const sdp = {
   npm: false,
   limit: { quick: 30, full: 60 },
   async run(bench) {
-    const [rounds, ms] = bench.quick ? [2, 100] : [7, 400];
+    const [rounds, ms] = bench.quick ? [2, 100] : [5, 250];
     const rates = await figuresOf("peers/descriptions.mjs", [rounds, ms], bench);
     const row = (title, name) => [
       title,

@@ -1,5 +1,5 @@
 // Whoever can take the calls of the bench: how each is started on a port.
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { answering } from "../peers/kamailio.mjs";
@@ -8,6 +8,8 @@ import { answerer } from "./sipp.mjs";
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const node = process.execPath;
+/** Where distributions put them; baresip does not know by itself when it has a configuration of its own. */
+const BARESIP_MODULES = ["/usr/lib/baresip/modules", "/usr/local/lib/baresip/modules"];
 
 /** What a bench may ask for by name; `slow`: gets fewer calls per second, `npm`: needs the libraries of npm. */
 export const SERVERS = {
@@ -56,14 +58,21 @@ export const SERVERS = {
     start({ folder, port, log }) {
       const home = join(folder, `baresip-${port}`);
       mkdirSync(home);
-      const modules = ["account.so", "menu.so", "g711.so"].map((name) => `module ${name}`);
       writeFileSync(
         join(home, "config"),
         [
           `sip_listen 127.0.0.1:${port}`,
-          "call_max_calls 1000",
+          "net_interface 127.0.0.1",
+          "call_max_calls 0",
           "rtp_ports 20000-39998",
-          ...modules,
+          ...["player", "source", "alert"].map((role) => `audio_${role} aubridge,bench`),
+          `module_path ${BARESIP_MODULES.find((path) => existsSync(path))}`,
+          ...[
+            "module g711.so",
+            "module aubridge.so",
+            "module_app account.so",
+            "module_app menu.so",
+          ],
           "",
         ].join("\n"),
       );
