@@ -74,13 +74,13 @@ export interface DigitTaker {
  * What tables hold of a call; emptied when it is over. A table of V8 that was tidied up keeps what it held until the
  * next full collection: holding calls themselves made every call through a flow as expensive again.
  */
-export interface CallRef {
-  call: Call | undefined;
+export class CallRef {
+  constructor(public call: Call | undefined) {}
 }
 
 export class Call {
   readonly id: string;
-  readonly ref: CallRef = { call: this };
+  readonly ref = new CallRef(this);
   readonly digits = new DigitBuffer();
   readonly playbacks = new Set<ActivePlayback>();
   readonly recordings = new Set<ActiveRecording>();

@@ -17,18 +17,37 @@ export interface Delivery {
   run(live: LiveNode): void;
 }
 
-interface Slot {
-  readonly sessionId: string | undefined;
-  readonly eventName: string;
-  /** Outputs of waiting nodes with the moment their wait began. */
-  readonly waiting: { readonly since: number; readonly delivery: Delivery }[];
-  readonly others: () => readonly Delivery[];
+/** The result of a waiting node with the moment its wait began. */
+class Waited {
+  constructor(
+    readonly since: number,
+    readonly delivery: Delivery,
+  ) {}
+}
+
+/** An event with its deliveries; a class because of what it holds (docs/decisions/0017). */
+class Slot {
+  /** Outputs of waiting nodes. */
+  waiting: Waited[] | undefined;
   /** Set when the slot's turn has come. */
   open: Delivery[] | undefined;
   /** How many results that belong to it are still being made; its turn waits for them. */
-  held: number;
+  held = 0;
   /** Everything in it has left. */
-  isDone: boolean;
+  isDone = false;
+
+  constructor(
+    readonly sessionId: string | undefined,
+    readonly eventName: string,
+    readonly others: (() => readonly Delivery[]) | undefined,
+  ) {}
+
+  add(since: number, delivery: Delivery): this {
+    const waited = new Waited(since, delivery);
+    if (this.waiting === undefined) this.waiting = Array.of(waited);
+    else this.waiting.push(waited);
+    return this;
+  }
 }
 
 /**
@@ -55,7 +74,7 @@ class Dispatcher {
 
   /** An event happened; `others` says later who (besides the waiting nodes) gets a message. */
   event(sessionId: string | undefined, eventName: string, others: () => readonly Delivery[]): void {
-    this.#slots.push(newSlot(sessionId, eventName, [], others));
+    this.#slots.push(new Slot(sessionId, eventName, others));
     this.#schedule();
   }
 
@@ -78,8 +97,8 @@ class Dispatcher {
               candidate.sessionId === sessionId &&
               causes.includes(candidate.eventName),
           );
-    if (slot !== undefined) slot.waiting.push({ since, delivery });
-    else this.#slots.push(newSlot(sessionId, "", [{ since, delivery }], () => []));
+    if (slot !== undefined) slot.add(since, delivery);
+    else this.#slots.push(new Slot(sessionId, "", undefined).add(since, delivery));
     this.#schedule();
   }
 
@@ -175,20 +194,11 @@ class Dispatcher {
   }
 }
 
-function newSlot(
-  sessionId: string | undefined,
-  eventName: string,
-  waiting: Slot["waiting"],
-  others: Slot["others"],
-): Slot {
-  return { sessionId, eventName, waiting, others, open: undefined, held: 0, isDone: false };
-}
-
 function open(slot: Slot): Delivery[] {
-  slot.waiting.sort((a, b) => a.since - b.since);
-  const deliveries = slot.waiting.map((entry) => entry.delivery);
+  const waiting = slot.waiting?.sort((a, b) => a.since - b.since) ?? [];
+  const deliveries = waiting.map((entry) => entry.delivery);
   try {
-    deliveries.push(...slot.others());
+    deliveries.push(...(slot.others?.() ?? []));
   } catch (error) {
     // Thrown out of here it would end the process.
     deploys.report(error);
