@@ -48,6 +48,8 @@ const LOSS_PERIOD_MS = 10_000;
 const SHUTDOWN_MS = 1_500;
 /** A thread that opens or closes no session in this time hangs, and with it the sound of all its calls. */
 const PATIENCE_MS = 10_000;
+/** One that was asked while it started may need this on a machine with much to do. */
+const STARTING_MS = 30_000;
 /** When our own thread was busy, the answer is here already and is read in this time. */
 const READING_MS = 1_000;
 
@@ -193,7 +195,8 @@ export class WorkerClient {
   #watch(id: number, pending: PendingReply): void {
     const worker = this.#worker;
     if (worker === undefined) return;
-    pending.patience = this.#clock.setTimer(PATIENCE_MS, () => {
+    const patience = this.state === "ready" ? PATIENCE_MS : STARTING_MS;
+    pending.patience = this.#clock.setTimer(patience, () => {
       pending.patience = this.#clock.setTimer(READING_MS, () => {
         this.#clock.defer(() => {
           if (this.#pending.get(id) !== pending) return;

@@ -128,6 +128,17 @@ describe("WorkerClient", () => {
     assert.equal(clock.pendingTimers(), 0);
   });
 
+  it("gives a thread that is asked while it starts three times as long", async () => {
+    const { client, clock } = setUp("setInterval(() => {}, 1000)");
+    const opening = assert.rejects(client.request(OPEN), MediaError);
+    clock.advance(30_999);
+    assert.equal(client.state, "starting");
+    clock.advance(2);
+    await opening;
+    await client.close();
+    assert.equal(clock.pendingTimers(), 0);
+  });
+
   it("does not end a thread whose answer came while the own thread was busy", async () => {
     const { client, clock, started } = setUp();
     await client.start();
