@@ -25,11 +25,15 @@ function sdp(name: string): string {
 }
 
 describe("names of Object.prototype", () => {
-  const before = Object.getOwnPropertyNames(Object.prototype).join();
-  const own = { ...Object.getOwnPropertyDescriptors(Object.prototype) };
+  let names: string;
+  let own: Record<string, PropertyDescriptor>;
+  before(() => {
+    names = Object.getOwnPropertyNames(Object.prototype).join();
+    own = { ...Object.getOwnPropertyDescriptors(Object.prototype) };
+  });
 
   afterEach(() => {
-    assert.equal(Object.getOwnPropertyNames(Object.prototype).join(), before);
+    assert.equal(Object.getOwnPropertyNames(Object.prototype).join(), names);
     for (const [name, { value }] of Object.entries(own)) {
       assert.equal(Object.getOwnPropertyDescriptor(Object.prototype, name)?.value, value);
     }
