@@ -6,6 +6,12 @@
  * (docs/decisions/0017). Instances of classes and arrays of a given length are not watched.
  */
 
+/**
+ * Where many callbacks make a class unhandy: V8 does not watch literals that begin with a copy of another object, so
+ * `{ ...UNWATCHED, onSent: … }` is what `{ onSent: … }` is, and does not grow old.
+ */
+export const UNWATCHED: Readonly<Record<never, never>> = Object.freeze({});
+
 /** A list with one item, to which others may be added. */
 export function listOf<T>(item: T): T[] {
   const list = new Array<T>(1);

@@ -27,6 +27,8 @@ export class HeaderField {
   }
 }
 
+const NO_FIELDS: readonly HeaderField[] = [];
+
 /**
  * Names given to `set`, `add`, `prepend`, `delete` may have any case or be compact; lookups (`get`, `getAll`,
  * `has`) take the full name in lower case. Values of our side are refused with InvalidArgumentError
@@ -36,7 +38,8 @@ export class HeaderMap {
   /** The lines in order. For files of this room; others use the methods. */
   readonly fields: HeaderField[];
 
-  constructor(fields: HeaderField[] = []) {
+  /** Without fields it is empty; a copied list, because it holds a message (lists.ts of the foundation). */
+  constructor(fields: HeaderField[] = NO_FIELDS.slice()) {
     this.fields = fields;
   }
 

@@ -1,4 +1,5 @@
 /** The ACK for a 2xx, the third message of the handshake, sent by us (RFC 3261 §13.2.2.4). */
+import { UNWATCHED } from "../foundation/index.js";
 import type { Dialog } from "../dialog/index.js";
 import type { SipRequest } from "../message/index.js";
 import type { Flow } from "../transport/transport.js";
@@ -36,5 +37,5 @@ export function acknowledge(
     contentType: body.contentType,
     body: body.body,
   });
-  return { ack, resend: services.sendAck(ack, dialog.nextHop, flow) };
+  return { ...UNWATCHED, ack, resend: services.sendAck(ack, dialog.nextHop, flow) };
 }

@@ -1,4 +1,5 @@
 /** BYE, sent and received (RFC 3261 §15). */
+import { UNWATCHED } from "../foundation/index.js";
 import type { SipRequest } from "../message/index.js";
 import type { ServerTransaction } from "../transaction/index.js";
 import type { Cause } from "./cause.js";
@@ -27,6 +28,7 @@ export function sendBye(
     core,
     { method: "BYE", headers },
     {
+      ...UNWATCHED,
       onSent: (request) => {
         if (!reported && !core.closed) core.emit("bye", { message: request });
         reported = true;

@@ -3,7 +3,7 @@
  * forks"): unreliable ones are a preview; a reliable one completes the exchange, or brings an offer whose answer is in
  * the PRACK. The first fork with a description is heard until the answer.
  */
-import { SipError, errorText } from "../foundation/index.js";
+import { SipError, UNWATCHED, errorText } from "../foundation/index.js";
 import type { SipResponse } from "../message/index.js";
 import { sdpOf, type BodyFields } from "./body.js";
 import { askForAnswer, refusingBody } from "./flow-answer.js";
@@ -66,7 +66,7 @@ export class EarlyMedia {
       this.#core.emit("progress", fields, change());
       return;
     }
-    const progress: Progress = { branch, news, fork, fields, change };
+    const progress: Progress = { ...UNWATCHED, branch, news, fork, fields, change };
     if (isForkEnd(response) && this.#heard === fork) this.#heard = undefined;
     if (!isReliable) {
       this.#preview(progress, sdp);
@@ -93,7 +93,7 @@ export class EarlyMedia {
         : negotiation.acceptAnswer(answer);
     const done =
       before !== undefined && isPromise(before.done) ? before.done.then(accept, accept) : accept();
-    const completed = { fork, done };
+    const completed = { ...UNWATCHED, fork, done };
     this.#completed = completed;
     if (isPromise(done)) {
       done.catch(() => {

@@ -3,6 +3,7 @@
  * peer has lost the dialog; then the session ends (§12.2.1.2), as after other responses that speak of more than their
  * request (RFC 5057 §5.1).
  */
+import { UNWATCHED } from "../foundation/index.js";
 import type { SipError } from "../foundation/index.js";
 import type { SipRequest, SipResponse } from "../message/index.js";
 import { mergeHeaders } from "./header-lines.js";
@@ -42,6 +43,7 @@ export function sendInDialog(
   const { services, dialog } = core;
   if (dialog === undefined) throw new Error("A session without dialog cannot send in it");
   return services.send({
+    ...UNWATCHED,
     nextHop: dialog.nextHop,
     account: core.account,
     session: core.owner,

@@ -2,7 +2,13 @@
  * One target of an attempt: its INVITE with its own Call-ID and From tag, the dialogs that it forks into, redirects,
  * the target's time limit and CANCEL (RFC 3261 §13.2, §8.1.3.4, §9.1).
  */
-import { StateMachine, randomToken, type SipError, type Timer } from "../foundation/index.js";
+import {
+  StateMachine,
+  UNWATCHED,
+  randomToken,
+  type SipError,
+  type Timer,
+} from "../foundation/index.js";
 import type { Dialog, DialogUser } from "../dialog/index.js";
 import {
   NameAddr,
@@ -137,6 +143,7 @@ export class OutgoingBranch {
       this.#perform(action, input),
     );
     this.#user = {
+      ...UNWATCHED,
       sessionId: owner.core.id,
       onDialogRequest: (transaction: ServerTransaction, dialog: Dialog) =>
         owner.inDialog.onDialogRequest(transaction, dialog),
@@ -271,6 +278,7 @@ export class OutgoingBranch {
     const isCurrent = (): boolean => this.#tries === tries;
     const tries = ++this.#tries;
     this.#outgoing = services.send({
+      ...UNWATCHED,
       nextHop: address,
       preferredFlow: this.#lastFlow,
       namedBy: this.#namedBy,
@@ -320,7 +328,7 @@ export class OutgoingBranch {
     const { statusCode } = response;
     this.#core.observe(response);
     this.#lastFlow = flow;
-    const input: Input = { response, request, flow };
+    const input: Input = { ...UNWATCHED, response, request, flow };
     if (statusCode === 100) this.#machine.input("100", input);
     else if (statusCode < 200) this.#machine.input("1xx", input);
     else if (statusCode < 300) this.#succeed(input);
@@ -423,7 +431,7 @@ export class OutgoingBranch {
     // Repeated, or one before it is missing: it will come again (RFC 3262 §4).
     if (isReliable && !fork.pracks.take(number)) return;
     if (fork !== undefined && isForkEnd(response)) this.#core.services.dialogs.remove(fork.dialog);
-    this.#owner.onProgress(this, { response, flow, fork, isReliable });
+    this.#owner.onProgress(this, { ...UNWATCHED, response, flow, fork, isReliable });
   }
 
   #answer({ response, request, flow }: Input): void {
@@ -434,7 +442,7 @@ export class OutgoingBranch {
     this.#winner = fork;
     this.#dropForks(fork);
     fork.dialog.confirm(response);
-    this.#owner.onAnswer(this, { response, flow, fork, isReliable: false }, fork);
+    this.#owner.onAnswer(this, { ...UNWATCHED, response, flow, fork, isReliable: false }, fork);
   }
 
   /** A 2xx beside the one that counts: again (its ACK was lost), or of a fork that lost (§13.2.2.4). */

@@ -2,7 +2,7 @@
  * One attempt to call one or more targets, which becomes the call with the one that answers first (contract §4.5
  * "Targets and forks", RFC 3261 §13.2).
  */
-import { InvalidArgumentError, SipError, errorText } from "../foundation/index.js";
+import { InvalidArgumentError, SipError, UNWATCHED, errorText } from "../foundation/index.js";
 import { NameAddr, SipUri, formatReplaces, type SipResponse } from "../message/index.js";
 import type { Flow } from "../transport/transport.js";
 import { bestResponse } from "./best-response.js";
@@ -114,6 +114,7 @@ export class OutgoingSession extends CallSession {
 
   #branchOwner(from: NameAddr, headers: HeaderList, target: OutgoingTarget): BranchOwner {
     return {
+      ...UNWATCHED,
       core: this.core,
       inDialog: this.inDialog,
       from: this.#options.anonymous ? from : (target.account?.identity ?? from),
@@ -124,7 +125,7 @@ export class OutgoingSession extends CallSession {
       body: (flow) => this.#inviteBody(flow),
       onProgress: (branch, news) => this.#onProgress(branch, news),
       onRedirect: (branch, response, contacts) => this.#onRedirect(branch, response, contacts),
-      onAnswer: (branch, news, fork) => this.#onAnswer({ branch, news, fork }),
+      onAnswer: (branch, news, fork) => this.#onAnswer({ ...UNWATCHED, branch, news, fork }),
       onExpire: () => this.#onExpire(),
       onFinished: () => this.#onFinished(),
     };
@@ -134,6 +135,7 @@ export class OutgoingSession extends CallSession {
     const localSdp = (): string | undefined => this.#localSdp;
     const { earlyMedia, sdp } = this.#options;
     return {
+      ...UNWATCHED,
       earlyMedia,
       sdp,
       get localSdp() {

@@ -9,6 +9,7 @@ import {
   StateMachine,
   TransactionTimeoutError,
   TransportError,
+  UNWATCHED,
   type Timer,
 } from "../foundation/index.js";
 import type { SipRequest, SipResponse } from "../message/index.js";
@@ -95,6 +96,7 @@ export class ClientExchange implements OutgoingRequest {
     this.#options = options;
     this.#agreement = new ExchangeAgreement(environment.agreements);
     this.#credentials = new ExchangeCredentials(environment, {
+      ...UNWATCHED,
       context: () => this.#authContext(),
       repeat: (request) => this.#repeat(request),
       decided: (outcome) => {
@@ -183,7 +185,10 @@ export class ClientExchange implements OutgoingRequest {
     const mayForkOn = this.#request?.method === "INVITE" && !this.#terminated;
     const isOver = this.state === "ended" || (this.state === "completed" && !mayForkOn);
     if (isOver || this.state === "completed") this.#expiry?.cancel();
-    if (isOver) this.#environment.ended(this);
+    if (!isOver) return;
+    // The transaction lingers for Timer K and would keep all that this exchange was for.
+    if (this.state === "completed") this.#transaction?.replaceUser(NOBODY);
+    this.#environment.ended(this);
   }
 
   #perform(action: ExchangeAction, response: SipResponse | undefined): void {
@@ -355,6 +360,7 @@ export class ClientExchange implements OutgoingRequest {
         request,
         flow,
         {
+          ...UNWATCHED,
           onResponse: (response) => {
             if (isCurrent()) this.#onResponse(response, request);
           },
@@ -563,6 +569,7 @@ const NOBODY: ClientTransactionUser = { onResponse: () => undefined, onFailure: 
 /** Holds nothing of the exchange. */
 function lateUser(late: LateResponseUser, flow: Flow): ClientTransactionUser {
   return {
+    ...UNWATCHED,
     onResponse: (response) => late.onResponse(response, flow),
     onFailure: () => undefined,
   };

@@ -1,8 +1,14 @@
 /** From the application's wish to call somebody to a session (contract §4.5 "Targets and forks"). */
-import { InvalidArgumentError, InvalidStateError, type Clock } from "../foundation/index.js";
+import {
+  InvalidArgumentError,
+  InvalidStateError,
+  UNWATCHED,
+  type Clock,
+} from "../foundation/index.js";
 import type { NameAddr, Replaces } from "../message/index.js";
 import {
   checkedReplaces,
+  type HeaderList,
   OutgoingSession,
   replacesOf,
   splitReplaces,
@@ -24,6 +30,7 @@ const DEFAULT_TIMEOUT_MS = 60_000;
 const DEFAULT_REDIRECTS = 3;
 /** One attempt rings at most this many places. */
 const MOST_TARGETS = 32;
+const NO_HEADERS: HeaderList = [];
 
 export interface OutgoingCallsOptions {
   readonly clock: Clock;
@@ -105,6 +112,7 @@ export class OutgoingCalls {
     const session = new WatchedOutgoingSession(
       services,
       {
+        ...UNWATCHED,
         targets: options.targets,
         account: options.account,
         strategy: options.strategy ?? "parallel",
@@ -176,14 +184,15 @@ export class OutgoingCalls {
   ): OutgoingTarget {
     if (typeof target === "string") {
       const address = parseTarget(target, account?.settings.uri);
-      return { address, account, timeoutMs, headers: [] };
+      return { ...UNWATCHED, address, account, timeoutMs, headers: NO_HEADERS };
     }
     const own = target.account === undefined ? account : this.#account(target.account);
     return {
+      ...UNWATCHED,
       address: parseTarget(target.uri, own?.settings.uri),
       account: own,
       timeoutMs: target.timeoutMs ?? timeoutMs,
-      headers: target.headers ?? [],
+      headers: target.headers ?? NO_HEADERS,
     };
   }
 

@@ -1,4 +1,5 @@
 /** The sending half of the user agent (RFC 3261 §8.1): starts exchanges, sends the ACKs of 2xx, knows what is under way. */
+import { UNWATCHED } from "../foundation/index.js";
 import type { Clock, Logger, SipError } from "../foundation/index.js";
 import { serializeMessage, type SipRequest, type SipResponse, type Uri } from "../message/index.js";
 import type {
@@ -111,6 +112,7 @@ export class UserAgentClient implements ClientEnvironment {
       });
     };
     const options: ExchangeOptions = {
+      ...UNWATCHED,
       nextHop,
       preferredFlow,
       account: undefined,
