@@ -40,7 +40,9 @@ function assignKnown(
   more: object,
   copy: (value: unknown) => unknown = (value) => value,
 ): void {
-  for (const [name, value] of Object.entries(more)) {
+  const source = more as Readonly<Record<string, unknown>>;
+  for (const name of Object.keys(source)) {
+    const value = source[name];
     if (value !== undefined) fields[name] = copy(value);
   }
 }

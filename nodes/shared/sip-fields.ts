@@ -75,7 +75,9 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
 /** Keys with the value undefined are dropped: they would not survive JSON. */
 export function withoutUndefined<T extends object>(object: T): T {
   const result: Record<string, unknown> = {};
-  for (const [key, value] of Object.entries(object)) {
+  const source = object as Record<string, unknown>;
+  for (const key of Object.keys(source)) {
+    const value = source[key];
     if (value !== undefined && isSafeKey(key)) result[key] = value;
   }
   return result as T;
@@ -85,9 +87,10 @@ export function withoutUndefined<T extends object>(object: T): T {
 export function plainCopy<T>(value: T): T {
   if (typeof value !== "object" || value === null) return value;
   if (Array.isArray(value)) return value.map(plainCopy) as T;
+  const source = value as Record<string, unknown>;
   const copy: Record<string, unknown> = {};
-  for (const [key, entry] of Object.entries(value)) {
-    if (isSafeKey(key)) copy[key] = plainCopy(entry);
+  for (const key of Object.keys(source)) {
+    if (isSafeKey(key)) copy[key] = plainCopy(source[key]);
   }
   return copy as T;
 }
