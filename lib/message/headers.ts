@@ -69,6 +69,15 @@ export class HeaderMap {
     return values ?? [];
   }
 
+  /** Characters that the lines take in a message, line ends included. */
+  get textLength(): number {
+    let length = 0;
+    for (const { header, start, end } of this.fields) {
+      length += header.prefix.length + end - start + 2;
+    }
+    return length;
+  }
+
   has(name: string): boolean {
     return this.first(name) !== undefined;
   }

@@ -13,16 +13,21 @@ export interface SipUriChange {
   user?: string | undefined;
   host?: string;
   port?: number | undefined;
-  parameters?: Parameters;
-  headers?: Parameters;
+  parameters?: Pairs;
+  headers?: Pairs;
 }
+
+/** A URI does not change: other parameters make another URI. */
+type Pairs = ReadonlyMap<string, string | null>;
 
 /** Text of parameters or headers, checked, that becomes a map when somebody asks for it. */
 type Unread = string;
 
 export class SipUri {
-  #parameters: Parameters | Unread | undefined;
-  #headers: Parameters | Unread | undefined;
+  #parameters: Pairs | Unread | undefined;
+  #headers: Pairs | Unread | undefined;
+  /** Made when somebody asks for it; a URI does not change. */
+  #text: string | undefined = undefined;
 
   constructor(
     readonly scheme: "sip" | "sips",
@@ -31,8 +36,8 @@ export class SipUri {
     /** Lower-case; IPv6 in brackets. */
     readonly host: string,
     readonly port?: number,
-    parameters?: Parameters | Unread,
-    headers?: Parameters | Unread,
+    parameters?: Pairs | Unread,
+    headers?: Pairs | Unread,
     readonly password?: string,
   ) {
     this.#parameters = parameters;
@@ -40,13 +45,13 @@ export class SipUri {
   }
 
   /** URI parameters: names lower-case, values with escapes resolved (they are escaped again on output). */
-  get parameters(): Parameters {
+  get parameters(): Pairs {
     if (typeof this.#parameters === "object") return this.#parameters;
     return (this.#parameters = readPairs(this.#parameters ?? "", ";"));
   }
 
   /** Headers behind `?`: names lower-case, values with escapes resolved. Never hold CR, LF or NUL. */
-  get headers(): Parameters {
+  get headers(): Pairs {
     if (typeof this.#headers === "object") return this.#headers;
     return (this.#headers = readPairs(this.#headers ?? "", "&"));
   }
@@ -78,13 +83,17 @@ export class SipUri {
       "user" in change ? change.user : this.user,
       change.host ?? this.host,
       "port" in change ? change.port : this.port,
-      change.parameters ?? copyOf(this.#parameters),
-      change.headers ?? copyOf(this.#headers),
+      change.parameters ?? this.#parameters,
+      change.headers ?? this.#headers,
       this.password,
     );
   }
 
   toString(): string {
+    return (this.#text ??= this.#compose());
+  }
+
+  #compose(): string {
     let text = `${this.scheme}:`;
     if (this.user !== undefined) {
       text += this.password === undefined ? `${this.user}@` : `${this.user}:${this.password}@`;
@@ -105,10 +114,6 @@ export class SipUri {
     }
     return text;
   }
-}
-
-function copyOf(pairs: Parameters | Unread | undefined): Parameters | Unread | undefined {
-  return typeof pairs === "object" ? new Map(pairs) : pairs;
 }
 
 export class TelUri {

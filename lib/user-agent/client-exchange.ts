@@ -583,7 +583,5 @@ function hostKey({ protocol, address }: FlowTarget): string {
 /** Bytes of a request, near enough for the question whether it fits into a datagram. */
 function roughSize(request: SipRequest): number {
   const viaAndStartLine = 110 + request.uri.length;
-  let size = viaAndStartLine + request.body.length;
-  for (const [name, value] of request.headers.entries()) size += name.length + value.length + 4;
-  return size;
+  return viaAndStartLine + request.rawBody.length + request.headers.textLength;
 }
