@@ -99,8 +99,8 @@ async function textOf(stream: Readable): Promise<string> {
   return Buffer.concat(parts).toString("latin1");
 }
 
-/** What the engine and Node make of by themselves, in numbers that change. */
-const COMMON = /^(Object|Array|Map|Set|Promise|Buffer|ArrayBuffer|\w+Array|system .*)$/;
+/** What the engine and Node make of by themselves, in numbers that change; and queues, of which there is one for each length of timer. */
+const COMMON = /^(TimerQueue|Object|Array|Map|Set|Promise|Buffer|ArrayBuffer|\w+Array|system .*)$/;
 
 /** Classes of which there are more than before. @param calls - Between the two; one in twenty of them may leave a plain object. */
 export function grown(before: Census, after: Census, calls: number): string[] {
