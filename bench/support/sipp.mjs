@@ -2,7 +2,7 @@
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { CLIENT, freePort, launch, processorTime } from "./processes.mjs";
+import { CLIENT, freePort, launch, pause, processorTime } from "./processes.mjs";
 
 export const scenario = (name) =>
   fileURLToPath(new URL(`../scenarios/${name}.xml`, import.meta.url));
@@ -19,6 +19,8 @@ const STEADY = [
   "-buff_size",
   4_000_000,
 ];
+/** What was queued and sent again under overload is not counted against the next rate. */
+const AFTER_OVERLOAD_MS = 1_500;
 let runs = 0;
 
 /** sipp as the other side: waits for calls on `port` and answers them. */
@@ -142,7 +144,10 @@ export async function highestCleanRate(
     const result = await run(rate, seconds);
     if (result.gone) break;
     if (result.clean) good = Math.max(rate, good ?? 0);
-    else bad = Math.min(rate, bad ?? Number.POSITIVE_INFINITY);
+    else {
+      bad = Math.min(rate, bad ?? Number.POSITIVE_INFINITY);
+      await pause(AFTER_OVERLOAD_MS);
+    }
     if (good !== undefined && bad !== undefined && bad / good < 1.08) break;
     if (bad === undefined) rate = Math.round(good * 1.25);
     else if (good === undefined) rate = Math.round(bad * 0.7);
@@ -152,6 +157,7 @@ export async function highestCleanRate(
   for (let tries = 0; good !== undefined && tries < 3; tries++) {
     const result = await run(good, confirm);
     if (result.clean) return { rate: good, result };
+    await pause(AFTER_OVERLOAD_MS);
     good = Math.round(good * 0.9);
   }
   return { rate: Number.NaN, result: undefined };
