@@ -11,6 +11,9 @@ import { toSample } from "./samples.js";
 
 /** With less than this ready the next piece is read. Milliseconds. */
 const READ_AHEAD_MS = 800;
+/** Streams that begin together read at different times: so many packet times of 20 ms are in a piece. */
+const TURNS = PIECE_MS / 20;
+let opened = 0;
 /** So much is ready before the first sample is asked for. Milliseconds. */
 const PREPARED_MS = 400;
 
@@ -30,6 +33,8 @@ export class StoredAudio implements SampleSource {
   #filling = false;
   #readToEnd = false;
   #closed = false;
+  /** With fewer samples ready the next piece is read. */
+  readonly #low: number;
   #released = false;
   #failed = false;
   #reason: unknown;
@@ -42,6 +47,7 @@ export class StoredAudio implements SampleSource {
     this.sampleRate = sampleRate;
     this.#decoder = decoder;
     this.#rounds = rounds;
+    this.#low = (sampleRate * (READ_AHEAD_MS - (opened++ % TURNS) * 20)) / 1000;
     this.#resampler =
       decoder.sampleRate === sampleRate ? undefined : new Resampler(decoder.sampleRate, sampleRate);
   }
@@ -74,8 +80,7 @@ export class StoredAudio implements SampleSource {
       }
     }
     this.#ready -= filled;
-    const low = this.#ready < (this.sampleRate * READ_AHEAD_MS) / 1000;
-    if (low && !this.#readToEnd && !this.#filling) void this.fill();
+    if (this.#ready < this.#low && !this.#readToEnd && !this.#filling) void this.fill();
     return filled;
   }
 
