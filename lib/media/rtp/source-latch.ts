@@ -41,7 +41,8 @@ export class SourceLatch {
     this.#expected = expected;
     this.#signallingAddress = signallingAddress;
     if (before?.address === expected?.address && before?.port === expected?.port) return;
-    this.#before = this.#latched ?? this.#before;
+    // A call that is passed on as soon as it is answered has not heard anything of the place of before.
+    this.#before = this.#latched ?? before ?? this.#before;
     this.#latched = undefined;
     this.#candidate = undefined;
   }

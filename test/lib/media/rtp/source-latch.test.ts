@@ -66,6 +66,13 @@ describe("SourceLatch", () => {
     assert.equal(source.accepts("10.0.0.5", 4000, 1, 30), false);
   });
 
+  it("knows the place of before by its description, when nothing had come from there yet", () => {
+    const source = latch();
+    source.expect({ address: "10.0.0.6", port: 6000 }, "10.0.0.5");
+    for (let i = 2; i < 30; i++) assert.equal(source.accepts("10.0.0.5", 4000, 1, i), false);
+    assert.ok(source.accepts("10.0.0.6", 6000, 7, 1));
+  });
+
   it("takes it back when it goes on and nobody else speaks", () => {
     const source = latch();
     source.accepts("10.0.0.5", 4000, 1, 1);
