@@ -12,7 +12,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
@@ -147,14 +147,23 @@ if (soak) {
 }
 
 const total = { passes: 0, failures: 0, pending: 0 };
+const failed = [];
 if (existsSync(counts)) {
   for (const line of readFileSync(counts, "utf8").split("\n").filter(Boolean)) {
     const one = JSON.parse(line);
     for (const key of Object.keys(total)) total[key] += one[key];
+    failed.push(...one.failed);
   }
 }
 total.failures += broken;
 rmSync(scratch, { recursive: true, force: true });
+// Once more at the end, where whoever reads only the last lines finds them; .ci/run shows the file after both runs.
+const told = failed.map(({ title, file, error }) => {
+  const place = file === "" ? "" : ` (${relative(root, file)})`;
+  return `FAILED: ${title}${place}\n${error.replace(/^/gm, "    ")}\n`;
+});
+if (told.length > 0) console.log(`\n${told.join("\n")}`);
+if (process.env.TEST_FAILED_FILE) appendFileSync(process.env.TEST_FAILED_FILE, told.join("\n"));
 const skipped = total.pending > 0 ? `, ${total.pending} skipped` : "";
 if (total.pending > 0)
   console.error(`\nNOT TESTED: ${total.pending} tests had no peer on this machine (named above).`);
