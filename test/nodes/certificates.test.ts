@@ -86,8 +86,7 @@ describe("certificates of our own ports", function () {
     await bench.settle();
   }
 
-  const status = () =>
-    bench.node("ev").status.lastCall?.args[0] as { fill: string; text: string } | undefined;
+  const status = () => bench.statuses("ev").at(-1);
 
   for (const protocol of ["tls", "wss"] as const) {
     it(`renewed on disk are shown by ${protocol} within a minute, and open connections stay`, async () => {

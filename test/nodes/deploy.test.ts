@@ -14,6 +14,7 @@ import {
   stack,
   useNodeRed,
 } from "../support/node-bench.js";
+import { until } from "../support/transport-bench.js";
 
 const incoming: FlowEntry = { id: "in", type: "sip-incoming", stack: "stack" };
 const outgoing: FlowEntry = { id: "out", type: "sip-invite", stack: "stack", to: "sip:bob@h" };
@@ -245,10 +246,9 @@ describe("deploy", () => {
       const { error } = bench.only("caught");
       assert.equal(error.code, "stack-failed");
       assert.match(error.message, /Port 5060.*another port/);
-      await new Promise((resolve) => setTimeout(resolve, 1100));
-      const [status] = bench.node("in").status.lastCall?.args as [{ fill: string; text: string }];
-      assert.equal(status.fill, "red");
-      assert.match(status.text, /Port 5060/);
+      const red = () => bench.statuses("in").find(({ fill }) => fill === "red");
+      await until(() => red() !== undefined, "the red status");
+      assert.match(red()?.text ?? "", /Port 5060/);
     });
 
     for (const [name, settings, words] of [
@@ -275,8 +275,8 @@ describe("deploy", () => {
         { id: "out2", type: "sip-invite", account: "gone", to: "sip:a@b" },
       ]);
       for (const id of ["in", "out", "out2"]) {
-        const [status] = bench.node(id).status.lastCall?.args as [{ fill: string; shape: string }];
-        assert.deepEqual([status.fill, status.shape], ["red", "ring"]);
+        const status = bench.statuses(id).at(-1);
+        assert.deepEqual([status?.fill, status?.shape], ["red", "ring"]);
       }
       await bench.input("out", {});
       await bench.input("out2", {});

@@ -185,8 +185,7 @@ describe("messages", () => {
   });
 
   describe("status", () => {
-    const shown = (id: string): string[] =>
-      (bench.node(id).status.args as { text?: string }[][]).map(([status]) => status.text ?? "");
+    const shown = (id: string): string[] => bench.statuses(id).map(({ text }) => text ?? "");
     const second = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 1050));
 
     it("tells the story of a call, at most once a second, and is cleared at 0", async () => {

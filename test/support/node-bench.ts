@@ -113,6 +113,12 @@ export interface FlowEntry {
   readonly [property: string]: unknown;
 }
 
+export interface NodeStatus {
+  readonly fill?: string;
+  readonly shape?: string;
+  readonly text?: string;
+}
+
 export class NodeBench {
   readonly clock = new ManualClock();
   /** Every user agent that a stack made, oldest first. */
@@ -198,8 +204,19 @@ export class NodeBench {
     await this.settle();
   }
 
-  node(id: string): Node & { status: { args: unknown[][]; lastCall?: { args: unknown[] } } } {
-    return helper.getNode(id) as never;
+  node(id: string): Node {
+    return helper.getNode(id) as Node;
+  }
+
+  /** What the node has shown below itself, oldest first. The helper's spy is one for the nodes of all types. */
+  statuses(id: string): NodeStatus[] {
+    const spy = this.node(id).status as unknown as {
+      getCalls(): { thisValue: { id: string }; args: [NodeStatus] }[];
+    };
+    return spy
+      .getCalls()
+      .filter(({ thisValue }) => thisValue.id === id)
+      .map(({ args: [status] }) => status);
   }
 
   send(id: string, msg: NodeMessage): void {
