@@ -6,9 +6,12 @@
 import { createRequire } from "node:module";
 
 const require = createRequire(import.meta.url);
-const { DescriptionMediaHandler, UserAgent } = require("../dist/lib/index.js");
-const { parseMessage } = require("../dist/lib/message/index.js");
-const { applyViaRules } = require("../dist/lib/transport/via-rules.js");
+const {
+  applyViaRules,
+  DescriptionMediaHandler,
+  parseMessage,
+  UserAgent,
+} = require("../dist/lib/rooms.js");
 
 const calls = Number(process.argv[2] ?? 40_000);
 const atOnce = Number(process.argv[3] ?? 4);

@@ -3,7 +3,7 @@
 import { createRequire } from "node:module";
 
 const require = createRequire(import.meta.url);
-const message = require("../dist/lib/message/index.js");
+const message = require("../dist/lib/rooms.js");
 
 export const name = "@sipflow/node-red-sip";
 

@@ -2,9 +2,7 @@
 import { createRequire } from "node:module";
 
 const require = createRequire(import.meta.url);
-const { UserAgent } = require("../dist/lib/index.js");
-const { MessageReceiver } = require("../dist/lib/transport/message-receiver.js");
-const { resolveSettings } = require("../dist/lib/transport/settings.js");
+const { MessageReceiver, resolveSettings, UserAgent } = require("../dist/lib/rooms.js");
 
 const COUNT = 200_000;
 const body =

@@ -38,7 +38,7 @@ const portOf = (sdp) => Number(/m=audio (\d+)/.exec(sdp)[1]);
 
 /** Our endpoint, in a process of its own: one bridged call for each pair of ports that it is told. */
 async function endpoint() {
-  const { EmbeddedMediaHandler } = require("../dist/lib/media/index.js");
+  const { EmbeddedMediaHandler } = require("../dist/lib/index.js");
   const handler = new EmbeddedMediaHandler({
     address: ADDRESS,
     portMin: 20_000,

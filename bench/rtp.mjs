@@ -18,7 +18,7 @@ import { CLIENT, pause, SERVER } from "./support/processes.mjs";
 const require = createRequire(import.meta.url);
 const me = fileURLToPath(import.meta.url);
 const probe = new URL("rtp-probe.mjs", import.meta.url).href;
-const worker = fileURLToPath(new URL("../dist/lib/media/rtp/worker.js", import.meta.url));
+const worker = fileURLToPath(new URL("../dist/lib/rtp/worker.js", import.meta.url));
 const [role, ...parameters] = process.argv.slice(2);
 const seconds = Number(process.env.SECS ?? 5);
 /** Seconds. */
@@ -78,8 +78,7 @@ function wav() {
 
 /** The endpoint under test, in a process of its own. */
 async function endpoint(streams, port) {
-  const { EmbeddedMediaHandler } = require("../dist/lib/media/index.js");
-  const { WorkerPool } = require("../dist/lib/media/worker-pool.js");
+  const { EmbeddedMediaHandler, WorkerPool } = require("../dist/lib/rooms.js");
   const handler = new EmbeddedMediaHandler({
     address: "127.0.0.1",
     portMin: 20_000,
