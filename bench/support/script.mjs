@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { CLIENT, launch } from "./processes.mjs";
+import { CLIENT, launch, SERVER } from "./processes.mjs";
 
 let runs = 0;
 
@@ -10,7 +10,8 @@ let runs = 0;
 export async function rowsOf(path, args, bench, { env, seconds }) {
   const log = join(bench.folder, `script-${++runs}.log`);
   const file = fileURLToPath(new URL(`../${path}`, import.meta.url));
-  const program = launch(CLIENT, process.execPath, [file, ...args], { log, env });
+  // On both cores: it gives them to its own processes.
+  const program = launch([CLIENT, SERVER], process.execPath, [file, ...args], { log, env });
   const limit = setTimeout(() => void program.stop(), seconds * 1000);
   await program.exited;
   clearTimeout(limit);
