@@ -1,5 +1,5 @@
 // What it costs to pass on a packet of a bridged call: our relay (one worker, G.711 on both legs) beside rtpengine in
-// user space with one thread, the same traffic for both in the same run, each on a core of its own while another sends and counts.
+// user space with one thread and bare sockets of Node, the same traffic for all in the same run, each on a core of its own while another sends and counts.
 // Prints packets per second, loss, CPU µs per packet (of the whole process, kernel included) and the share of the core.
 // Build first (`npm run build`): it measures dist/, what users run. rtpengine is the Debian package rtpengine-daemon;
 // without it only ours is measured.
@@ -76,17 +76,34 @@ async function endpoint() {
   process.send("ready");
 }
 
-function startOurs() {
-  const child = spawn("taskset", ["-c", String(SERVER), process.execPath, me, "endpoint"], {
+/** What no relay in Node can be below: two sockets for each call, a packet of one goes out of the other, nothing is looked at. */
+function bare() {
+  process.on("message", async (message) => {
+    if (message === "end") process.exit(0);
+    const sockets = [await openSocket(), await openSocket()];
+    for (const [leg, socket] of sockets.entries()) {
+      const [other, port] = [sockets[1 - leg], message.ports[1 - leg]];
+      socket.on("message", (datagram) => other.send(datagram, port, ADDRESS));
+    }
+    process.send({ call: message.call, ports: sockets.map((socket) => socket.address().port) });
+  });
+  process.send("ready");
+}
+
+const startOurs = () => startNode("ours", "endpoint");
+const startBare = () => startNode("bare sockets", "bare");
+
+function startNode(name, kind) {
+  const child = spawn("taskset", ["-c", String(SERVER), process.execPath, me, kind], {
     stdio: ["ignore", "inherit", "inherit", "ipc"],
   });
   const waiting = new Map();
   return new Promise((resolve, reject) => {
-    child.once("exit", (code) => reject(new Error(`our endpoint ended with ${code}`)));
+    child.once("exit", (code) => reject(new Error(`${name} ended with ${code}`)));
     child.on("message", (message) => {
       if (message === "ready") {
         resolve({
-          name: "ours",
+          name,
           pid: child.pid,
           join: (call, ports) =>
             new Promise((done) => {
@@ -275,6 +292,7 @@ async function measure(relay, pairs) {
 }
 
 if (role === "endpoint") await endpoint();
+else if (role === "bare") bare();
 else {
   const counts = [role, ...parameters].filter(Boolean).map(Number);
   console.log(
@@ -283,7 +301,7 @@ else {
   console.log("|---|---|---|---|---|---|---|");
   for (const pairs of counts.length > 0 ? counts : [50, 100, 200]) {
     for (let round = 0; round < rounds; round++) {
-      for (const start of [startOurs, startRtpengine]) {
+      for (const start of [startOurs, startRtpengine, startBare]) {
         const relay = await start();
         if (relay === undefined) continue;
         const { sent, passed, loss, perPacket, core } = await measure(relay, pairs);
