@@ -4,7 +4,7 @@
  */
 export { type Clock, SystemClock, type Timer } from "./foundation/clock.js";
 export * from "./foundation/errors.js";
-export { type Logger, printable } from "./foundation/logger.js";
+export { type Logger, printable, withoutPasswords } from "./foundation/logger.js";
 export { randomInteger, type RandomSource } from "./foundation/random.js";
 export { TypedEmitter } from "./foundation/typed-emitter.js";
 export { checkUserHeaderValue, isToken } from "./message/header-checks.js";
@@ -18,6 +18,7 @@ export { OtherUri, SipUri, TelUri, type Uri } from "./message/uri.js";
 export { withoutKeys } from "./sdp/crypto-attribute.js";
 export type { SdpStream, SdpStreamDescription } from "./sdp/sections.js";
 export type { SrtpMode } from "./sdp/stream-security.js";
+export type { MessageObserver, TracedMessage } from "./transport/message-trace.js";
 export type { TlsMaterial, TransportOptions, TransportProtocol } from "./transport/transport.js";
 export type { Cause } from "./session/cause.js";
 export type * from "./session/description-modifier.js";

@@ -87,6 +87,10 @@ export class OutgoingSession extends CallSession {
     core.targets = () => this.#branches.map((each) => each.status());
   }
 
+  override get callIds(): readonly string[] {
+    return this.#branches.map((branch) => branch.callId);
+  }
+
   begin(): boolean {
     this.core.clock.defer(() => this.core.enter(() => this.#start()));
     return true;

@@ -61,6 +61,10 @@ export abstract class Session extends TypedEmitter<SessionEvents> implements Ses
   }
 
   abstract snapshot(): SessionSnapshot;
+  /** The Call-IDs of its messages: each target of an attempt has its own. */
+  get callIds(): readonly string[] {
+    return [this.snapshot().callId];
+  }
   /** Incoming, unanswered: a provisional response. Resolves when sent. */
   abstract progress(options?: ProgressOptions): Promise<ActionOutcome>;
   /** Incoming: 200; resolves when the ACK came in, or with cause `no-ack`, `cancelled` … */

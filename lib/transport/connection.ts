@@ -90,7 +90,7 @@ export abstract class Connection implements Flow {
       return;
     }
     this.#lastMessageAt = this.settings.clock.now();
-    this.receiver.counters.sent++;
+    this.receiver.sent(bytes, this);
     this.write(bytes, (error) => {
       if (!error) return;
       this.lost(closeReason(error));

@@ -1,6 +1,7 @@
 /** Public names of the transport room. Rooms that need only types import transport.ts. */
 export * from "./addresses.js";
 export * from "./dns-client.js";
+export type * from "./message-trace.js";
 export * from "./mtu-rule.js";
 export * from "./resolver.js";
 export type { TransportLayerOptions, TransportTuning } from "./settings.js";

@@ -6,6 +6,7 @@ import { errorText, printable } from "../foundation/index.js";
 import { parseMessage } from "../message/index.js";
 import type { ParseError, ParseOptions, SipMessage } from "../message/index.js";
 import { canonicalAddress } from "./addresses.js";
+import type { MessageObserver, TracedMessage } from "./message-trace.js";
 import type { TransportSettings } from "./settings.js";
 import type { Flow, TransportUser } from "./transport.js";
 import { applyViaRules } from "./via-rules.js";
@@ -16,11 +17,13 @@ export class MessageReceiver {
   readonly counters = { received: 0, sent: 0, malformed: 0, dropped: 0 };
 
   readonly #settings: TransportSettings;
+  readonly #trace: MessageObserver | undefined;
   readonly #datagram: ParseOptions;
   readonly #stream: ParseOptions;
 
   constructor(settings: TransportSettings) {
     this.#settings = settings;
+    this.#trace = settings.traceMessages;
     this.#datagram = { limits: settings.limits, framing: "datagram" };
     this.#stream = { limits: settings.limits, framing: "stream" };
   }
@@ -44,6 +47,7 @@ export class MessageReceiver {
         this.counters.dropped++;
         return "unread";
       }
+      if (this.#trace !== undefined) this.#tell(this.#trace, "received", data, flow);
       const result = parseMessage(data, framing === "stream" ? this.#stream : this.#datagram);
       if (!result.ok) {
         // Datagrams and WebSocket messages after this one are whole again; a stream may be out of step.
@@ -61,15 +65,44 @@ export class MessageReceiver {
     }
   }
 
+  /** A message of ours leaves over this flow. */
+  sent(data: string | Uint8Array, flow: Flow): void {
+    this.counters.sent++;
+    if (this.#trace !== undefined) this.#tell(this.#trace, "sent", data, flow);
+  }
+
   /** A stream that cannot be followed any more; what was read of the message may still deserve an answer. */
   unframable(error: ParseError, data: Buffer, flow: Flow): void {
     this.counters.received++;
+    if (this.#trace !== undefined) this.#tell(this.#trace, "received", data, flow);
     try {
       const result = parseMessage(data, this.#stream);
       const message = result.ok ? result.message : result.request;
       this.#malformed(error, message?.kind === "request" ? message : undefined, flow, true);
     } catch (thrown) {
       this.#failed(thrown, flow);
+    }
+  }
+
+  #tell(
+    observer: MessageObserver,
+    direction: TracedMessage["direction"],
+    data: string | Uint8Array,
+    flow: Flow,
+  ): void {
+    try {
+      observer({
+        direction,
+        time: this.#settings.clock.wallTime(),
+        protocol: flow.protocol,
+        localAddress: canonicalAddress(flow.localAddress),
+        localPort: flow.localPort,
+        remoteAddress: canonicalAddress(flow.remoteAddress),
+        remotePort: flow.remotePort,
+        data,
+      });
+    } catch (error) {
+      this.#settings.logger.error(`A message could not be traced: ${errorText(error)}`);
     }
   }
 

@@ -3,6 +3,7 @@ import { CryptoRandom, silentLogger, SystemClock } from "../foundation/index.js"
 import type { Clock, Logger, RandomSource } from "../foundation/index.js";
 import { DEFAULT_LIMITS } from "../message/index.js";
 import type { MessageLimits } from "../message/index.js";
+import type { MessageObserver } from "./message-trace.js";
 import type { TransportOptions } from "./transport.js";
 
 export interface TransportLayerOptions {
@@ -12,6 +13,8 @@ export interface TransportLayerOptions {
   readonly logger?: Logger | undefined;
   readonly limits?: MessageLimits | undefined;
   readonly tuning?: Partial<TransportTuning> | undefined;
+  /** Sees every message that is sent or received; see `MessageObserver`. */
+  readonly traceMessages?: MessageObserver | undefined;
 }
 
 /** Times in milliseconds, sizes in bytes. */
@@ -62,6 +65,7 @@ export interface TransportSettings {
   readonly logger: Logger;
   readonly limits: MessageLimits;
   readonly tuning: TransportTuning;
+  readonly traceMessages: MessageObserver | undefined;
 }
 
 export function resolveSettings(
@@ -73,5 +77,6 @@ export function resolveSettings(
     logger: options.logger ?? silentLogger,
     limits: options.limits ?? DEFAULT_LIMITS,
     tuning: { ...DEFAULT_TUNING, ...options.tuning },
+    traceMessages: options.traceMessages,
   };
 }

@@ -198,7 +198,7 @@ export class DatagramFlow implements Flow {
   }
 
   send(bytes: string | Uint8Array, onError?: (error: TransportError) => void): void {
-    this.#context.receiver.counters.sent++;
+    this.#context.receiver.sent(bytes, this);
     this.transport.send(bytes, this.remoteAddress, this.remotePort, (error) => {
       if (!error || isCongestion(error)) return;
       onError?.(

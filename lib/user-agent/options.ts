@@ -11,7 +11,7 @@ import type {
   ReplacesOptions,
 } from "../session/index.js";
 import type { TimerOptions } from "../transaction/index.js";
-import type { TransportTuning } from "../transport/index.js";
+import type { MessageObserver, TransportTuning } from "../transport/index.js";
 import type {
   DnsClient,
   TransportLayer,
@@ -58,8 +58,11 @@ export interface UserAgentOptions {
   /** Calls that ask for a shorter interval get 422 (RFC 4028 §9). Seconds, default 90; 0 = every interval is taken. */
   readonly minSE?: number | undefined;
   readonly dnsServers?: readonly string[] | undefined;
-  /** Keep the last messages of each call. */
-  readonly trace?: boolean | undefined;
+  /**
+   * Sees every SIP message as it crosses the wire, repetitions and answers without a transaction included, with all secrets in
+   * it: whoever shows it to people must leave those out. Costs nothing when absent.
+   */
+  readonly traceMessages?: MessageObserver | undefined;
 
   // What tests inject.
   readonly clock?: Clock | undefined;

@@ -5,6 +5,7 @@ import { callsOfStack, findCall } from "./call.js";
 import type { Engine } from "./engine.js";
 import { allEngines } from "./engines.js";
 import { METRICS_TYPE, metricsText } from "./metrics.js";
+import { registerTraceEndpoints } from "./tracing/endpoints.js";
 
 const registered = new WeakSet<object>();
 
@@ -16,6 +17,7 @@ export function registerAdmin(RED: NodeAPI): void {
   registered.add(httpAdmin);
   const read = RED.auth.needsPermission("sip.read");
   const write = RED.auth.needsPermission("sip.write");
+  registerTraceEndpoints(RED);
 
   httpAdmin.get("/sip/stacks", read, (_request, response) => {
     response.type("json").send(shown([...allEngines()].map(describeStack)));

@@ -17,6 +17,7 @@ import { liveNode } from "./live-nodes.js";
 import { setKeysShown } from "./media-keys.js";
 import { hasSupplements, stackSupplement } from "./supplement-nodes.js";
 import type { StackSettings } from "./stack-settings.js";
+import { history, traces } from "./tracing/index.js";
 
 export type EngineState = "starting" | "running" | "failed" | "stopped";
 
@@ -143,7 +144,11 @@ export class Engine {
   }
 
   #create(): UserAgentPort {
-    const userAgent = environment().createUserAgent(this.settings.options(this.logger));
+    const { stackId } = this;
+    const userAgent = environment().createUserAgent({
+      ...this.settings.options(this.logger),
+      traceMessages: this.settings.trace ? (message) => traces.add(stackId, message) : undefined,
+    });
     userAgent.requestPolicy = requestPolicy(this.stackId);
     userAgent.observeMessages = wantsEveryMessage(this.stackId);
     userAgent.onIncomingCall = (session, invite) => this.#onIncomingCall(session, invite);
@@ -157,6 +162,7 @@ export class Engine {
           return owner === undefined ? watchers : [owner, ...watchers];
         });
         this.totals.observe(session, event);
+        history.observe(call, event, this.settings.trace);
         call.observe(event);
       }),
       userAgent.on("stackEvent", (event) => {
@@ -295,7 +301,9 @@ export class Engine {
     }
     for (const call of callsOfStack(this.stackId)) {
       // Left over only when the user agent did not end in time.
-      if (userAgent?.sessions.has(call.id) !== false) call.abandon();
+      if (userAgent?.sessions.has(call.id) === false) continue;
+      call.abandon();
+      traces.forget(call.id);
     }
     this.#unrouted.clear();
     this.#discard();

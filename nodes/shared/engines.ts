@@ -9,6 +9,7 @@ import { Engine } from "./engine.js";
 import { liveNodes } from "./live-nodes.js";
 import type { StackSettings } from "./stack-settings.js";
 import { stackStatus } from "./stack-status.js";
+import { changes } from "./tracing/changes.js";
 
 /** Longer than Node-RED waits for nodes to close; then nobody comes for the engine. */
 const PARKED_MS = 16_000;
@@ -53,7 +54,10 @@ export function openEngine(RED: NodeAPI, stackId: string, settings: StackSetting
     stackId,
     settings,
     engineLogger(RED, settings.name),
-    () => refreshStatuses(stackId),
+    () => {
+      changes.tell();
+      refreshStatuses(stackId);
+    },
     ending.get(stackId),
   );
   engines.set(stackId, engine);

@@ -19,6 +19,11 @@ export function setBridgePeer(session: Session, peer: string | undefined): void 
   else bridgePeers.set(session, peer);
 }
 
+/** The other leg of a bridge that the session is in, or was in at its end. */
+export function bridgePeer(session: Session): string | undefined {
+  return bridgePeers.get(session);
+}
+
 /** A session's own part of `msg.sip`. */
 export function sessionFields(
   stackId: string,

@@ -46,6 +46,8 @@ export interface StackSettings {
   readonly usesTls: boolean;
   /** `media: none`. */
   readonly flowMakesDescriptions: boolean;
+  /** The messages of calls are kept for the ladder view. */
+  readonly trace: boolean;
   /** The transports with their key material as it is now. @throws InvalidArgumentError `bad-stack`. */
   transports(): readonly TransportOptions[];
   /** Changes when a file of the TLS configurations does. */
@@ -283,6 +285,7 @@ export function readStackSettings(RED: NodeAPI, node: Node, config: NodeConfig):
     unhandledStatus: unhandled >= 300 && unhandled <= 699 ? unhandled : 480,
     usesTls: tlsIds.length > 0,
     flowMakesDescriptions: reader.raw("media") === "none",
+    trace: reader.flag("trace"),
     transports: () => reader.transports(),
     tlsStamp: () => tlsIds.map((id) => tlsStamp(reader.tlsPaths(id))).join(" "),
     options: (logger) => {
@@ -310,7 +313,6 @@ export function readStackSettings(RED: NodeAPI, node: Node, config: NodeConfig):
         sessionExpires: reader.number("sessionExpires", 1800),
         minSE: reader.number("minSE", 90),
         dnsServers: reader.list("dnsServers"),
-        trace: reader.flag("trace"),
         logger,
       };
     },

@@ -29,6 +29,8 @@ export class RecordingLayer implements TransportUser {
   readonly malformed: { error: ParseError; request: SipRequest | undefined; flow: Flow }[] = [];
   readonly states: ConnectionState[] = [];
   readonly log: string[] = [];
+  /** See `TransportUser`. */
+  mayRead: ((data: Buffer) => boolean) | undefined;
   /** Called for each message, after it was recorded. */
   answer: ((message: SipMessage, flow: Flow) => void) | undefined;
 

@@ -22,7 +22,7 @@ describe("a password", () => {
       const log: string[] = [];
       const keep = (text: string, ...more: unknown[]) => log.push(text, inspect(more));
       const logger = { debug: keep, info: keep, warn: keep, error: keep };
-      const bob = new Person("bob", "10.0.0.2", network, clock, { logger, trace: true });
+      const bob = new Person("bob", "10.0.0.2", network, clock, { logger });
       const server = await new ScriptedPeer(network, { name: "server", address: SERVER }).start();
       const digests: string[] = [];
       let nonces = 0;

@@ -1,0 +1,114 @@
+/**
+ * A SIP message as people may see it: credentials, keys and passwords are replaced before anything is stored. In the body the
+ * replacement is as long as what it hides, so that Content-Length still fits.
+ */
+import { isUtf8 } from "node:buffer";
+import { withoutPasswords } from "../../../lib/index.js";
+
+/** Header fields whose values prove who somebody is (RFC 3261 §20, RFC 7616 §3.5). */
+const SECRET_HEADER = /^[ \t]*(?:proxy-)?(?:authorization|authentication-info)[ \t]*:/i;
+/** Names of calls may look like an address with a password. */
+const CALL_NAME = /^(?:call-id|i|in-reply-to|replaces)[ \t]*:/i;
+/** Lines of a description that hold keys: RFC 4568, RFC 4567, RFC 8839, RFC 4566 §5.12. */
+const SECRET_LINE = /^(a=key-mgmt:|a=ice-pwd:|k=)([^\r]+)/i;
+const INLINE_KEY = /(inline:)([^\s;|]+)/gi;
+
+type Encoding = "utf8" | "latin1";
+
+export interface ShownMessage {
+  /** Start line and header lines with the empty line behind them. */
+  readonly head: string;
+  readonly body: string;
+  /** How the text was bytes: `latin1` where it was no UTF-8. */
+  readonly encoding: Encoding;
+}
+
+/** @param data - As it was on the wire. */
+export function redacted(data: string | Uint8Array): ShownMessage {
+  const bytes = typeof data === "string" ? undefined : Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+  const encoding = bytes === undefined || isUtf8(bytes) ? "utf8" : "latin1";
+  const text = bytes === undefined ? (data as string) : bytes.toString(encoding);
+  const end = endOfHead(text);
+  return { head: redactedHead(text.slice(0, end)), body: redactedBody(text.slice(end), encoding), encoding };
+}
+
+function endOfHead(text: string): number {
+  const crlf = text.indexOf("\r\n\r\n");
+  const lf = text.indexOf("\n\n");
+  if (crlf < 0 && lf < 0) return text.length;
+  return crlf >= 0 && (lf < 0 || crlf < lf) ? crlf + 4 : lf + 2;
+}
+
+function redactedHead(head: string): string {
+  let secret = false;
+  const lines: string[] = [];
+  for (const line of head.split("\n")) {
+    // A folded line goes on with the value before it (RFC 3261 §7.3.1).
+    if (secret && /^[ \t]/.test(line)) continue;
+    const name = SECRET_HEADER.exec(line)?.[0];
+    secret = name !== undefined;
+    if (name === undefined) lines.push(withoutPassword(withoutKeys(line, "utf8")));
+    else lines.push(`${name} ${replacement(line.slice(name.length), name)}`);
+  }
+  return lines.join("\n");
+}
+
+/** In the grammar of the header field, so that other programs can read the message (RFC 7616 §3.4, §3.5). */
+function replacement(rest: string, name: string): string {
+  const end = rest.endsWith("\r") ? "\r" : "";
+  if (/info/i.test(name)) return `rspauth="***"${end}`;
+  const scheme = /^[ \t]*([a-z][a-z0-9-]{0,19})[ \t]/i.exec(rest)?.[1] ?? "Digest";
+  return `${scheme} response="***"${end}`;
+}
+
+/** A body may hold another message, or several parts: what is secret in a head is secret there, too. */
+function redactedBody(body: string, encoding: Encoding): string {
+  if (body === "") return body;
+  let secret = false;
+  return body
+    .split("\n")
+    .map((line) => {
+      if (secret && /^[ \t]/.test(line)) return ` ${hidden(line.slice(1), encoding)}`;
+      const name = SECRET_HEADER.exec(line)?.[0];
+      secret = name !== undefined;
+      if (name !== undefined) return name + hidden(line.slice(name.length), encoding);
+      const shown = withoutKeys(line, encoding);
+      return sameLength(shown, withoutPassword(shown), encoding);
+    })
+    .join("\n");
+}
+
+function withoutKeys(line: string, encoding: Encoding): string {
+  const hide = (_all: string, name: string, value: string): string => name + stars(value, encoding);
+  // Digits of base64, which Wireshark wants to decode.
+  const hideKey = (_all: string, name: string, key: string): string => name + "x".repeat(Buffer.byteLength(key, encoding));
+  const shown = /^(?:a=|k=)/i.test(line) ? line.replace(SECRET_LINE, hide) : line;
+  return /inline:/i.test(shown) ? shown.replace(INLINE_KEY, hideKey) : shown;
+}
+
+function withoutPassword(line: string): string {
+  return line.includes("@") && !CALL_NAME.test(line) ? withoutPasswords(line) : line;
+}
+
+/** Each `***` in place of a password is made as long as that was; its end is the `@`. */
+function sameLength(before: string, after: string, encoding: Encoding): string {
+  if (before === after) return before;
+  const parts = before.split("@");
+  return after
+    .split("@")
+    .map((part, i) => {
+      const was = parts[i] ?? "";
+      return part === was ? part : part.slice(0, -3) + stars(was.slice(part.length - 3), encoding);
+    })
+    .join("@");
+}
+
+/** The end of the line stays. */
+function hidden(rest: string, encoding: Encoding): string {
+  return rest.endsWith("\r") ? `${stars(rest.slice(0, -1), encoding)}\r` : stars(rest, encoding);
+}
+
+/** As many bytes as the text had. */
+function stars(text: string, encoding: Encoding): string {
+  return "*".repeat(Buffer.byteLength(text, encoding));
+}
