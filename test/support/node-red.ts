@@ -4,6 +4,7 @@
  */
 import { spawn, type ChildProcess } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import type { FlowNode } from "./flow-builder.js";
@@ -25,6 +26,25 @@ export interface NodeRedOptions {
   /** Put the built package into the user directory. Default true. */
   readonly withPackage?: boolean;
   readonly env?: Record<string, string>;
+  /** adminAuth with the users `admin`, who may do everything, and `reader`; see `NodeRed.token`. Default false. */
+  readonly withLogin?: boolean;
+}
+
+const PASSWORD = "of the tests";
+
+function adminAuth(): Record<string, unknown> {
+  const fromNodeRed = createRequire(join(nodeRedHome(), "package.json"));
+  const { hashSync } = fromNodeRed("bcryptjs") as {
+    hashSync(text: string, rounds: number): string;
+  };
+  const password = hashSync(PASSWORD, 4);
+  return {
+    type: "credentials",
+    users: [
+      { username: "admin", password, permissions: "*" },
+      { username: "reader", password, permissions: "read" },
+    ],
+  };
 }
 
 export interface Captured {
@@ -38,6 +58,8 @@ export class NodeRed {
   /** Everything that the process printed. */
   log = "";
   exitCode: number | null | undefined;
+  /** With `withLogin`: sent by `deploy`. */
+  #token: string | undefined;
 
   private constructor(
     readonly process: ChildProcess,
@@ -78,10 +100,12 @@ export class NodeRed {
       externalModules: { palette: { allowInstall: true, allowUpload: true } },
       editorTheme: { tours: false, projects: { enabled: false }, palette: { catalogues: [] } },
       logging: { console: { level: "info", metrics: false, audit: false } },
+      ...(options.withLogin === true ? { adminAuth: adminAuth() } : {}),
       ...options.settings,
     };
     writeFileSync(join(userDir, "settings.js"), `module.exports = ${JSON.stringify(settings)};`);
     const nodeRed = await NodeRed.#launch(userDir, port, options.env);
+    if (options.withLogin === true) nodeRed.#token = await nodeRed.token("admin");
     if (options.flows) await nodeRed.deploy(options.flows, { credentials: options.credentials });
     return nodeRed;
   }
@@ -117,13 +141,32 @@ export class NodeRed {
       if (this.exitCode !== undefined) throw new Error(`Node-RED ended: ${this.log.slice(-2000)}`);
       try {
         const response = await fetch(`${this.url}/flows`);
-        if (response.ok && this.log.includes("Started flows")) return;
+        const isUp = response.ok || response.status === 401;
+        if (isUp && this.log.includes("Started flows")) return;
       } catch {
         // Not listening yet.
       }
       await pause(100);
     }
     throw new Error(`Node-RED did not start: ${this.log.slice(-2000)}`);
+  }
+
+  /** Logs in. @returns what the header `authorization: Bearer …` wants. */
+  async token(username: "admin" | "reader"): Promise<string> {
+    const response = await fetch(`${this.url}/auth/token`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({
+        client_id: "node-red-admin",
+        grant_type: "password",
+        scope: "",
+        username,
+        password: PASSWORD,
+      }),
+    });
+    const answer = (await response.json()) as { access_token?: string };
+    if (answer.access_token === undefined) throw new Error(`login: ${response.status}`);
+    return answer.access_token;
   }
 
   /** Deploys and waits until the flows have started. `mode`: full, nodes, flows or reload. */
@@ -146,6 +189,7 @@ export class NodeRed {
         "content-type": "application/json",
         "node-red-deployment-type": options.mode ?? "full",
         "node-red-api-version": "v2",
+        ...(this.#token === undefined ? {} : { authorization: `Bearer ${this.#token}` }),
       },
       body: JSON.stringify({ flows: nodes }),
     });

@@ -82,7 +82,7 @@ export function callSummary(snapshot: SessionSnapshot, facts: CallFacts): CallSu
     srtp: audio?.srtp,
     rtp: facts.statistics === undefined ? undefined : rtpSummary(facts.statistics),
     messages: facts.messages,
-  }) as CallSummary;
+  });
 }
 
 function rtpSummary(statistics: MediaStatistics): RtpSummary {
@@ -95,7 +95,7 @@ function rtpSummary(statistics: MediaStatistics): RtpSummary {
     lossPercent: expected === 0 ? 0 : rounded((100 * packetsLost) / expected),
     jitterMs: rounded(jitter),
     roundTripMs: roundTrip === undefined ? undefined : rounded(roundTrip),
-  }) as RtpSummary;
+  });
 }
 
 function rounded(value: number): number {

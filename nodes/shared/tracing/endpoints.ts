@@ -102,11 +102,13 @@ function idOf(request: Request): string {
 
 /** Without the passwords that URIs may hold; the texts of messages have none any more. */
 function json(response: Response, value: unknown): void {
-  response.type("json").send(
-    JSON.stringify(value, (name, part: unknown) =>
-      name !== "text" && typeof part === "string" && part.includes("@")
-        ? printable(part, 2 * part.length)
-        : part,
-    ),
-  );
+  response
+    .type("json")
+    .send(
+      JSON.stringify(value, (name, part: unknown) =>
+        name !== "text" && typeof part === "string" && part.includes("@")
+          ? printable(part, 2 * part.length)
+          : part,
+      ),
+    );
 }

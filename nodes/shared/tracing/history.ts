@@ -2,7 +2,12 @@
  * What has become of the calls of this process: the last ones that ended, whatever stack they were on, and the traces that belong
  * to them.
  */
-import type { MediaStatistics, Session, SessionEvent, SessionSnapshot } from "../../../lib/index.js";
+import type {
+  MediaStatistics,
+  Session,
+  SessionEvent,
+  SessionSnapshot,
+} from "../../../lib/index.js";
 import type { Call } from "../call.js";
 import { bridgePeer } from "../event-fields.js";
 import { type CallSummary, callSummary } from "./call-summary.js";

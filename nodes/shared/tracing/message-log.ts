@@ -69,7 +69,11 @@ interface Entry {
 /** Objects and short strings around a text. */
 const OVERHEAD = 700;
 
-export function keptMessage(traced: TracedMessage, shown: ShownMessage, outline: Outline): KeptMessage {
+export function keptMessage(
+  traced: TracedMessage,
+  shown: ShownMessage,
+  outline: Outline,
+): KeptMessage {
   const text = shown.head + shown.body;
   const { direction, time, protocol, data } = traced;
   return {

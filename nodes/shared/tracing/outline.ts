@@ -63,7 +63,8 @@ export function outlineOf(head: string): Outline {
         break;
     }
   }
-  const method = /^\d+[ \t]+([^\s]+)/.exec(cseq)?.[1] ?? (status ? "" : (/^\S+/.exec(first)?.[0] ?? ""));
+  const method =
+    /^\d+[ \t]+([^\s]+)/.exec(cseq)?.[1] ?? (status ? "" : (/^\S+/.exec(first)?.[0] ?? ""));
   return {
     kind: status === null ? "request" : "response",
     method: method.slice(0, 32),

@@ -31,7 +31,8 @@ export function pcapOf(messages: readonly KeptMessage[]): Buffer {
     // Two messages of one millisecond stay in their order.
     const micros = Math.max(message.time * 1000, last + 1);
     last = micros;
-    for (const packet of packetsOf(message, sequences)) parts.push(recordOf(packet, micros), packet);
+    for (const packet of packetsOf(message, sequences))
+      parts.push(recordOf(packet, micros), packet);
   }
   return Buffer.concat(parts);
 }

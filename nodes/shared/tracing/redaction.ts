@@ -2,7 +2,6 @@
  * A SIP message as people may see it: credentials, keys and passwords are replaced before anything is stored. In the body the
  * replacement is as long as what it hides, so that Content-Length still fits.
  */
-import { isUtf8 } from "node:buffer";
 import { withoutPasswords } from "../../../lib/index.js";
 
 /** Header fields whose values prove who somebody is (RFC 3261 §20, RFC 7616 §3.5). */
@@ -25,11 +24,20 @@ export interface ShownMessage {
 
 /** @param data - As it was on the wire. */
 export function redacted(data: string | Uint8Array): ShownMessage {
-  const bytes = typeof data === "string" ? undefined : Buffer.from(data.buffer, data.byteOffset, data.byteLength);
-  const encoding = bytes === undefined || isUtf8(bytes) ? "utf8" : "latin1";
-  const text = bytes === undefined ? (data as string) : bytes.toString(encoding);
+  const { text, encoding } = decoded(data);
   const end = endOfHead(text);
-  return { head: redactedHead(text.slice(0, end)), body: redactedBody(text.slice(end), encoding), encoding };
+  const body = redactedBody(text.slice(end), encoding);
+  return { head: redactedHead(text.slice(0, end)), body, encoding };
+}
+
+function decoded(data: string | Uint8Array): { text: string; encoding: Encoding } {
+  if (typeof data === "string") return { text: data, encoding: "utf8" };
+  const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+  const text = bytes.toString("utf8");
+  const isUtf8 = !text.includes("\ufffd") || Buffer.from(text).equals(bytes);
+  return isUtf8
+    ? { text, encoding: "utf8" }
+    : { text: bytes.toString("latin1"), encoding: "latin1" };
 }
 
 function endOfHead(text: string): number {
@@ -81,7 +89,8 @@ function redactedBody(body: string, encoding: Encoding): string {
 function withoutKeys(line: string, encoding: Encoding): string {
   const hide = (_all: string, name: string, value: string): string => name + stars(value, encoding);
   // Digits of base64, which Wireshark wants to decode.
-  const hideKey = (_all: string, name: string, key: string): string => name + "x".repeat(Buffer.byteLength(key, encoding));
+  const hideKey = (_all: string, name: string, key: string): string =>
+    name + "x".repeat(Buffer.byteLength(key, encoding));
   const shown = /^(?:a=|k=)/i.test(line) ? line.replace(SECRET_LINE, hide) : line;
   return /inline:/i.test(shown) ? shown.replace(INLINE_KEY, hideKey) : shown;
 }

@@ -202,7 +202,10 @@ function key(stackId: string, callId: string): string {
 }
 
 /** When a stack calls itself, both sessions have one Call-ID: our tag in a message tells whose it is. */
-function ownMessages({ log, shared }: CallLog, direction: TracedCall["direction"]): LoggedMessage[] {
+function ownMessages(
+  { log, shared }: CallLog,
+  direction: TracedCall["direction"],
+): LoggedMessage[] {
   const all = [...log];
   if (!shared) return all;
   const invite = all.find(({ message: { outline } }) => outline.method === "INVITE");

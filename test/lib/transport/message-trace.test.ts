@@ -41,7 +41,10 @@ describe("the trace of messages", () => {
         remoteAddress: "127.0.0.1",
         remotePort: bob.bound(protocol).port,
       };
-      for (const { protocol, localAddress, localPort, remoteAddress, remotePort } of [sent, received]) {
+      for (const { protocol, localAddress, localPort, remoteAddress, remotePort } of [
+        sent,
+        received,
+      ]) {
         const shown = { protocol, localAddress, localPort, remoteAddress, remotePort };
         assert.deepEqual(shown, place);
       }
@@ -89,6 +92,9 @@ describe("the trace of messages", () => {
     const { flow } = await bob.arrival();
     flow.send(responseText());
     await until(() => client.received.length > 0, "the answer");
-    assert.equal(bob.log.filter((line) => line === "A message could not be traced: no room").length, 2);
+    assert.equal(
+      bob.log.filter((line) => line === "A message could not be traced: no room").length,
+      2,
+    );
   });
 });

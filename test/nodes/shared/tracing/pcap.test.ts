@@ -38,7 +38,9 @@ function message(method: string, body = ""): string {
     "To: <sip:b@b.example>",
     "Call-ID: 1:2@here",
     `CSeq: 1 ${method}`,
-    ...(body === "" ? [] : [`Content-Type: ${method === "INVITE" ? "application/sdp" : "text/plain"}`]),
+    ...(body === ""
+      ? []
+      : [`Content-Type: ${method === "INVITE" ? "application/sdp" : "text/plain"}`]),
     `Content-Length: ${Buffer.byteLength(body)}`,
     "",
     body,
@@ -74,7 +76,10 @@ describe("traces as pcap", function () {
     assert.equal(pcap.readUInt32LE(20), 101);
     assert.deepEqual([pcap.readUInt32LE(24), pcap.readUInt32LE(28)], [1_700_000_000, 123_000]);
     const second = 24 + 16 + pcap.readUInt32LE(32);
-    assert.deepEqual([pcap.readUInt32LE(second), pcap.readUInt32LE(second + 4)], [1_700_000_000, 123_001]);
+    assert.deepEqual(
+      [pcap.readUInt32LE(second), pcap.readUInt32LE(second + 4)],
+      [1_700_000_000, 123_001],
+    );
     assert.equal(pcapOf([]).length, 24);
   });
 
@@ -94,12 +99,36 @@ describe("traces as pcap", function () {
         const late = { ...more, time: more.time + 500 };
         return [
           kept(message("INVITE", SDP), more, place),
-          kept(message("MESSAGE", `é${"x".repeat(40_000)}`), { ...more, direction: "received" }, place),
+          kept(
+            message("MESSAGE", `é${"x".repeat(40_000)}`),
+            { ...more, direction: "received" },
+            place,
+          ),
           kept(message("INFO", "odd"), late, place),
         ];
       }),
     );
-    const text = tshark(pcapOf(all), "-d", "udp.port==5000-6000,sip", "-d", "tcp.port==5000-6000,sip", "-T", "fields", "-e", "sip.Method", "-e", "_ws.malformed", "-e", "ip.checksum.status", "-e", "udp.checksum.status", "-e", "tcp.checksum.status", "-e", "tcp.analysis.flags");
+    const text = tshark(
+      pcapOf(all),
+      "-d",
+      "udp.port==5000-6000,sip",
+      "-d",
+      "tcp.port==5000-6000,sip",
+      "-T",
+      "fields",
+      "-e",
+      "sip.Method",
+      "-e",
+      "_ws.malformed",
+      "-e",
+      "ip.checksum.status",
+      "-e",
+      "udp.checksum.status",
+      "-e",
+      "tcp.checksum.status",
+      "-e",
+      "tcp.analysis.flags",
+    );
     const count = (method: string) => text.split(method).length - 1;
     assert.deepEqual([count("INVITE"), count("MESSAGE"), count("INFO")], [20, 20, 20], text);
     // Columns: method, malformed, then checksum states: 1 = good, empty = another protocol.

@@ -42,7 +42,9 @@ describe("redaction of traced messages", () => {
   });
 
   it("hides a value whose header line is empty and goes on in the next one", () => {
-    const text = whole(crlf("REGISTER sip:a SIP/2.0", "Authorization:", ' Digest response="canary"', "", ""));
+    const text = whole(
+      crlf("REGISTER sip:a SIP/2.0", "Authorization:", ' Digest response="canary"', "", ""),
+    );
     assert.ok(!text.includes("canary"), text);
   });
 
@@ -77,7 +79,9 @@ describe("redaction of traced messages", () => {
       "a=sendrecv",
       "",
     );
-    const shown = redacted(crlf("INVITE sip:a SIP/2.0", `Content-Length: ${body.length}`, "", body));
+    const shown = redacted(
+      crlf("INVITE sip:a SIP/2.0", `Content-Length: ${body.length}`, "", body),
+    );
     assert.ok(!shown.body.includes("canary"), shown.body);
     assert.equal(shown.body.length, body.length);
     assert.ok(shown.body.includes("a=ice-ufrag:frag"));
@@ -98,14 +102,26 @@ describe("redaction of traced messages", () => {
   });
 
   it("keeps bytes that are no UTF-8 so that they can be written again", () => {
-    const data = Buffer.concat([Buffer.from("MESSAGE sip:a SIP/2.0\r\n\r\n"), Buffer.from([0xff, 0, 0xfe])]);
+    const data = Buffer.concat([
+      Buffer.from("MESSAGE sip:a SIP/2.0\r\n\r\n"),
+      Buffer.from([0xff, 0, 0xfe]),
+    ]);
     const shown = redacted(data);
     assert.equal(shown.encoding, "latin1");
     assert.deepEqual(Buffer.from(shown.head + shown.body, shown.encoding), data);
   });
 
   it("is quick with the largest hostile message", () => {
-    for (const part of ["sip:", "a:", "@", "inline:", "Authorization:", "\n ", "sip:a:", "a=crypto inline:x;"]) {
+    for (const part of [
+      "sip:",
+      "a:",
+      "@",
+      "inline:",
+      "Authorization:",
+      "\n ",
+      "sip:a:",
+      "a=crypto inline:x;",
+    ]) {
       const text = `INVITE sip:a SIP/2.0\r\n${part.repeat(131_072 / part.length)}`;
       const begin = performance.now();
       redacted(text);

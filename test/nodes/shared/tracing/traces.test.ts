@@ -144,9 +144,14 @@ describe("traces of calls", () => {
     traces.add("stack", traced({ status: 200, to: "bob" }));
     traces.add("stack", traced({ status: 200, to: "bob", direction: "received" }));
     traces.add("stack", traced({ method: "BYE", from: "bob", to: "alice", branch: "b" }));
-    traces.add("stack", traced({ method: "BYE", from: "bob", to: "alice", branch: "b", direction: "received" }));
+    traces.add(
+      "stack",
+      traced({ method: "BYE", from: "bob", to: "alice", branch: "b", direction: "received" }),
+    );
     const shown = (handle: string) =>
-      traces.messages(handle).map(({ ladder }) => `${ladder.direction} ${ladder.statusCode ?? ladder.method}`);
+      traces
+        .messages(handle)
+        .map(({ ladder }) => `${ladder.direction} ${ladder.statusCode ?? ladder.method}`);
     assert.deepEqual(shown("out"), ["sent INVITE", "received 200", "received BYE"]);
     assert.deepEqual(shown("in"), ["received INVITE", "sent 200", "sent BYE"]);
     assert.equal(traces.count("in"), 3);
@@ -188,7 +193,13 @@ describe("traces of calls", () => {
 
   it("stay below their memory: ended calls go first, then messages of no call, then the middle of live ones", () => {
     const body = "x".repeat(10_000);
-    const traces = new Traces(undefined, { first: 100, last: 100, others: 200, liveCalls: 9, bytes: 200_000 });
+    const traces = new Traces(undefined, {
+      first: 100,
+      last: 100,
+      others: 200,
+      liveCalls: 9,
+      bytes: 200_000,
+    });
     const add = (callId: string, count: number) => {
       for (let cseq = 1; cseq <= count; cseq++) traces.add("stack", traced({ callId, cseq, body }));
       assert.ok(traces.size <= 200_000, `${traces.size}`);
@@ -233,10 +244,21 @@ describe("the outline of a message", () => {
   });
 
   it("takes whatever comes", () => {
-    for (const text of ["", "\n\n", "SIP/2.0 999", "SIP/2.0", ":::", "X\n: y", "A b\nVia:\nFrom:;tag="]) {
+    for (const text of [
+      "",
+      "\n\n",
+      "SIP/2.0 999",
+      "SIP/2.0",
+      ":::",
+      "X\n: y",
+      "A b\nVia:\nFrom:;tag=",
+    ]) {
       assert.equal(typeof outlineOf(text).method, "string", text);
     }
     assert.equal(outlineOf("SIP/2.0 404 Not Found\nCSeq: 1 OPTIONS").method, "OPTIONS");
-    assert.equal(outlineOf(`${"x".repeat(100_000)}\nCall-ID: ${"y".repeat(100_000)}`).callId.length, 256);
+    assert.equal(
+      outlineOf(`${"x".repeat(100_000)}\nCall-ID: ${"y".repeat(100_000)}`).callId.length,
+      256,
+    );
   });
 });
