@@ -13,6 +13,8 @@ export interface TransportLayerOptions {
   readonly logger?: Logger | undefined;
   readonly limits?: MessageLimits | undefined;
   readonly tuning?: Partial<TransportTuning> | undefined;
+  /** Web pages that may connect over WebSocket besides those of the host itself; see `mayConnect`. */
+  readonly origins?: readonly string[] | undefined;
   /** Sees every message that is sent or received; see `MessageObserver`. */
   readonly traceMessages?: MessageObserver | undefined;
 }
@@ -65,6 +67,7 @@ export interface TransportSettings {
   readonly logger: Logger;
   readonly limits: MessageLimits;
   readonly tuning: TransportTuning;
+  readonly origins: readonly string[];
   readonly traceMessages: MessageObserver | undefined;
 }
 
@@ -77,6 +80,7 @@ export function resolveSettings(
     logger: options.logger ?? silentLogger,
     limits: options.limits ?? DEFAULT_LIMITS,
     tuning: { ...DEFAULT_TUNING, ...options.tuning },
+    origins: options.origins ?? [],
     traceMessages: options.traceMessages,
   };
 }

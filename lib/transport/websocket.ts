@@ -7,9 +7,11 @@ import type { Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import type { Duplex } from "node:stream";
 import { WebSocket, WebSocketServer } from "ws";
-import { errorText } from "../foundation/index.js";
+import { errorText, printable } from "../foundation/index.js";
+import type { Logger } from "../foundation/index.js";
 import { bracket } from "./addresses.js";
 import type { Opener } from "./connection-pool.js";
+import { mayConnect } from "./origin-rule.js";
 import { Admission, connectionOptions, listen, sourceAddress } from "./listener.js";
 import type { Listener, StreamContext } from "./listener.js";
 import { clientTlsOptions, listenSecure, serverTlsOptions } from "./tls.js";
@@ -18,8 +20,10 @@ import type { FlowTarget, TlsMaterial, TransportOptions } from "./transport.js";
 import { WebSocketConnection } from "./websocket-connection.js";
 
 const SUBPROTOCOL = "sip";
+/** Origins that are named in the log. */
+const MOST_TOLD = 20;
 
-/** Serves one ws or wss entry. Origins are not checked: requests have to pass the stack's access rules anyway. */
+/** Serves one ws or wss entry, to programs and to the web pages that the origin rule lets in. */
 export function listenWebSocket(
   entry: TransportOptions,
   context: StreamContext,
@@ -27,6 +31,7 @@ export function listenWebSocket(
   const { settings } = context;
   const admission = new Admission(context.pool);
   const server = createHttp(entry, settings.tuning.handshakeTimeoutMs);
+  const refused = new RefusedOrigins(settings.logger);
   const webSockets = new WebSocketServer({
     noServer: true,
     clientTracking: false,
@@ -48,6 +53,12 @@ export function listenWebSocket(
       refuse(socket, fault);
       return;
     }
+    const { origin, host } = request.headers;
+    if (!mayConnect({ origin, host, secure: entry.protocol === "wss" }, settings.origins)) {
+      refused.tell(origin ?? "");
+      refuse(socket, "403 Forbidden", "Pages of this origin may not connect; see `origins`.");
+      return;
+    }
     webSockets.handleUpgrade(request, socket, head, (webSocket) => {
       const options = connectionOptions(entry.protocol, socket, false, context);
       admission.open(new WebSocketConnection(webSocket, options));
@@ -56,6 +67,21 @@ export function listenWebSocket(
   return server instanceof HttpsServer
     ? listenSecure(server, entry, context)
     : listen(server, entry, context);
+}
+
+/** Says of each origin once that it was refused: it may be the page of the user's own telephone. */
+class RefusedOrigins {
+  readonly #told = new Set<string>();
+
+  constructor(private readonly logger: Logger) {}
+
+  tell(origin: string): void {
+    if (this.#told.size >= MOST_TOLD || this.#told.has(origin)) return;
+    this.#told.add(origin);
+    this.logger.warn(
+      `WebSocket: pages of ${printable(origin)} may not connect; put their host into origins if they are yours`,
+    );
+  }
 }
 
 function createHttp(entry: TransportOptions, timeoutMs: number): HttpServer | HttpsServer {
@@ -89,8 +115,10 @@ function upgradeFault(request: IncomingMessage, path: string | undefined): strin
   return undefined;
 }
 
-function refuse(socket: Socket, status: string): void {
-  const text = `${status}: SIP over WebSocket needs the subprotocol "sip" and the configured path.\n`;
+const WHAT_IT_NEEDS = 'SIP over WebSocket needs the subprotocol "sip" and the configured path.';
+
+function refuse(socket: Socket, status: string, why = WHAT_IT_NEEDS): void {
+  const text = `${status}: ${why}\n`;
   socket.end(
     `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: text/plain\r\n` +
       `Content-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`,

@@ -59,6 +59,12 @@ export interface UserAgentOptions {
   readonly minSE?: number | undefined;
   readonly dnsServers?: readonly string[] | undefined;
   /**
+   * Web pages that may connect to a `ws` or `wss` entry: hosts (`phone.example.com`, `*.example.com`), whole origins, `null` for
+   * pages without one, `*` for all. Pages of the same host and of this machine always may; programs send no Origin and are
+   * subject to `allow` alone (RFC 6455 §10.2).
+   */
+  readonly origins?: readonly string[] | undefined;
+  /**
    * Sees every SIP message as it crosses the wire, repetitions and answers without a transaction included, with all secrets in
    * it: whoever shows it to people must leave those out. Costs nothing when absent.
    */

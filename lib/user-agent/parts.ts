@@ -89,6 +89,7 @@ export class UserAgentParts {
         logger,
         limits,
         tuning: options.transportTuning,
+        origins: options.origins,
         traceMessages: options.traceMessages,
       });
     this.transactions = new TransactionLayer({

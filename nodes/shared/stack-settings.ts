@@ -306,6 +306,7 @@ export function readStackSettings(RED: NodeAPI, node: Node, config: NodeConfig):
         trusted: reader.list("trusted"),
         dial: reader.list("dial"),
         infoPackages: reader.tokens("infoPackages"),
+        origins: reader.list("origins"),
         rel100: reader.rel100(),
         maxSessions: reader.number("maxSessions", 0),
         maxRequestsPerSecond: reader.number("maxRequestsPerSecond", 0),

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { createServer, get } from "node:http";
 import type { AddressInfo } from "node:net";
 import { WebSocket, WebSocketServer } from "ws";
+import { silentLogger } from "../../../lib/foundation/index.js";
 import type { SipRequest } from "../../../lib/message/index.js";
 import type { FlowTarget, TransportOptions } from "../../../lib/transport/index.js";
 import { certificateAuthority } from "../../support/certificates.js";
@@ -22,9 +23,14 @@ describe("WebSocket (RFC 7118)", () => {
     bench.layer([{ protocol: "ws", port: undefined, ...more }], options);
 
   /** A browser, more or less. */
-  async function browser(bob: RecordingLayer, path = "/", protocols: string | string[] = "sip") {
+  async function browser(
+    bob: RecordingLayer,
+    path = "/",
+    protocols: string | string[] = "sip",
+    origin = "http://127.0.0.1:1880",
+  ) {
     const url = `ws://127.0.0.1:${bob.bound("ws").port}${path}`;
-    const socket = new WebSocket(url, protocols, { origin: "https://phone.example" });
+    const socket = new WebSocket(url, protocols, { origin });
     bench.atEnd(() => void socket.terminate());
     const received: { text: string; isBinary: boolean }[] = [];
     socket.on("message", (data, isBinary) =>
@@ -50,6 +56,19 @@ describe("WebSocket (RFC 7118)", () => {
     (await bob.responseFlow(message as SipRequest, back)).send(responseText());
     assert.equal((await alice.arrival()).flow, flow);
     assert.equal(await alice.connect(bob.target("ws")), flow);
+  });
+
+  it("refuses pages of other hosts, says so once in the log, and takes those that are listed", async () => {
+    const warnings: string[] = [];
+    const logger = { ...silentLogger, warn: (text: string) => void warnings.push(text) };
+    const bob = await bench.layer([{ protocol: "ws" }], { logger, origins: ["phone.example"] });
+    for (let time = 0; time < 2; time++) {
+      await assert.rejects(browser(bob, "/", "sip", "https://pages.example"), /403/);
+    }
+    assert.equal(warnings.filter((text) => text.includes("https://pages.example")).length, 1);
+    const phone = await browser(bob, "/", "sip", "https://phone.example");
+    phone.socket.send(requestText({ via: VIA }));
+    await bob.arrival();
   });
 
   it("takes text and binary messages, and answers in text", async () => {
