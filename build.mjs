@@ -15,6 +15,7 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { buildSync } from "esbuild";
+import { buildSidebar } from "./nodes/sidebar/build.mjs";
 
 const root = dirname(fileURLToPath(import.meta.url));
 const at = (...parts) => join(root, ...parts);
@@ -50,6 +51,7 @@ for (const folder of [
 ]) {
   if (existsSync(at(folder[0]))) cpSync(at(folder[0]), at(next, folder[1]), { recursive: true });
 }
+buildSidebar(at(next, "nodes/sidebar"));
 rmSync(at("dist"), { recursive: true, force: true });
 renameSync(at(next), at("dist"));
 

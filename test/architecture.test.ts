@@ -110,6 +110,8 @@ const rooms: Record<
     // node:vm only for the time limit of a regular expression.
     node: ["node:fs", "node:fs/promises", "node:path", "node:crypto", "node:os", "node:vm"],
   },
+  // The editor's half of the sidebar runs in a browser and knows only the JSON of the admin endpoints.
+  "nodes/sidebar": { rooms: [], packages: ["node-red"] },
   nodes: { rooms: ["lib", "nodes/shared"], packages: ["node-red"], node: ["node:path", "node:fs"] },
 };
 
@@ -143,7 +145,7 @@ const files = ["lib", "nodes"].flatMap((top) =>
 const roomOf = (file: string): string => {
   const parts = file.split("/");
   if (parts[0] === "lib") return parts.length > 2 ? `lib/${parts[1] ?? ""}` : "lib";
-  return parts[1] === "shared" ? "nodes/shared" : "nodes";
+  return ["shared", "sidebar"].includes(parts[1] ?? "") ? `nodes/${parts[1] ?? ""}` : "nodes";
 };
 const withoutComments = (text: string) =>
   text.replace(/\/\*[\s\S]*?\*\//g, "").replace(/^\s*\/\/.*$/gm, "");
