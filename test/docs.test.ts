@@ -1,6 +1,6 @@
 /** The documents: links lead somewhere, files that they name exist, their tables know every node, property and output. */
 import assert from "node:assert/strict";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 
 const root = resolve(__dirname, "..");
@@ -36,6 +36,14 @@ describe("documents", () => {
         .map((target) => `${document} → ${target}`),
     );
     assert.deepEqual(broken, []);
+  });
+
+  it("show pictures that are small, and keep none that nobody shows", () => {
+    const all = documents.map(read).join("\n");
+    for (const name of readdirSync(join(root, "docs/pictures"))) {
+      assert.ok(statSync(join(root, "docs/pictures", name)).size < 60_000, name);
+      assert.ok(all.includes(`pictures/${name}`), `${name} is in no document`);
+    }
   });
 
   it("name only files that exist", () => {

@@ -29,8 +29,8 @@ export interface Help {
 
 /** The headings of a language, in the order of the sections. */
 export const HEADINGS: Readonly<Record<string, readonly string[]>> = {
-  "en-US": ["Inputs", "Properties", "Outputs", "Details", "References"],
-  de: ["Eingaben", "Eigenschaften", "Ausgaben", "Details", "Verweise"],
+  "en-US": ["Inputs", "Outputs", "Properties", "Details", "References"],
+  de: ["Eingaben", "Ausgaben", "Eigenschaften", "Details", "Verweise"],
 };
 
 const line = (text = ""): string => text.replace(/\s+/g, " ").trim();
@@ -79,8 +79,8 @@ export function parseHelp(language: string, source: string): Help {
   return {
     tooltip: line(/<p>([\s\S]*?)<\/p>/.exec(first)?.[1]),
     inputs: entries(section(0)),
-    properties: entries(section(1)),
-    outputs: [...section(2).matchAll(/<li>\s*([^<]*)<dl[^>]*>([\s\S]*?)<\/dl>/g)].map(
+    properties: entries(section(2)),
+    outputs: [...section(1).matchAll(/<li>\s*([^<]*)<dl[^>]*>([\s\S]*?)<\/dl>/g)].map(
       ([, head = "", fields]) => {
         const [name = "", ...when] = line(head).split(": ");
         return { name, when: when.join(": "), fields: entries(fields) };
@@ -109,7 +109,8 @@ export function picture(definition: NodeDefinition, outputs: readonly Output[]):
     output.fields.find((entry) => entry.name === name);
   const rows = outputs.map((output, index) => {
     const y = 22 + index * step;
-    const topic = plain(field(output, "topic")?.text ?? "");
+    const topics = plain(field(output, "topic")?.text ?? "").split(", ");
+    const topic = topics.length > 2 ? `${topics.slice(0, 2).join(", ")}, …` : topics.join(", ");
     const payload = field(output, "payload")?.kind;
     return [
       `<path d="M62 ${y}h22"/><rect x="58" y="${y - 4}" width="8" height="8" rx="2"/>`,
