@@ -151,7 +151,7 @@ describe("editor templates", () => {
     const unused = [...catalogues].flatMap(([type, catalogue]) =>
       keys(catalogue)
         // What the runtime says is the runtime's to use.
-        .filter((key) => type !== "sip-stack" || !/^(status|error)\./.test(key))
+        .filter((key) => type !== "sip-stack" || !/^(status|error|ring)\./.test(key))
         .filter((key) =>
           type === "sip-stack"
             ? !new RegExp(`[":\\]]${key.replaceAll(".", "\\.")}"`).test(all)

@@ -61,12 +61,28 @@ export function clientTlsOptions(
     // RFC 6066 §3: no SNI for IP addresses.
     servername: ipFamily(expected) === 0 ? expected : "",
     minVersion: LEAST_VERSION,
-    rejectUnauthorized: material?.verifyServer !== false,
+    // A pinned certificate is compared as it is, see `checkPinned`.
+    rejectUnauthorized: material?.verifyServer !== false && material?.pinned === undefined,
     checkServerIdentity: (_host, certificate) => {
       const fault = checkCertificateIdentity(expected, certificate);
       return fault === undefined ? undefined : new Error(fault);
     },
   };
+}
+
+/** After the handshake: is the server the one whose certificate is pinned? @returns what is wrong, in words. */
+export function checkPinned(
+  socket: TLSSocket,
+  material: TlsMaterial | undefined,
+): string | undefined {
+  if (material?.pinned === undefined) return undefined;
+  const pem = /-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END/.exec(
+    material.pinned.toString(),
+  );
+  if (pem === null) return "the certificate that is expected cannot be read: it must be PEM";
+  const expected = Buffer.from(pem[1], "base64");
+  const isPinned = socket.getPeerX509Certificate()?.raw.equals(expected) === true;
+  return isPinned ? undefined : "the server shows another certificate than the one expected";
 }
 
 export function listenTls(entry: TransportOptions, context: StreamContext): Promise<Listener> {
@@ -118,6 +134,13 @@ export function tlsOpener(material: TlsMaterial | undefined, context: StreamCont
     socket.once("error", (error) => done(explainTlsError(error), undefined));
     socket.once("secureConnect", () => {
       socket.removeAllListeners("error");
+      const fault = checkPinned(socket, material);
+      if (fault !== undefined) {
+        socket.on("error", () => undefined);
+        socket.destroy();
+        done(new Error(fault), undefined);
+        return;
+      }
       done(
         undefined,
         new StreamConnection(socket, connectionOptions("tls", socket, true, context)),

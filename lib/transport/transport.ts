@@ -29,6 +29,11 @@ export interface TlsMaterial {
   readonly ca?: string | Buffer | readonly (string | Buffer)[];
   /** false only by an explicit choice of the user. Default true. */
   readonly verifyServer?: boolean;
+  /**
+   * The one certificate (PEM; of several the first) that a server may show: whoever has signed it, for whatever name, until
+   * when ever. Stands in the place of `ca`, `verifyServer` and the name.
+   */
+  readonly pinned?: string | Buffer;
   /** Server name for SNI and verification when it differs from the configured domain. */
   readonly serverName?: string;
   /** Ask connecting clients for a certificate and refuse those without a valid one. Default false. */

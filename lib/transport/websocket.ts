@@ -14,7 +14,7 @@ import type { Opener } from "./connection-pool.js";
 import { mayConnect } from "./origin-rule.js";
 import { Admission, connectionOptions, listen, sourceAddress } from "./listener.js";
 import type { Listener, StreamContext } from "./listener.js";
-import { clientTlsOptions, listenSecure, serverTlsOptions } from "./tls.js";
+import { checkPinned, clientTlsOptions, listenSecure, serverTlsOptions } from "./tls.js";
 import { explainTlsError } from "./tls-identity.js";
 import type { FlowTarget, TlsMaterial, TransportOptions } from "./transport.js";
 import { WebSocketConnection } from "./websocket-connection.js";
@@ -180,7 +180,14 @@ function openSocket(
   material: TlsMaterial | undefined,
   context: StreamContext,
 ): Socket {
-  if (target.protocol === "wss") return connectTls(clientTlsOptions(target, material, context));
+  if (target.protocol === "wss") {
+    const socket = connectTls(clientTlsOptions(target, material, context));
+    socket.once("secureConnect", () => {
+      const fault = checkPinned(socket, material);
+      if (fault !== undefined) socket.destroy(new Error(fault));
+    });
+    return socket;
+  }
   return connectTcp({
     host: target.address,
     port: target.port,

@@ -8,6 +8,7 @@ import { TransactionLayer } from "../transaction/index.js";
 import { NodeDnsClient, Resolver, SocketTransportLayer } from "../transport/index.js";
 import type { TransportLayer } from "../transport/transport.js";
 import { AccessGate } from "./access-gate.js";
+import { AdmittedCalls } from "./admitted-calls.js";
 import { AccountBook } from "./account-book.js";
 import { AccountCredentials } from "./account-credentials.js";
 import { accountOf } from "./account-matching.js";
@@ -62,6 +63,7 @@ export class UserAgentParts {
   readonly pending: PendingRequests;
   readonly sdpHandlers = new SdpHandlers();
   readonly supplements: Supplements;
+  readonly admitted = new AdmittedCalls((address) => this.transport.hasAddress?.(address) === true);
   readonly book: AccountBook;
   readonly server: UserAgentServer;
   readonly client: UserAgentClient;
@@ -205,7 +207,10 @@ export class UserAgentParts {
       (session, event) => host.reportSession(session, event),
       () => supplements,
     );
-    const findAccount = (request: SipRequest) => accountOf(request, book.all);
+    const findAccount = (request: SipRequest) => {
+      const admitted = this.admitted.accountOf(request);
+      return admitted === undefined ? accountOf(request, book.all) : book.get(admitted);
+    };
     this.subscribers = new PeerSubscriptions({
       services,
       report: (event) => host.report(event),
@@ -247,6 +252,7 @@ export class UserAgentParts {
       clock,
       logger,
       gate,
+      admitted: this.admitted,
       capabilities,
       dialogs: this.dialogs,
       supplements,

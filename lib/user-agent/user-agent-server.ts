@@ -24,6 +24,7 @@ import type {
 import { canonicalAddress } from "../transport/index.js";
 import type { Flow } from "../transport/transport.js";
 import type { AccessGate } from "./access-gate.js";
+import type { AdmittedCalls } from "./admitted-calls.js";
 import type { Capabilities } from "./capabilities.js";
 import { RateLimit } from "./rate-limit.js";
 import { inspectRequest } from "./request-inspection.js";
@@ -50,6 +51,7 @@ export interface UserAgentServerOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly gate: AccessGate;
+  readonly admitted: AdmittedCalls;
   readonly capabilities: Capabilities;
   readonly dialogs: DialogStore;
   readonly supplements: Supplements;
@@ -107,7 +109,7 @@ export class UserAgentServer implements TransactionLayerUser {
 
   /** From the transport layer: is this worth reading? New requests of a source that is not answered any more are not. */
   mayRead(data: Buffer, flow: Flow): boolean {
-    if (this.#silenced.isEmpty) return true;
+    if (this.#silenced.isEmpty || this.#options.admitted.mayBe(data, flow)) return true;
     const by = this.#silenced.silences(canonicalAddress(flow.remoteAddress), data);
     if (by === undefined) return true;
     if (by === "gate") this.#refusedByGate++;
@@ -120,7 +122,7 @@ export class UserAgentServer implements TransactionLayerUser {
     const address = message.source?.address ?? flow.remoteAddress;
     return (
       this.#options.gate.isAllowed(address) ||
-      (message.kind === "request" && this.#isExpected(message))
+      (message.kind === "request" && this.#isExpected(message, flow))
     );
   }
 
@@ -145,15 +147,16 @@ export class UserAgentServer implements TransactionLayerUser {
   /** One gate for every method; only requests within our dialogs pass it. */
   #mayPass(request: SipRequest, flow: Flow): boolean {
     const address = request.source?.address ?? flow.remoteAddress;
-    if (this.#options.gate.isAllowed(address) || this.#isExpected(request)) return true;
+    if (this.#options.gate.isAllowed(address) || this.#isExpected(request, flow)) return true;
     this.#refusedByGate++;
     if (this.#mayTell(address)) this.#refuse(request, flow, 403);
     return false;
   }
 
-  /** It belongs to a dialog, or to a subscription of ours. */
-  #isExpected(request: SipRequest): boolean {
-    const { dialogs } = this.#options;
+  /** It belongs to a dialog, or to a subscription of ours, or to a call that the application places itself. */
+  #isExpected(request: SipRequest, flow: Flow): boolean {
+    const { admitted, dialogs } = this.#options;
+    if (admitted.has(request, flow)) return true;
     if (request.to.tag !== undefined && dialogs.find(request) !== undefined) return true;
     return this.#options.expectsNotify(request) || this.#knowsDialog(request);
   }
@@ -307,6 +310,7 @@ export class UserAgentServer implements TransactionLayerUser {
   #isWithinRate(transaction: ServerTransaction): boolean {
     const { request, flow } = transaction;
     const address = request.source?.address ?? flow.remoteAddress;
+    if (this.#options.admitted.has(request, flow)) return true;
     if (this.#requests?.take(address) !== false) return true;
     this.#refusedByRate++;
     if (this.#refusals?.take(address) === true) {

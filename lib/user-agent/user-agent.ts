@@ -274,6 +274,17 @@ export class UserAgent extends TypedEmitter<UserAgentEvents> {
   }
 
   /**
+   * Lets a call in that this process itself places to this user agent, from another one on the same machine: neither `allow`
+   * and `deny` nor the limit of requests apply to it. Everybody else is refused as before.
+   *
+   * @param callId - of that call, random. @param accountId - the account that it is for; default: as for every call.
+   * @returns takes it back; idempotent. @throws InvalidArgumentError for a Call-ID of fewer than 16 characters.
+   */
+  admitCall(callId: string, accountId?: string): () => void {
+    return this.#parts.admitted.add(callId, accountId);
+  }
+
+  /**
    * Adds a handler for streams of a type (`audio`, `video`, `image`, `message` …), to be asked after those of the type that are
    * there and before the media handler (see `SdpStreamHandler`).
    *

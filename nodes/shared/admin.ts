@@ -5,6 +5,7 @@ import { callsOfStack, findCall } from "./call.js";
 import type { Engine } from "./engine.js";
 import { allEngines } from "./engines.js";
 import { METRICS_TYPE, metricsText } from "./metrics.js";
+import { registerRings } from "./ring/ring-admin.js";
 import { registerTraceEndpoints } from "./tracing/endpoints.js";
 
 const registered = new WeakSet<object>();
@@ -28,6 +29,7 @@ export function registerAdmin(RED: NodeAPI): void {
   httpAdmin.get("/sip/metrics", read, (_request, response) => {
     response.type(METRICS_TYPE).send(metricsText(allEngines()));
   });
+  registerRings(RED, shown);
   httpAdmin.delete("/sip/sessions/:id", write, (request, response) => {
     const call = findCall(String(request.params["id"]));
     if (call === undefined) {

@@ -15,6 +15,7 @@ import { requestPolicy, wantsEveryMessage, watchSession, watchStack } from "./ev
 import { takeIncoming } from "./incoming-calls.js";
 import { liveNode } from "./live-nodes.js";
 import { setKeysShown } from "./media-keys.js";
+import { rings } from "./ring/rings.js";
 import { hasSupplements, stackSupplement } from "./supplement-nodes.js";
 import type { StackSettings } from "./stack-settings.js";
 import { history, traces } from "./tracing/index.js";
@@ -298,6 +299,7 @@ export class Engine {
     this.#setState("stopped");
     if (userAgent !== undefined) {
       await within(LONGEST_STOP_MS, quietly(userAgent.stop({ graceMs: GRACE_MS })));
+      await rings.endOf(this.stackId);
     }
     for (const call of callsOfStack(this.stackId)) {
       // Left over only when the user agent did not end in time.

@@ -24,6 +24,7 @@ export type UserAgentPort = Pick<
   | "sessions"
   | "accounts"
   | "addSupplement"
+  | "admitCall"
   | "addAccount"
   | "removeAccount"
   | "invite"

@@ -28,6 +28,10 @@ export function removeIncomingNode(rule: IncomingRule): void {
   if (rules.get(rule.nodeId) === rule) rules.delete(rule.nodeId);
 }
 
+export function findIncomingNode(nodeId: string): IncomingRule | undefined {
+  return rules.get(nodeId);
+}
+
 /** The most specific rule that fits, or undefined. @param called - the user or number that is called. */
 export function chooseIncoming(
   stackId: string,

@@ -486,6 +486,8 @@ export class FakeUserAgent extends TypedEmitter<UserAgentEvents> implements User
   readonly ownSubscriptions: FakeSubscription[] = [];
   readonly held = new Map<string, FakePending>();
   readonly log: string[] = [];
+  /** Call-IDs that pass the gate. */
+  readonly admitted = new Set<string>();
   /** Makes `start` fail. */
   startError: Error | undefined;
   requestOutcome: ActionOutcome = { ok: true, statusCode: 200, reason: "OK" };
@@ -562,6 +564,11 @@ export class FakeUserAgent extends TypedEmitter<UserAgentEvents> implements User
   readonly renewals: (readonly TransportOptions[])[] = [];
   renewTls(transports: readonly TransportOptions[]): void {
     this.renewals.push(transports);
+  }
+
+  admitCall(callId: string): () => void {
+    this.admitted.add(callId);
+    return () => this.admitted.delete(callId);
   }
 
   calledUser(request: SipRequest): string {

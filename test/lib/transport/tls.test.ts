@@ -55,6 +55,17 @@ describe("TLS (RFC 3261 §26, RFC 5922)", function () {
     assert.ok((await alice.connect(named(bob))).isOpen);
   });
 
+  it("takes a pinned certificate whatever its name, and no other", async () => {
+    const own = selfSigned({ commonName: "pbx.example", altNames: ["DNS:pbx.example"] });
+    const bob = await serve(own);
+    const alice = await client({ pinned: own.cert });
+    assert.ok((await alice.connect(named(bob))).isOpen);
+    const mallory = await serve(good);
+    await assert.rejects(alice.connect(named(mallory)), /another certificate/);
+    const careless = await client({ pinned: "no certificate" });
+    await assert.rejects(careless.connect(named(bob)), /cannot be read/);
+  });
+
   const refusals: [
     string,
     () => Certificate,
