@@ -142,7 +142,7 @@ describe("ring my flow", function () {
       shown.messages[0]?.text ?? "",
       /^INVITE sip:61@[^]+\r\nFrom: "Grandma <b>"[^]+m=audio/,
     );
-    assert.doesNotMatch(JSON.stringify(shown), /inline:[A-Za-z0-9+/]/);
+    assert.doesNotMatch(JSON.stringify(shown), /inline:(?!x+\b)/);
     const wav = await adminRequest().get(`/sip/rings/${ring}/wav`).buffer(true).expect(200);
     assert.match(String(wav.headers["content-type"]), /^audio\/wav/);
     const tone = heardTone(wav.body as Buffer, { frequency: 420, level: 0.1, judged: 0.2 });
