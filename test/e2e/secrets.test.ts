@@ -328,6 +328,35 @@ describe("secrets", function () {
       const answer = await fetch(`${nodeRed.url}/${path}`);
       assertClean(path, await answer.text());
     }
+    // The trace has seen all of it on the wire.
+    const calls = (await (await fetch(`${nodeRed.url}/sip/calls`)).json()) as {
+      calls: { session: string }[];
+      ended: { session: string; messages: number }[];
+    };
+    const handles = [...calls.calls, ...calls.ended].map(
+      ({ session }) => `sip/sessions/${session}`,
+    );
+    const stacks = flows
+      .filter(({ type }) => type === "sip-stack")
+      .map(({ id }) => `sip/stacks/${id}`);
+    const traced = [
+      "sip/calls",
+      ...stacks.map((path) => `${path}/messages`),
+      ...[...handles, ...stacks].map((path) => `${path}/pcap`),
+      ...handles,
+    ];
+    const texts = await Promise.all(
+      traced.map(async (path) => {
+        const answer = await fetch(`${nodeRed.url}/${path}`);
+        const text = Buffer.from(await answer.arrayBuffer()).toString("latin1");
+        assertClean(path, text.replaceAll(secrets.dialled, ""));
+        return text;
+      }),
+    );
+    const all = texts.join();
+    for (const part of ["Proxy-Authorization: Digest", "Authorization: Digest", "a=crypto:"]) {
+      assert.ok(all.includes(part), `${part} is in no trace`);
+    }
     // What the user wrote into plain properties is in an export; nothing else is.
     const exported = await (await fetch(`${nodeRed.url}/flows`)).text();
     assertClean("an export", exported.replaceAll(secrets.uri, "").replaceAll(secrets.proxy, ""));
