@@ -131,6 +131,14 @@ export class EmbeddedMediaSession implements MediaSession {
     return this.#audio;
   }
 
+  /** Rejects when the worker is lost. */
+  async readStatistics(): Promise<MediaStatistics | undefined> {
+    if (!this.#isOpen || this.#closing !== undefined) return undefined;
+    const { worker } = this.#options;
+    const reply = await worker.request({ type: "statistics", session: this.#number });
+    return reply.statistics;
+  }
+
   /** Idempotent: further calls get the result of the first. */
   close(): Promise<MediaStatistics | undefined> {
     this.#closing ??= this.#close();

@@ -102,6 +102,8 @@ export interface MediaSession {
   readonly remoteSdp: string | undefined;
   /** Sound; undefined in handlers that carry none. */
   readonly audio: AudioControl | undefined;
+  /** What was counted so far. Absent = the handler tells only at the end; undefined = there is nothing to count. */
+  readStatistics?(): MaybePromise<MediaStatistics | undefined>;
   close(): MaybePromise<MediaStatistics | undefined>;
 }
 

@@ -62,6 +62,7 @@ describe("what the editor learns of calls", function () {
           name: `The ${id}`,
           transports: [{ protocol: "udp", address, port }],
           mediaAddress: address,
+          rel100: "none",
           ...more,
         },
         id,
@@ -173,24 +174,25 @@ describe("what the editor learns of calls", function () {
     );
     const call = calls.find(({ stack }) => stack === "caller") as Summary;
     assert.equal(call.codec, "opus");
+    let live: Summary | undefined;
+    for (let i = 0; i < 50 && !((live?.rtp?.received ?? 0) > 0); i++) {
+      live = await get<Summary>(`sip/sessions/${call.session}`);
+      await pause(20);
+    }
+    assert.ok((live?.rtp?.received ?? 0) > 0, "the sound of a live call is counted");
     const path = `sip/sessions/${call.session}`;
     const ladder = await get<Summary & { messages: Message[] }>(path);
     assert.deepEqual(shown(ladder.messages), [
       "> INVITE",
       "< 100INVITE",
       "< 180INVITE",
-      "> PRACK",
-      "< 200PRACK",
       "< 200INVITE",
       "> ACK",
     ]);
-    assert.deepEqual(
-      new Set(ladder.messages.map(({ transaction }) => transaction)),
-      new Set([1, 2]),
-    );
+    assert.deepEqual(new Set(ladder.messages.map(({ transaction }) => transaction)), new Set([1]));
     assert.deepEqual(
       ladder.messages.map(({ hasSdp }) => hasSdp),
-      [true, false, false, false, false, true, false],
+      [true, false, false, true, false],
     );
     assert.match(ladder.messages[0]?.text ?? "", /^INVITE sip:desk:\*\*\*@[^]*\r\n\r\nv=0\r\n/);
 
@@ -218,9 +220,9 @@ describe("what the editor learns of calls", function () {
       ["terminated", "local-bye", "invite", "opus"],
     );
     assert.ok((ended.rtp?.received ?? 0) > 0 && (ended.duration ?? 0) > 0);
-    assert.equal(ended.messages, 9);
+    assert.equal(ended.messages, 7);
     const after = await get<Summary & { messages: Message[] }>(path);
-    assert.deepEqual(shown(after.messages).slice(7), ["> BYE", "< 200BYE"]);
+    assert.deepEqual(shown(after.messages).slice(5), ["> BYE", "< 200BYE"]);
 
     const saved = await ask(`${path}/pcap`);
     assert.equal(saved.headers.get("content-type"), "application/vnd.tcpdump.pcap");
@@ -228,7 +230,7 @@ describe("what the editor learns of calls", function () {
       saved.headers.get("content-disposition") ?? "",
       /^attachment; filename="call-[\dTZ-]+\.pcap"$/,
     );
-    assert.deepEqual(await dissected(saved), { sip: 9, malformed: 0 });
+    assert.deepEqual(await dissected(saved), { sip: 7, malformed: 0 });
   });
 
   it("a call of a stack without trace: in the history, without messages", async () => {
@@ -259,18 +261,20 @@ describe("what the editor learns of calls", function () {
     await talking();
     const { calls } = await get<Calls>("sip/calls");
     await hangUp(calls[0].session);
-    await pause(300);
+    // The last number that is told is the one at rest.
+    const { revision } = await get<Calls>("sip/calls");
+    for (let i = 0; i < 100 && (news.at(-1) ?? 0) < revision; i++) await pause(20);
     const told = news.slice(before);
-    assert.ok(told.length >= 2, told.join());
+    assert.ok((told.at(-1) ?? 0) >= revision, `${told.join()}, not ${revision}`);
+    const most = 1 + (Date.now() - begin) / 200;
     assert.ok(
-      told.length <= 1 + (Date.now() - begin) / 200,
+      told.length >= 1 && told.length <= most,
       `${told.length} in ${Date.now() - begin} ms`,
     );
     assert.deepEqual(
       told,
-      [...told].sort((a, b) => a - b),
+      [...new Set(told)].sort((a, b) => a - b),
     );
-    assert.ok((await get<Calls>("sip/calls")).revision >= (told.at(-1) ?? 0));
   });
 
   it("nothing without a login, and a reader changes nothing", async () => {
@@ -297,7 +301,7 @@ describe("what the editor learns of calls", function () {
   async function dissected(saved: Response): Promise<{ sip: number; malformed: number }> {
     const file = join(nodeRed.userDir, "saved.pcap");
     writeFileSync(file, Buffer.from(await saved.arrayBuffer()));
-    if (spawnSync("tshark", ["--version"]).status !== 0) return { sip: 9, malformed: 0 };
+    if (spawnSync("tshark", ["--version"]).status !== 0) return { sip: 7, malformed: 0 };
     const as = flows.flatMap(({ transports }) =>
       ((transports ?? []) as { port: number }[]).flatMap(({ port }) => [
         "-d",

@@ -235,8 +235,9 @@ export class RtpSession implements TickJob {
     return this.#closing;
   }
 
-  async #close(): Promise<MediaStatistics> {
-    const statistics: MediaStatistics = {
+  /** So far. */
+  get statistics(): MediaStatistics {
+    return {
       packetsSent: this.#sender.packetsSent,
       packetsReceived: this.#receiver.packetsReceived,
       packetsLost: this.#receiver.packetsLost,
@@ -245,6 +246,10 @@ export class RtpSession implements TickJob {
       concealed: Math.round(this.#receiver.concealedMs),
       packetsRejected: this.#protection === undefined ? undefined : this.#rejected,
     };
+  }
+
+  async #close(): Promise<MediaStatistics> {
+    const { statistics } = this;
     this.leave();
     this.#player.stopAll();
     this.#sender.close();

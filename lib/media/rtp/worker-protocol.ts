@@ -111,6 +111,7 @@ export type ToWorker =
       readonly stream: number;
       readonly mark: number;
     }
+  | { readonly type: "statistics"; readonly id: number; readonly session: number }
   | { readonly type: "close"; readonly id: number; readonly session: number }
   /** Closes all sessions; the worker ends by itself then. */
   | { readonly type: "shutdown" };
@@ -184,7 +185,7 @@ export type FromWorker =
   | { readonly type: "error"; readonly session: number; readonly text: string }
   | { readonly type: "log"; readonly level: "debug" | "warn"; readonly text: string };
 
-/** What a request gives: port and codecs of `open`, the statistics of `close`, nothing else. */
+/** What a request gives: port and codecs of `open`, the statistics of `close` and `statistics`, nothing else. */
 export interface WorkerReply {
   readonly port?: number | undefined;
   /** Codecs of the request that cannot be used here, and must not be negotiated. */

@@ -90,6 +90,11 @@ export class WorkerSessions {
       case "streamMark":
         this.#streams.receive(message);
         break;
+      case "statistics": {
+        const statistics = this.#sessions.get(message.session)?.statistics;
+        this.#send({ type: "reply", id: message.id, result: { statistics } });
+        break;
+      }
       case "close":
         this.#answer(message.id, this.#close(message.session));
         break;

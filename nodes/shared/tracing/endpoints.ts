@@ -1,13 +1,19 @@
 /** What the sidebar asks for (contract §8): calls with their history, the messages of a call or a stack, the same as pcap, keys. */
 import type { NodeAPI } from "node-red";
 import type { Request, Response } from "express";
-import { errorText, InvalidArgumentError, printable } from "../../../lib/index.js";
+import {
+  errorText,
+  InvalidArgumentError,
+  type MediaStatistics,
+  printable,
+} from "../../../lib/index.js";
 import { type Call, callsOfStack, findCall } from "../call.js";
 import { allEngines } from "../engines.js";
 import { isRecord } from "../sip-fields.js";
 import type { CallSummary } from "./call-summary.js";
 import { changes } from "./changes.js";
 import { history, traces } from "./index.js";
+import { liveStatistics } from "./live-statistics.js";
 import type { LoggedMessage } from "./message-log.js";
 import { PCAP_TYPE, pcapOf } from "./pcap.js";
 
@@ -22,17 +28,24 @@ export function registerTraceEndpoints(RED: NodeAPI): void {
   httpAdmin.get("/sip/calls", read, (_request, response) => {
     // The number first: what changes meanwhile is told once more.
     const { revision } = changes;
-    const calls = [...allEngines()].flatMap(({ stackId }) => callsOfStack(stackId).map(live));
-    json(response, { revision, calls, ended: history.ended() });
+    const live = [...allEngines()].flatMap(({ stackId }) => callsOfStack(stackId));
+    void liveStatistics(live).then((statistics) => {
+      const calls = live.filter(({ over }) => !over);
+      json(response, {
+        revision,
+        calls: calls.map((call) => history.live(call, statistics.get(call.id))),
+        ended: history.ended(),
+      });
+    });
   });
   httpAdmin.get("/sip/sessions/:id", read, (request, response) => {
     const handle = idOf(request);
-    const summary = findSummary(handle);
-    if (summary === undefined) {
-      response.sendStatus(404);
-      return;
-    }
-    json(response, { ...summary, messages: ladder(traces.messages(handle)) });
+    const call = findCall(handle);
+    void liveStatistics(call === undefined ? [] : [call]).then((statistics) => {
+      const summary = findSummary(handle, statistics.get(handle));
+      if (summary === undefined) response.sendStatus(404);
+      else json(response, { ...summary, messages: ladder(traces.messages(handle)) });
+    });
   });
   httpAdmin.get("/sip/sessions/:id/pcap", read, (request, response) => {
     const handle = idOf(request);
@@ -63,13 +76,9 @@ export function registerTraceEndpoints(RED: NodeAPI): void {
   });
 }
 
-function live(call: Call): CallSummary {
-  return history.live(call);
-}
-
-function findSummary(handle: string): CallSummary | undefined {
+function findSummary(handle: string, statistics?: MediaStatistics): CallSummary | undefined {
   const call = findCall(handle);
-  return call === undefined ? history.find(handle) : live(call);
+  return call === undefined ? history.find(handle) : history.live(call, statistics);
 }
 
 async function sendDigits(call: Call, digits: string, response: Response): Promise<void> {
