@@ -148,11 +148,13 @@ if (soak) {
 
 const total = { passes: 0, failures: 0, pending: 0 };
 const failed = [];
+const repeated = [];
 if (existsSync(counts)) {
   for (const line of readFileSync(counts, "utf8").split("\n").filter(Boolean)) {
     const one = JSON.parse(line);
     for (const key of Object.keys(total)) total[key] += one[key];
     failed.push(...one.failed);
+    repeated.push(...one.repeated);
   }
 }
 total.failures += broken;
@@ -162,6 +164,9 @@ const told = failed.map(({ title, file, error }) => {
   const place = file === "" ? "" : ` (${relative(root, file)})`;
   return `FAILED: ${title}${place}\n${error.replace(/^/gm, "    ")}\n`;
 });
+for (const title of repeated) {
+  console.log(`REPEATED, because the machine stood still: ${title.slice(0, 400)}`);
+}
 if (told.length > 0) console.log(`\n${told.join("\n")}`);
 if (process.env.TEST_FAILED_FILE) appendFileSync(process.env.TEST_FAILED_FILE, told.join("\n"));
 const skipped = total.pending > 0 ? `, ${total.pending} skipped` : "";

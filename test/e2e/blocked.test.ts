@@ -1,5 +1,6 @@
 /** A flow that keeps the main thread busy must not be heard: the sound runs in threads of its own. */
 import assert from "node:assert/strict";
+import { onceMoreWhenDisturbed } from "../support/disturbance.js";
 import { FlowBuilder } from "../support/flow-builder.js";
 import { NodeRed } from "../support/node-red.js";
 import { freePort } from "../support/ports.js";
@@ -10,6 +11,7 @@ const BLOCKED_MS = 2_000;
 
 describe("a flow that blocks the main thread", function () {
   this.timeout(30_000);
+  beforeEach(onceMoreWhenDisturbed);
   let nodeRed: NodeRed;
   let phone: RawPhone;
   let sound: RtpPhone;

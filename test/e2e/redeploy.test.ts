@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { createSocket } from "node:dgram";
 import { readFileSync } from "node:fs";
 import { UserAgent, type Session, type SessionEvent } from "../../lib/index.js";
+import { onceMoreWhenDisturbed } from "../support/disturbance.js";
 import { FlowBuilder, type FlowNode } from "../support/flow-builder.js";
 import { NodeRed, pause } from "../support/node-red.js";
 import { freePort } from "../support/ports.js";
@@ -202,6 +203,7 @@ function boundPorts(first: number, last: number): number {
 
 describe("Deploy and calls", function () {
   this.timeout(120_000);
+  beforeEach(onceMoreWhenDisturbed);
   let nodeRed: NodeRed;
   let phone: Phone;
   let port: number;

@@ -22,6 +22,7 @@ import { join } from "node:path";
 import helper from "node-red-node-test-helper";
 import { audioCodec, loadCodecs } from "../../lib/media/codec/codecs.js";
 import { RTP_HEADER_LENGTH } from "../../lib/media/rtp/rtp-packet.js";
+import { onceMoreWhenDisturbed } from "../support/disturbance.js";
 import { type FlowEntry, NodeBench, stack, useNodeRed } from "../support/node-bench.js";
 import { pause } from "../support/node-red.js";
 import { heardTone } from "../support/peers/heard.js";
@@ -55,6 +56,7 @@ type Format = keyof typeof FORMATS;
 
 describe("a live call", function () {
   this.timeout(20_000);
+  beforeEach(onceMoreWhenDisturbed);
   useNodeRed();
   let bench: NodeBench;
   let folder: string;

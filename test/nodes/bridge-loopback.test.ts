@@ -3,6 +3,7 @@
  * of another stack. Each case plays a tone at one end and measures it in a recording at the other.
  */
 import assert from "node:assert/strict";
+import { onceMoreWhenDisturbed } from "../support/disturbance.js";
 import {
   type FlowEntry,
   type Message,
@@ -25,6 +26,7 @@ const here = (id: string, rtp: number, more = {}): FlowEntry =>
 
 describe("sip-bridge with the real library", function () {
   this.timeout(30_000);
+  beforeEach(onceMoreWhenDisturbed);
   useNodeRed();
   let bench: NodeBench;
   beforeEach(() => {

@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { findEngine } from "../../nodes/shared/engines.js";
 import { selfSigned } from "../support/certificates.js";
+import { onceMoreWhenDisturbed } from "../support/disturbance.js";
 import {
   adminRequest,
   type FlowEntry,
@@ -33,6 +34,7 @@ interface Shown {
 
 describe("ring my flow", function () {
   this.timeout(20_000);
+  beforeEach(onceMoreWhenDisturbed);
   useNodeRed();
   let bench: NodeBench;
   let folder: string;

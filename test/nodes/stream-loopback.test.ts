@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { audioCodec } from "../../lib/media/codec/codecs.js";
+import { onceMoreWhenDisturbed } from "../support/disturbance.js";
 import { type FlowEntry, NodeBench, stack, useNodeRed } from "../support/node-bench.js";
 import { type PhoneCall, RawPhone } from "../support/raw-phone.js";
 import { pause, RtpPhone, toneAmplitude } from "../support/rtp-phone.js";
@@ -21,6 +22,7 @@ interface Talk {
 
 describe("sip-stream on loopback", function () {
   this.timeout(30_000);
+  beforeEach(onceMoreWhenDisturbed);
   useNodeRed();
   let bench: NodeBench;
   const talks: Talk[] = [];

@@ -5,6 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
+import { onceMoreWhenDisturbed } from "../support/disturbance.js";
 import { FlowBuilder } from "../support/flow-builder.js";
 import { NodeRed, pause } from "../support/node-red.js";
 import { Baresip } from "../support/peers/baresip.js";
@@ -34,6 +35,7 @@ const toneOf = (name: Name): number => PHONES.find(([known]) => known === name)?
 
 describe("a bridge of two phones", function () {
   this.timeout(60_000);
+  beforeEach(onceMoreWhenDisturbed);
   const phones = new Map<Name, Baresip>();
   let nodeRed: NodeRed;
   let port: number;

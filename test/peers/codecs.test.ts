@@ -7,6 +7,7 @@ import { readFileSync } from "node:fs";
 import { EmbeddedMediaHandler } from "../../lib/media/index.js";
 import type { Session, SessionEvent } from "../../lib/session/index.js";
 import { UserAgent } from "../../lib/user-agent/index.js";
+import { onceMoreWhenDisturbed } from "../support/disturbance.js";
 import { pause } from "../support/node-red.js";
 import { Baresip } from "../support/peers/baresip.js";
 import { heardTone } from "../support/peers/heard.js";
@@ -32,6 +33,7 @@ const THEIRS = { frequency: 900, level: 0.5 };
 
 describe("codecs with baresip", function () {
   this.timeout(60_000);
+  beforeEach(onceMoreWhenDisturbed);
   let userAgent: UserAgent;
   const phones: Baresip[] = [];
   const events: [Session, SessionEvent][] = [];

@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { onceMoreWhenDisturbed } from "../support/disturbance.js";
 import { FlowBuilder } from "../support/flow-builder.js";
 import { NodeRed, pause } from "../support/node-red.js";
 import { Baresip } from "../support/peers/baresip.js";
@@ -62,6 +63,7 @@ const LINPHONE_G722: Change = { there: 6.02, here: -6.02 };
 
 describe("the sound of telephones", function () {
   this.timeout(60_000);
+  beforeEach(onceMoreWhenDisturbed);
   const network = ownNetwork();
   const folder = mkdtempSync(join(tmpdir(), "sound-"));
   const telephones: Telephone[] = [];

@@ -14,6 +14,7 @@ import type {
   SessionEvent,
 } from "../../lib/session/index.js";
 import { UserAgent } from "../../lib/user-agent/index.js";
+import { onceMoreWhenDisturbed } from "../support/disturbance.js";
 import { pause } from "../support/node-red.js";
 import { Baresip } from "../support/peers/baresip.js";
 import { readChannel } from "../support/peers/heard.js";
@@ -94,6 +95,7 @@ class Ours {
 
 describe("encrypted calls with telephones", function () {
   this.timeout(90_000);
+  beforeEach(onceMoreWhenDisturbed);
   const proxy = "127.0.67.1";
   const ours: Partial<Record<SrtpMode, Ours>> = {};
   const phones: { dispose(): Promise<void> }[] = [];

@@ -7,6 +7,10 @@ module.exports = class CountingSpec extends Spec {
   constructor(runner, options) {
     super(runner, options);
     const failed = [];
+    const repeated = [];
+    runner.on("retry", (test, error) =>
+      repeated.push(`${test.titlePath().join(" › ")}: ${error?.message ?? error}`),
+    );
     runner.on("fail", (test, error) => {
       const stack = String(error?.stack ?? error?.message ?? error);
       failed.push({
@@ -18,7 +22,11 @@ module.exports = class CountingSpec extends Spec {
     runner.once("end", () => {
       const file = process.env.TEST_COUNTS_FILE;
       const { passes, failures, pending } = runner.stats;
-      if (file) appendFileSync(file, `${JSON.stringify({ passes, failures, pending, failed })}\n`);
+      if (file)
+        appendFileSync(
+          file,
+          `${JSON.stringify({ passes, failures, pending, failed, repeated })}\n`,
+        );
     });
   }
 };

@@ -22,6 +22,7 @@ import type {
   MediaSession,
   Playback,
 } from "../../../lib/session/media-handler.js";
+import { onceMoreWhenDisturbed } from "../../support/disturbance.js";
 import {
   pause,
   RtpPhone,
@@ -47,6 +48,7 @@ const HOLD = { direction: "sendonly" };
 
 describe("EmbeddedMediaHandler on loopback", function () {
   this.timeout(30_000);
+  beforeEach(onceMoreWhenDisturbed);
   const phones: RtpPhone[] = [];
   const handlers: EmbeddedMediaHandler[] = [];
   let handler: EmbeddedMediaHandler;

@@ -16,6 +16,7 @@ import type {
   StreamFrame,
   StreamOptions,
 } from "../../../lib/session/media-handler.js";
+import { onceMoreWhenDisturbed } from "../../support/disturbance.js";
 import { pause, RtpPhone, toneAmplitude, toneFrequency } from "../../support/rtp-phone.js";
 
 const RANGE = { portMin: 12_000, portMax: 20_999 };
@@ -46,6 +47,7 @@ const loud = (sample: number): boolean => Math.abs(sample) > 500;
 
 describe("streams of the embedded handler", function () {
   this.timeout(30_000);
+  beforeEach(onceMoreWhenDisturbed);
   let handler: EmbeddedMediaHandler;
   let phone: RtpPhone;
   let session: MediaSession;
