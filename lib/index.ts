@@ -20,6 +20,16 @@ export type { SdpStream, SdpStreamDescription } from "./sdp/sections.js";
 export type { SrtpMode } from "./sdp/stream-security.js";
 export type { MessageObserver, TracedMessage } from "./transport/message-trace.js";
 export type { TlsMaterial, TransportOptions, TransportProtocol } from "./transport/transport.js";
+export {
+  type ConnectionProbe,
+  type MachineAddress,
+  machineAddresses,
+  type PeerCertificateFacts,
+  probeBind,
+  probeConnection,
+  probeDatagram,
+} from "./transport/probe.js";
+export type { FlowTarget } from "./transport/transport.js";
 export type { Cause } from "./session/cause.js";
 export type * from "./session/description-modifier.js";
 export type * from "./session/direct-media.js";
@@ -35,6 +45,7 @@ export type { NotifyOptions } from "./subscription/notifier.js";
 export { parseSubscriptionState } from "./subscription/subscription-state.js";
 export { Subscription } from "./subscription/subscription.js";
 export type * from "./subscription/subscription-types.js";
+export { accountServers, type AccountWay, accountWay } from "./user-agent/account-way.js";
 export type * from "./user-agent/events.js";
 export type * from "./user-agent/options.js";
 export * from "./user-agent/supplement.js";

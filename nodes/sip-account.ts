@@ -2,40 +2,20 @@
 import type { Node, NodeAPI } from "node-red";
 import { errorText } from "../lib/index.js";
 import { addAccountNode, removeAccountNode } from "./shared/account-nodes.js";
+import { readAccount } from "./shared/account-settings.js";
 import { deploys } from "./shared/deploys.js";
 import { findEngine, refreshStatuses } from "./shared/engines.js";
 import { misuse, nodeError } from "./shared/errors.js";
-import { instanceIdOf } from "./shared/instance-id.js";
-import { choice, flag, number, optionalNumber, optionalText, text } from "./shared/properties.js";
-import { type NodeConfig, readLiterals } from "./shared/property-values.js";
-
-const properties = {
-  uri: text(),
-  displayName: optionalText,
-  authUser: optionalText,
-  register: flag(true),
-  registrar: optionalText,
-  outboundProxy: optionalText,
-  cacheOutboundProxy: flag(false),
-  expires: number(3600),
-  minExpires: number(30),
-  sendExpires: flag(true),
-  transport: choice(["auto", "udp", "tcp", "tls", "ws", "wss"], "auto"),
-  outbound: flag(false),
-  maxCalls: number(0),
-  maxCallsPerMinute: number(0),
-  contactParams: optionalText,
-  contactUriParams: optionalText,
-  learnPublicAddress: flag(true),
-  keepAlive: optionalNumber,
-};
+import { migrated } from "./shared/migrations.js";
+import type { NodeConfig } from "./shared/property-values.js";
 
 export default function (RED: NodeAPI): void {
   deploys.watch(RED);
   RED.nodes.registerType(
     "sip-account",
-    function (this: Node<{ password: unknown }>, config: NodeConfig) {
-      RED.nodes.createNode(this, config);
+    function (this: Node<{ password: unknown }>, saved: NodeConfig) {
+      RED.nodes.createNode(this, saved);
+      const config = migrated(saved);
       const stackId = typeof config["stack"] === "string" ? config["stack"] : "";
       const engine = findEngine(stackId);
       if (engine === undefined) {
@@ -44,15 +24,7 @@ export default function (RED: NodeAPI): void {
       }
       addAccountNode(this.id, stackId);
       try {
-        const options = readLiterals(RED, this, config, properties);
-        engine.claimAccount({
-          options: {
-            id: this.id,
-            ...options,
-            instanceId: instanceIdOf(RED, this.id),
-            password: passwordOf(this),
-          },
-        });
+        engine.claimAccount({ options: readAccount(RED, this, config, passwordOf(this)) });
         refreshStatuses(stackId);
       } catch (error) {
         const uri = typeof config["uri"] === "string" ? config["uri"] : "";

@@ -4,8 +4,10 @@ import { registerAdmin } from "./shared/admin.js";
 import { deploys } from "./shared/deploys.js";
 import { endEngine, openEngine, parkEngine, watchSignals } from "./shared/engines.js";
 import type { UserAgentPort } from "./shared/environment.js";
+import { migrated } from "./shared/migrations.js";
 import type { NodeConfig } from "./shared/property-values.js";
 import { readStackSettings } from "./shared/stack-settings.js";
+import { registerTests } from "./shared/test-endpoints.js";
 
 /** What `RED.nodes.getNode(id)` of a stack gives to other packages (contract §7). */
 export interface SipStackNode extends Node {
@@ -17,9 +19,10 @@ export default function (RED: NodeAPI): void {
   deploys.watch(RED);
   watchSignals();
   registerAdmin(RED);
+  registerTests(RED);
   RED.nodes.registerType("sip-stack", function (this: Node, config: NodeConfig) {
     RED.nodes.createNode(this, config);
-    const settings = readStackSettings(RED, this, config);
+    const settings = readStackSettings(RED, this, migrated(config));
     const engine = openEngine(RED, this.id, settings);
     Object.defineProperty(this, "userAgent", { get: () => engine.userAgent, enumerable: false });
     this.on("close", (removed: boolean, done: () => void) => {

@@ -19,7 +19,7 @@ import { targetName } from "./transport-errors.js";
 import type { FlowTarget, TlsMaterial, TransportOptions } from "./transport.js";
 
 /** RFC 8996: nothing older. */
-const LEAST_VERSION = "TLSv1.2";
+export const LEAST_VERSION = "TLSv1.2";
 
 /** Can this entry serve clients, or has it no certificate and only connects out? */
 export function canServeTls(entry: TransportOptions): boolean {
@@ -154,7 +154,7 @@ export function tlsOpener(material: TlsMaterial | undefined, context: StreamCont
   };
 }
 
-function keyMaterial(material: TlsMaterial): SecureContextOptions {
+export function keyMaterial(material: TlsMaterial): SecureContextOptions {
   const { cert, key, passphrase, ca } = material;
   return {
     ...(cert === undefined ? {} : { cert }),

@@ -30,6 +30,11 @@ export interface AccountEntry {
   lastFailure: StackEvent | undefined;
 }
 
+/** Two equal ones = the same settings. A hash, because the password goes into it. */
+export function accountFingerprint(options: AccountOptions): string {
+  return createHash("sha256").update(JSON.stringify(options)).digest("hex");
+}
+
 export class AccountBook {
   readonly #entries = new Map<string, AccountEntry>();
   /** Removals under way, per account; a new registration waits for them. */
@@ -55,8 +60,7 @@ export class AccountBook {
 
   /** A `sip-account` node exists with these settings. */
   claim({ options }: AccountSettings): AccountEntry {
-    // A hash, because the password goes into it.
-    const fingerprint = createHash("sha256").update(JSON.stringify(options)).digest("hex");
+    const fingerprint = accountFingerprint(options);
     const existing = this.#entries.get(options.id);
     if (existing?.fingerprint === fingerprint) {
       existing.claimed = true;

@@ -15,6 +15,7 @@ import { requestPolicy, wantsEveryMessage, watchSession, watchStack } from "./ev
 import { takeIncoming } from "./incoming-calls.js";
 import { liveNode } from "./live-nodes.js";
 import { setKeysShown } from "./media-keys.js";
+import { rememberTarget } from "./recent-targets.js";
 import { rings } from "./ring/rings.js";
 import { hasSupplements, stackSupplement } from "./supplement-nodes.js";
 import type { StackSettings } from "./stack-settings.js";
@@ -164,6 +165,7 @@ export class Engine {
         });
         this.totals.observe(session, event);
         history.observe(call, event, this.settings.trace);
+        rememberTarget(event);
         call.observe(event);
       }),
       userAgent.on("stackEvent", (event) => {

@@ -34,6 +34,7 @@ const NOT_SETTINGS: ReadonlySet<string> = new Set([
   "y",
   "wires",
   "_users",
+  "version",
 ]);
 
 export interface StackSettings {
@@ -52,8 +53,19 @@ export interface StackSettings {
   transports(): readonly TransportOptions[];
   /** Changes when a file of the TLS configurations does. */
   tlsStamp(): string;
+  /** What a test button needs besides the transports. @throws InvalidArgumentError `bad-stack`. */
+  surroundings(): StackSurroundings;
   /** @throws InvalidArgumentError `bad-stack` that names the wrong setting. */
   options(logger: Logger): UserAgentOptions;
+}
+
+export interface StackSurroundings {
+  readonly dnsServers: readonly string[] | undefined;
+  readonly userAgent: string;
+  /** The built-in media; undefined = none. */
+  readonly rtp:
+    | { readonly address: string | undefined; readonly portMin: number; readonly portMax: number }
+    | undefined;
 }
 
 interface TlsNode {
@@ -226,13 +238,8 @@ class SettingsReader {
     throw misuse("bad-stack", "srtp must be off, optional or required");
   }
 
-  mediaHandler(advertise: string | undefined, logger: Logger): MediaHandler | undefined {
-    const media = this.text("media") ?? "rtp";
-    const srtp = this.srtp();
-    if (media === "none") return undefined;
-    if (media !== "rtp") {
-      throw misuse("bad-stack", `media "${media}" comes with a later version; choose rtp or none`);
-    }
+  /** @throws InvalidArgumentError `bad-stack`. */
+  rtp(): { address: string | undefined; portMin: number; portMax: number } {
     const portMin = this.number("rtpPortMin", 10_000, 65_535);
     const portMax = this.number("rtpPortMax", 20_000, 65_535);
     if (portMin >= portMax) throw misuse("bad-stack", "rtpPortMin must be less than rtpPortMax");
@@ -240,6 +247,17 @@ class SettingsReader {
     if (address !== undefined && !isIPv4(address) && !isIPv6(address)) {
       throw misuse("bad-stack", "mediaAddress must be an IP address of this machine");
     }
+    return { address, portMin, portMax };
+  }
+
+  mediaHandler(advertise: string | undefined, logger: Logger): MediaHandler | undefined {
+    const media = this.text("media") ?? "rtp";
+    const srtp = this.srtp();
+    if (media === "none") return undefined;
+    if (media !== "rtp") {
+      throw misuse("bad-stack", `media "${media}" comes with a later version; choose rtp or none`);
+    }
+    const { address, portMin, portMax } = this.rtp();
     return environment().createMediaHandler({
       address,
       advertise,
@@ -288,6 +306,11 @@ export function readStackSettings(RED: NodeAPI, node: Node, config: NodeConfig):
     trace: reader.flag("trace"),
     transports: () => reader.transports(),
     tlsStamp: () => tlsIds.map((id) => tlsStamp(reader.tlsPaths(id))).join(" "),
+    surroundings: () => ({
+      dnsServers: reader.list("dnsServers"),
+      userAgent: reader.text("userAgent") ?? product(),
+      rtp: (reader.text("media") ?? "rtp") === "rtp" ? reader.rtp() : undefined,
+    }),
     options: (logger) => {
       const transports = reader.transports();
       // A start that fails is tried again and again; the warning comes once.
