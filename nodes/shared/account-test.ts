@@ -126,7 +126,7 @@ function nodeOf(RED: NodeAPI, ...ids: string[]): Node {
 function deployed(RED: NodeAPI, id: string, type: string): NodeConfig | undefined {
   let found: NodeConfig | undefined;
   RED.nodes.eachNode((def) => {
-    if (def.id === id && (def.type) === type) found = def as NodeConfig;
+    if (def.id === id && def.type === type) found = def as NodeConfig;
   });
   return found;
 }
