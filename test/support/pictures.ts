@@ -30,7 +30,13 @@ function tab(id: string, path: string): FlowNode[] {
   const nodes = example(path).filter(({ type }) => type !== "tab");
   return [
     { id, type: "tab", label: path.split("/")[1] ?? path },
-    ...nodes.map((node) => (node.x === undefined ? node : { ...node, z: id })),
+    ...nodes.map((node) =>
+      node.type === "sip-stack"
+        ? { ...node, trace: true }
+        : node.x === undefined
+          ? node
+          : { ...node, z: id },
+    ),
   ];
 }
 
@@ -88,6 +94,7 @@ async function main(): Promise<void> {
     );
     for (const flow of flows) await pictureOfFlow(page, flow.id, flow.name, flow.height);
     await page.evaluate('RED.actions.invoke("core:toggle-sidebar")');
+    await pictureOfLadder(page);
     await pictureOfDialogs(page);
   } finally {
     await browser.close();
@@ -142,6 +149,17 @@ async function pictureOfTray(page: Page, name: string): Promise<void> {
   await page.waitForTimeout(600);
   const box = await page.locator(".red-ui-tray").last().boundingBox();
   if (box) await save(page, name, { ...box, height: Math.min(box.height, 640) });
+}
+
+/** The tab of the sidebar with the ladder of a call that is over. */
+async function pictureOfLadder(page: Page): Promise<void> {
+  await page.evaluate('RED.sidebar.show("sip-sidebar")');
+  await page.locator("#sip-tab-history").click();
+  await page.locator("#sip-panel-history .sip-main").last().click({ timeout: 60_000 });
+  await page.locator(".sip-drawing svg").first().waitFor();
+  await page.waitForTimeout(600);
+  const box = await page.locator(".sip-sidebar").first().boundingBox();
+  if (box) await save(page, "sidebar-ladder", { ...box, height: Math.min(box.height, 640) });
 }
 
 async function pictureOfDialogs(page: Page): Promise<void> {
