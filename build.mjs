@@ -14,7 +14,7 @@ import {
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { buildSync } from "esbuild";
+import { buildSync, transformSync } from "esbuild";
 import { buildSidebar } from "./nodes/sidebar/build.mjs";
 
 const root = dirname(fileURLToPath(import.meta.url));
@@ -43,7 +43,9 @@ if (process.exitCode) process.exit();
 prune(at(next, "lib", "index.d.ts"));
 mkdirSync(at(next, "nodes"), { recursive: true });
 for (const file of readdirSync(at("nodes"))) {
-  if (file.endsWith(".html")) cpSync(at("nodes", file), at(next, "nodes", file));
+  if (file.endsWith(".html")) {
+    writeFileSync(at(next, "nodes", file), smallTemplate(readFileSync(at("nodes", file), "utf8")));
+  }
 }
 for (const folder of [
   ["nodes/locales", "nodes/locales"],
@@ -56,8 +58,8 @@ rmSync(at("dist"), { recursive: true, force: true });
 renameSync(at(next), at("dist"));
 
 // One file for the library, one for the sound's worker thread and one for all nodes: a call from one of our files to another is
-// then a plain call, not a look into the other's exports, and the package is half as large (docs/decisions/0019). Names stay,
-// so that a stack trace says where it was.
+// then a plain call, not a look into the other's exports, and the package is smaller (docs/decisions/0019). With --maps
+// there are source maps, by which `node --enable-source-maps` and a reader understand the places in a stack trace.
 function bundle() {
   const common = {
     absWorkingDir: root,
@@ -66,8 +68,8 @@ function bundle() {
     target: "node20",
     format: "cjs",
     packages: "external",
-    minifyWhitespace: true,
-    minifySyntax: true,
+    minify: true,
+    sourcemap: process.argv.includes("--maps"),
     lineLimit: 160,
     logLevel: "warning",
   };
@@ -105,6 +107,23 @@ function bundle() {
       `"use strict";\nmodule.exports = require("./shared/nodes.js")["${name}"];\n`,
     );
   }
+}
+
+// The editor's templates without indentation, and their scripts without white space: every editor loads all of them.
+function smallTemplate(html) {
+  return html
+    .split(/(<script type="text\/javascript">[^]*?<\/script>)/)
+    .map((part) => {
+      const code = /^<script type="text\/javascript">([^]*)<\/script>$/.exec(part)?.[1];
+      if (code === undefined) return part.replace(/\s*\n\s*/g, "\n");
+      const small = transformSync(code, {
+        minifyWhitespace: true,
+        charset: "utf8",
+        lineLimit: 160,
+      });
+      return `<script type="text/javascript">\n${small.code.trim()}\n</script>`;
+    })
+    .join("");
 }
 
 // Only what the declarations of lib/index.ts lead to is of use to others; the rest would be half of the package.

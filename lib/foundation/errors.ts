@@ -17,6 +17,21 @@ export type SipErrorCode =
   | "E_CLOSED"
   | "E_LIMIT";
 
+/** Of the class that has the code; the build may shorten the names of classes themselves. */
+const NAMES: Readonly<Record<SipErrorCode, string>> = {
+  E_ARGUMENT: "InvalidArgumentError",
+  E_STATE: "InvalidStateError",
+  E_PARSE: "SipError",
+  E_PROTOCOL: "RemoteProtocolError",
+  E_TRANSPORT: "TransportError",
+  E_DNS: "TransportError",
+  E_TIMEOUT: "TransactionTimeoutError",
+  E_AUTH: "SipError",
+  E_MEDIA: "MediaError",
+  E_CLOSED: "SipError",
+  E_LIMIT: "SipError",
+};
+
 export class SipError extends Error {
   readonly code: SipErrorCode;
   /**
@@ -27,7 +42,7 @@ export class SipError extends Error {
 
   constructor(code: SipErrorCode, message: string, options?: { cause?: unknown; rule?: string }) {
     super(message, options?.cause === undefined ? undefined : { cause: options.cause });
-    this.name = new.target.name;
+    this.name = NAMES[code];
     this.code = code;
     this.rule = options?.rule;
   }
