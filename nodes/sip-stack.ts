@@ -6,8 +6,10 @@ import { endEngine, openEngine, parkEngine, watchSignals } from "./shared/engine
 import type { UserAgentPort } from "./shared/environment.js";
 import { migrated } from "./shared/migrations.js";
 import type { NodeConfig } from "./shared/property-values.js";
+import { readRuntimeSettings, SETTINGS_OF_STACK } from "./shared/runtime-settings.js";
 import { readStackSettings } from "./shared/stack-settings.js";
 import { registerTests } from "./shared/test-endpoints.js";
+import { history, traces } from "./shared/tracing/index.js";
 
 /** What `RED.nodes.getNode(id)` of a stack gives to other packages (contract §7). */
 export interface SipStackNode extends Node {
@@ -20,12 +22,14 @@ export default function (RED: NodeAPI): void {
   watchSignals();
   registerAdmin(RED);
   registerTests(RED);
-  RED.nodes.registerType("sip-stack", function (this: Node, config: NodeConfig) {
+  history.kept = readRuntimeSettings(RED, (text) => RED.log.warn(text)).history;
+  function construct(this: Node, config: NodeConfig): void {
     RED.nodes.createNode(this, config);
     const settings = readStackSettings(RED, this, migrated(config));
     const engine = openEngine(RED, this.id, settings);
     Object.defineProperty(this, "userAgent", { get: () => engine.userAgent, enumerable: false });
     this.on("close", (removed: boolean, done: () => void) => {
+      if (removed) traces.forgetStack(this.id);
       if (removed || deploys.dying || settings.redeploy === "hangup") {
         void endEngine(this.id).then(done);
         return;
@@ -33,5 +37,6 @@ export default function (RED: NodeAPI): void {
       parkEngine(this.id);
       done();
     });
-  });
+  }
+  RED.nodes.registerType("sip-stack", construct, { settings: SETTINGS_OF_STACK });
 }

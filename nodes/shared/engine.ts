@@ -2,7 +2,7 @@
  * One running SIP stack: the user agent of a `sip-stack` node with its accounts and calls. It belongs to no node
  * instance, so that it lives through deploys (engines.ts decides which engine a new instance gets).
  */
-import { errorText, type Logger, type Session, type SipRequest } from "../../lib/index.js";
+import { errorText, type Session, type SipRequest } from "../../lib/index.js";
 import { type AccountEntry, AccountBook, type AccountSettings } from "./account-book.js";
 import { CallTotals } from "./call-statistics.js";
 import { CertificateWatch } from "./certificate-watch.js";
@@ -18,6 +18,7 @@ import { setKeysShown } from "./media-keys.js";
 import { rememberTarget } from "./recent-targets.js";
 import { rings } from "./ring/rings.js";
 import { hasSupplements, stackSupplement } from "./supplement-nodes.js";
+import { callStory, type StackLogger } from "./stack-logger.js";
 import type { StackSettings } from "./stack-settings.js";
 import { history, traces } from "./tracing/index.js";
 
@@ -50,7 +51,7 @@ export class Engine {
   constructor(
     readonly stackId: string,
     readonly settings: StackSettings,
-    private readonly logger: Logger,
+    private readonly logger: StackLogger,
     /** Tells the users of this stack that its state or an account's has changed. */
     private readonly onStatus: () => void,
     /** The engine whose ports must be free first. */
@@ -102,12 +103,12 @@ export class Engine {
     this.#certificates?.look();
     for (const call of callsOfStack(this.stackId)) {
       if (call.owner === undefined || liveNode(call.owner.nodeId) !== undefined) continue;
-      this.#attempt(call.session.end({ cause: "shutdown" }));
+      this.#attempt(call, call.session.end({ cause: "shutdown" }));
     }
     for (const [call, invite] of this.#unrouted) {
       this.#unrouted.delete(call);
       if (call.over || this.#route(call, invite)) continue;
-      this.#attempt(call.session.reject({ statusCode: this.settings.unhandledStatus }));
+      this.#attempt(call, call.session.reject({ statusCode: this.settings.unhandledStatus }));
     }
     this.accounts.removeUnclaimed();
     this.#observe();
@@ -164,6 +165,10 @@ export class Engine {
           return owner === undefined ? watchers : [owner, ...watchers];
         });
         this.totals.observe(session, event);
+        if (this.logger.isDebug) {
+          const story = callStory(call, event);
+          if (story !== undefined) this.logger.debug(story);
+        }
         history.observe(call, event, this.settings.trace);
         rememberTarget(event);
         call.observe(event);
@@ -290,8 +295,8 @@ export class Engine {
   }
 
   /** Starts something that nobody waits for; a failure is logged. */
-  #attempt(action: Promise<unknown>): void {
-    action.catch((error: unknown) => this.logger.warn(errorText(error)));
+  #attempt(call: Call, action: Promise<unknown>): void {
+    action.catch((error: unknown) => this.logger.warn(`session ${call.id}: ${errorText(error)}`));
   }
 
   async #stop(): Promise<void> {

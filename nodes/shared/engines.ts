@@ -2,12 +2,12 @@
  * All engines by the id of their `sip-stack` node. A node that closes in a deploy parks its engine; the next
  * instance adopts it when the settings are the same, else the old one ends before the new one begins.
  */
-import { type Logger, printable } from "../../lib/index.js";
 import type { NodeAPI } from "node-red";
 import { deploys } from "./deploys.js";
 import { Engine } from "./engine.js";
 import { liveNodes } from "./live-nodes.js";
 import type { StackSettings } from "./stack-settings.js";
+import { stackLogger } from "./stack-logger.js";
 import { stackStatus } from "./stack-status.js";
 import { changes } from "./tracing/changes.js";
 
@@ -53,7 +53,7 @@ export function openEngine(RED: NodeAPI, stackId: string, settings: StackSetting
   const engine = new Engine(
     stackId,
     settings,
-    engineLogger(RED, settings.name),
+    stackLogger(RED, stackId, settings.name),
     () => {
       changes.tell();
       refreshStatuses(stackId);
@@ -104,17 +104,6 @@ export function baseStatus(
   accountId: string | undefined,
 ): ReturnType<typeof stackStatus> {
   return stackStatus(RED, findEngine(stackId), accountId);
-}
-
-/** The runtime's log; it lives longer than a node instance. */
-function engineLogger(RED: NodeAPI, name: string): Logger {
-  const line = (text: string): string => `[sip-stack:${name}] ${printable(text, 1000)}`;
-  return {
-    debug: (text) => RED.log.debug(line(text)),
-    info: (text) => RED.log.info(line(text)),
-    warn: (text) => RED.log.warn(line(text)),
-    error: (text) => RED.log.error(line(text)),
-  };
 }
 
 let signalsInstalled = false;

@@ -24,7 +24,9 @@ export function takeIncoming(call: Call, context: IncomingContext): boolean {
   if (rule === undefined) return false;
   call.setOwner(new IncomingOwner(rule, call));
   const attempt = (action: Promise<unknown>): void => {
-    action.catch((error: unknown) => context.logger.warn(errorText(error)));
+    action.catch((error: unknown) =>
+      context.logger.warn(`session ${call.id}: ${errorText(error)}`),
+    );
   };
   if (rule.ring) {
     // Not inside the stack's own turn: `incoming` comes before `progress`.

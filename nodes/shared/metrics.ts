@@ -1,6 +1,8 @@
 /** `GET sip/metrics`: the figures of all stacks in the text format of Prometheus, version 0.0.4. */
 import { printable } from "../../lib/index.js";
 import { callsOfStack } from "./call.js";
+import { traces } from "./tracing/index.js";
+import type { DirectionTotals } from "./call-statistics.js";
 import type { Engine } from "./engine.js";
 
 export const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
@@ -29,6 +31,19 @@ const GROWING: ReadonlySet<string> = new Set([
   "sessionsTotal",
 ]);
 
+/** The states that a call can be in; each is shown with 0, too, so that a graph has no gaps. */
+const STATES = {
+  incoming: ["incoming", "early", "established", "terminating"],
+  outgoing: ["inviting", "early", "established", "terminating"],
+} as const;
+const REGISTRATION_STATES = [
+  "unregistered",
+  "registering",
+  "registered",
+  "failed",
+  "unregistering",
+] as const;
+
 class Page {
   readonly #families = new Map<string, { kind: Kind; help: string; samples: Sample[] }>();
 
@@ -52,6 +67,8 @@ class Page {
 export function metricsText(engines: Iterable<Engine>): string {
   const page = new Page();
   for (const engine of engines) describe(page, engine);
+  const help = "Memory that the messages of traced calls take, about.";
+  page.add("sip_trace_bytes", "gauge", help, {}, traces.size);
   return page.toString();
 }
 
@@ -66,17 +83,18 @@ function describe(page: Page, engine: Engine): void {
     const help = "1 while the registrar knows us.";
     page.add("sip_account_registered", "gauge", help, labels, isRegistered ? 1 : 0);
   }
-  const states = new Map<string, number>();
-  for (const { session } of callsOfStack(engine.stackId)) {
-    states.set(session.state, (states.get(session.state) ?? 0) + 1);
-  }
-  for (const [state, count] of states) {
-    page.add("sip_calls", "gauge", "Calls now, by state.", { ...stack, state }, count);
-  }
+  describeAccounts(page, engine, stack);
   const { totals } = engine;
-  for (const [cause, count] of totals.ended) {
-    const labels = { ...stack, cause };
-    page.add("sip_calls_ended_total", "counter", "Calls that ended, by cause.", labels, count);
+  const now = callsOfStack(engine.stackId);
+  for (const direction of ["incoming", "outgoing"] as const) {
+    const labels = { ...stack, direction };
+    for (const state of STATES[direction]) {
+      const count = now.filter(
+        ({ session }) => session.direction === direction && session.state === state,
+      ).length;
+      page.add("sip_calls", "gauge", "Calls now, by state.", { ...labels, state }, count);
+    }
+    describeTotals(page, totals[direction], labels);
   }
   const media = (name: string, help: string, value: number): void => {
     page.add(name, "counter", `${help} Of calls that have ended.`, stack, value);
@@ -100,6 +118,30 @@ function describe(page: Page, engine: Engine): void {
       value,
     );
   }
+}
+
+function describeAccounts(page: Page, engine: Engine, stack: Labels): void {
+  const accounts = [...engine.accounts.entries()].map(
+    ({ options }) => engine.accounts.registration(options.id)?.state ?? "unregistered",
+  );
+  for (const state of REGISTRATION_STATES) {
+    const count = accounts.filter((one) => one === state).length;
+    page.add("sip_accounts", "gauge", "Accounts by registration.", { ...stack, state }, count);
+  }
+}
+
+function describeTotals(page: Page, totals: DirectionTotals, labels: Labels): void {
+  const add = (name: string, kind: Kind, help: string, value: number, more: Labels = {}): void =>
+    page.add(name, kind, help, { ...labels, ...more }, value);
+  for (const [cause, count] of totals.ended) {
+    add("sip_calls_ended_total", "counter", "Calls that ended, by cause.", count, { cause });
+  }
+  add("sip_calls_answered_total", "counter", "Calls that were answered.", totals.answered);
+  const setup = "Seconds from INVITE to answer, of calls that were answered.";
+  add("sip_call_setup_seconds_total", "counter", setup, totals.setupSeconds);
+  const talk = "Seconds from answer to end, of calls that have ended.";
+  add("sip_call_talk_seconds_total", "counter", talk, totals.talkSeconds);
+  add("sip_calls_talked_total", "counter", "Answered calls that have ended.", totals.talked);
 }
 
 function shown(labels: Labels): string {

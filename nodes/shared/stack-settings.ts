@@ -18,6 +18,7 @@ import { misuse } from "./errors.js";
 import { parseList } from "./properties.js";
 import { expandEnvironment, type NodeConfig } from "./property-values.js";
 import { product } from "./product.js";
+import { readRuntimeSettings } from "./runtime-settings.js";
 import { isRecord } from "./sip-fields.js";
 import { readTlsFiles, tlsPaths, tlsStamp, type TlsPaths } from "./tls-files.js";
 
@@ -293,6 +294,7 @@ function isTlsNode(value: unknown): value is TlsNode {
 /** Reads what is needed at once; wrong values are found when the options are made. */
 export function readStackSettings(RED: NodeAPI, node: Node, config: NodeConfig): StackSettings {
   const reader = new SettingsReader(RED, node, config);
+  const runtime = readRuntimeSettings(RED);
   const tlsIds = reader.tlsIds();
   let hasWarned = false;
   const unhandled = wholeNumber(reader.raw("unhandledStatus") ?? "") ?? 480;
@@ -303,7 +305,7 @@ export function readStackSettings(RED: NodeAPI, node: Node, config: NodeConfig):
     unhandledStatus: unhandled >= 300 && unhandled <= 699 ? unhandled : 480,
     usesTls: tlsIds.length > 0,
     flowMakesDescriptions: reader.raw("media") === "none",
-    trace: reader.flag("trace"),
+    trace: runtime.trace ?? reader.flag("trace"),
     transports: () => reader.transports(),
     tlsStamp: () => tlsIds.map((id) => tlsStamp(reader.tlsPaths(id))).join(" "),
     surroundings: () => ({
@@ -331,7 +333,7 @@ export function readStackSettings(RED: NodeAPI, node: Node, config: NodeConfig):
         infoPackages: reader.tokens("infoPackages"),
         origins: reader.list("origins"),
         rel100: reader.rel100(),
-        maxSessions: reader.number("maxSessions", 0),
+        maxSessions: lower(reader.number("maxSessions", 0), runtime.maxSessions),
         maxRequestsPerSecond: reader.number("maxRequestsPerSecond", 0),
         unhandledStatus: reader.number("unhandledStatus", 480, 699),
         sessionExpires: reader.number("sessionExpires", 1800),
@@ -341,6 +343,12 @@ export function readStackSettings(RED: NodeAPI, node: Node, config: NodeConfig):
       };
     },
   };
+}
+
+/** Of two limits where 0 and undefined are none. */
+function lower(own: number, of: number | undefined): number {
+  if (of === undefined) return own;
+  return own === 0 ? of : Math.min(own, of);
 }
 
 /** Without verification anybody on the way can take the server's place, and gets the calls. */

@@ -139,8 +139,9 @@ describe("statistics of a call", () => {
     const stackLabels = 'stack="stack",name="the \\"door\\""';
     for (const line of [
       `sip_stack_up{${stackLabels}} 1`,
-      `sip_calls{${stackLabels},state="established"} 1`,
-      `sip_calls_ended_total{${stackLabels},cause="remote-bye"} 2`,
+      `sip_calls{${stackLabels},direction="incoming",state="established"} 1`,
+      `sip_calls{${stackLabels},direction="outgoing",state="established"} 0`,
+      `sip_calls_ended_total{${stackLabels},direction="incoming",cause="remote-bye"} 2`,
       `sip_rtp_packets_sent_total{${stackLabels}} 1000`,
       `sip_rtp_packets_lost_total{${stackLabels}} 20`,
       `sip_rtp_concealed_seconds_total{${stackLabels}} 0.4`,
