@@ -164,6 +164,19 @@ describe("help", () => {
     assert.deepEqual(old, []);
   });
 
+  it("names every event that sip-event lets one choose", () => {
+    const [, list = ""] =
+      /choose\("events", \[([\s\S]*?)\]/.exec(read("nodes/sip-event.html")) ?? [];
+    const events = list.match(/[a-z][a-z-]+/g) ?? [];
+    assert.ok(events.length > 30);
+    for (const language of helpLanguages)
+      for (const event of events)
+        assert.ok(
+          helpSource(language, "sip-event").includes(`<code>${event}</code>`),
+          `${event} (${language})`,
+        );
+  });
+
   it("links to the documents of the package, which exist", () => {
     const base = "https://github.com/sipflow/node-red-sip/blob/main/";
     assert.deepEqual(
