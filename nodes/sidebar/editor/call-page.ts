@@ -25,7 +25,7 @@ export class CallPage {
   readonly #digits = el("input", {
     type: "text",
     class: "sip-digits",
-    maxlength: 64,
+    maxlength: 32,
     placeholder: "1 2 #",
     "aria-label": t("call.digits"),
   });
@@ -134,8 +134,8 @@ export class CallPage {
   }
 
   #sendDigits(): void {
-    const digits = this.#digits.value.replace(/[\s-]/g, "");
-    if (!/^[0-9A-Da-d*#,]+$/.test(digits)) {
+    const digits = this.#digits.value.replace(/[\s-]/g, "").toUpperCase();
+    if (!/^[0-9A-D*#,]+$/.test(digits)) {
       this.#digits.setAttribute("aria-invalid", "true");
       this.#digits.focus();
       return;

@@ -1,5 +1,5 @@
 /** Stacks with their ports and accounts with their registrations: one line each, a click opens the dialog. */
-import { el, icon, KeyedList, setClass, setText, type Row } from "./dom.js";
+import { button, el, icon, KeyedList, setClass, setText, type Row } from "./dom.js";
 import { t } from "./texts.js";
 import type { AccountSummary, StackSummary } from "./types.js";
 import { showNode } from "./workspace.js";
@@ -42,7 +42,7 @@ function stateOf({ stack, account }: Line): { color: string; words: string } {
   return { color, words };
 }
 
-function createLine(line: Line): Row<Line> {
+function createLine(line: Line, openMessages: (stack: StackSummary) => void): Row<Line> {
   const dot = el("span", { class: "sip-dot", "aria-hidden": "true" });
   const name = el("span", { class: "sip-name" });
   const words = el("span", { class: "sip-words" });
@@ -56,12 +56,12 @@ function createLine(line: Line): Row<Line> {
     words,
   );
   open.addEventListener("click", () => showNode(id));
+  const element = el("li", { class: "sip-line" }, open);
+  if (line.account === undefined)
+    element.append(button("exchange", "stack.messages", () => openMessages(line.stack)));
+  else element.classList.add("sip-below");
   return {
-    element: el(
-      "li",
-      { class: line.account === undefined ? "sip-line" : "sip-line sip-below" },
-      open,
-    ),
+    element,
     update: (now) => {
       const { color, words: text } = stateOf(now);
       setClass(dot, `sip-dot sip-${color}`);
@@ -74,7 +74,12 @@ function createLine(line: Line): Row<Line> {
 
 export class LinesView {
   readonly element = el("ul", { class: "sip-list", "aria-label": t("lines.title") });
-  readonly #list = new KeyedList<Line>(this.element, keyOf, createLine);
+  readonly #list: KeyedList<Line>;
+
+  /** @param openMessages shows what a stack sent and received outside of calls */
+  constructor(openMessages: (stack: StackSummary) => void) {
+    this.#list = new KeyedList<Line>(this.element, keyOf, (line) => createLine(line, openMessages));
+  }
 
   show(stacks: readonly StackSummary[]): void {
     this.#list.show(

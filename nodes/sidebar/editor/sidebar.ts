@@ -8,8 +8,9 @@ import { LinesView } from "./lines-view.js";
 import { request, RequestError } from "./requests.js";
 import { RingView } from "./ring-view.js";
 import { Store } from "./store.js";
+import { StackPage } from "./stack-page.js";
 import { t } from "./texts.js";
-import type { CallSummary } from "./types.js";
+import type { CallSummary, StackSummary } from "./types.js";
 import { showNode, workspaceNodes } from "./workspace.js";
 
 const VIEWS = ["calls", "history", "issues", "ring"] as const;
@@ -29,7 +30,7 @@ export class Sidebar {
     changed: () => this.#store.changed(),
     failed: (error) => this.#tell(error),
   };
-  readonly #lines = new LinesView();
+  readonly #lines = new LinesView((stack) => this.#openStack(stack));
   readonly #calls = new CallsView(this.#actions);
   readonly #history = new HistoryView(this.#actions);
   readonly #issues = new IssuesView((count) => this.#badge("issues", count));
@@ -42,7 +43,7 @@ export class Sidebar {
   >();
   readonly #frame: HTMLElement;
   readonly #pageFrame = el("div", { class: "sip-scroll" });
-  #page: CallPage | undefined;
+  #page: CallPage | StackPage | undefined;
   #current: ViewName = "calls";
   /** Where the focus goes when a page closes. */
   #opener: Element | null = null;
@@ -169,8 +170,10 @@ export class Sidebar {
     if (this.#current === "history") this.#history.show(store.ended);
     if (this.#current === "ring") this.#ring.show();
     this.#check();
-    const call = this.#page && store.call(this.#page.session);
-    if (call) this.#page?.show(call);
+    if (this.#page instanceof CallPage) {
+      const call = store.call(this.#page.session);
+      if (call) this.#page.show(call);
+    }
   }
 
   #check(): void {
@@ -180,15 +183,25 @@ export class Sidebar {
   }
 
   #open(call: CallSummary): void {
-    this.#opener = document.activeElement;
     showNode(call.node);
-    this.#page = new CallPage(
+    const page = new CallPage(
       call,
       (session) => this.#store.call(session),
       this.#actions,
       () => this.#closePage(),
     );
-    this.#pageFrame.replaceChildren(this.#page.element);
+    this.#showPage(page);
+  }
+
+  #openStack(stack: StackSummary): void {
+    const tell = (error: unknown) => this.#tell(error);
+    this.#showPage(new StackPage(stack, tell, () => this.#closePage()));
+  }
+
+  #showPage(page: CallPage | StackPage): void {
+    this.#opener = document.activeElement;
+    this.#page = page;
+    this.#pageFrame.replaceChildren(page.element);
     this.#pageFrame.hidden = false;
     this.#frame.hidden = true;
   }

@@ -158,7 +158,7 @@ describe("sidebar: issues", () => {
         file,
       );
       assert.deepEqual(
-        found.filter((issue) => issue.key.startsWith("unwired")).map((issue) => issue.id),
+        found.filter((issue) => issue.key === "unwired").map((issue) => issue.id),
         [],
         file,
       );
