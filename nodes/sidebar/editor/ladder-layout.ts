@@ -10,6 +10,8 @@ export interface Leg {
   readonly direction: "incoming" | "outgoing";
   /** Who is at the other end, as far as a person knows. */
   readonly who: string;
+  /** What our own column is called, if not Node-RED. */
+  readonly own?: string;
   readonly messages: readonly LadderMessage[];
 }
 
@@ -116,7 +118,12 @@ function columnsOf(legs: readonly Leg[], entries: readonly Entry[]): Column[] {
   const left = legs.length > 1 || legs[0]?.direction === "incoming" ? [...first].reverse() : [];
   const right = left.length > 0 || legs.length > 1 ? [] : first;
   // A place that both legs use, as two calls through one PBX, still has a column on each side.
-  return [...left, { own: true, place: "", who: "" }, ...right, ...places.slice(1).flat()];
+  return [
+    ...left,
+    { own: true, place: "", who: legs[0]?.own ?? "" },
+    ...right,
+    ...places.slice(1).flat(),
+  ];
 }
 
 function matches(message: LadderMessage, filter: LadderFilter): boolean {
@@ -150,8 +157,9 @@ export function layoutLadder(legs: readonly Leg[], filter: LadderFilter = {}): L
     const transaction = `${leg} ${message.transaction}`;
     const color = colors.get(transaction) ?? colors.size;
     colors.set(transaction, color);
-    const missing = message.index - (lastIndex.get(leg) ?? message.index - 1) - 1;
-    lastIndex.set(leg, message.index);
+    const last = lastIndex.get(leg) ?? message.index - 1;
+    const missing = message.index - last - 1;
+    lastIndex.set(leg, Math.max(last, message.index));
     if (missing > 0) rows.push({ kind: "missing", count: missing });
     const isRepeat = nth > 1 || message.retransmission;
     if ((filter.hideRetransmissions && isRepeat) || !matches(message, filter)) continue;

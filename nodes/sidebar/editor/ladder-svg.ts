@@ -17,7 +17,7 @@ const cut = (text: string, width: number, letter = LETTER): string => {
 };
 
 const columnWords = (column: Column): string =>
-  column.own ? t("ladder.own") : [column.who, column.place].filter(Boolean).join(" ");
+  column.own ? column.who || t("ladder.own") : [column.who, column.place].filter(Boolean).join(" ");
 
 /** What a screen reader says for an arrow. */
 function spoken(ladder: Ladder, row: MessageRow): string {
@@ -56,7 +56,7 @@ export function drawLadder(
   ladder.columns.forEach((column, index) => {
     const room = Math.max(70, spacing - 6);
     const [first, second] = column.own
-      ? [t("ladder.own"), ""]
+      ? [columnWords(column), ""]
       : column.who
         ? [column.who, column.place]
         : [column.place, ""];

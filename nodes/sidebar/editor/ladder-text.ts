@@ -4,7 +4,8 @@ import type { Ladder, MessageRow } from "./ladder-layout.js";
 const columnName = (ladder: Ladder, index: number): string => {
   const column = ladder.columns[index];
   if (column === undefined) return "?";
-  return column.own ? "Node-RED" : column.who ? `${column.who} (${column.place})` : column.place;
+  if (column.own) return column.who || "Node-RED";
+  return column.who ? `${column.who} (${column.place})` : column.place;
 };
 
 const seconds = (value: number): string => value.toFixed(3).padStart(9);

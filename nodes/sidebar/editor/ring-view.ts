@@ -165,7 +165,7 @@ export class RingView {
       ring.cause === undefined
         ? ""
         : (optional(`ring.cause.${ring.cause}`) ?? optional(`cause.${ring.cause}`) ?? ring.cause);
-    const code = ring.statusCode === undefined ? "" : `(${ring.statusCode})`;
+    const code = (ring.statusCode ?? 0) < 300 ? "" : `(${ring.statusCode ?? ""})`;
     const seconds =
       ring.duration === undefined ? "" : t("ring.lasted", { seconds: Math.round(ring.duration) });
     const over = ring.state === "over" ? [cause, code, seconds].filter(Boolean).join(" ") : "";
@@ -187,7 +187,8 @@ export class RingView {
     if (now === this.#drawn || messages.length === 0) return;
     this.#drawn = now;
     // Seen from the caller's side: who is at the other end is the flow.
-    this.#ladder.show([{ session: ring.ring, direction: "outgoing", who: label, messages }]);
+    const leg = { direction: "outgoing", own: t("ring.caller"), who: label, messages } as const;
+    this.#ladder.show([{ session: ring.ring, ...leg }]);
   }
 
   async #showHeard(id: string, ring: Ring): Promise<void> {

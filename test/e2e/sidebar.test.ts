@@ -1,0 +1,387 @@
+/**
+ * The sidebar in headless Chromium, with calls that really run: registrations, calls, ladder, message, digits, pcap, hang up, history,
+ * issues and the built-in caller; light and dark, narrow, without a mouse, with a caller whose name is markup.
+ */
+import assert from "node:assert/strict";
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { chromium, type Browser, type Page } from "playwright-core";
+import { FlowBuilder } from "../support/flow-builder.js";
+import { NodeRed } from "../support/node-red.js";
+import { needs } from "../support/peers/process.js";
+import { freePort } from "../support/ports.js";
+import { callSummary, incomingStory, outgoingStory, START } from "../support/sidebar-data.js";
+
+const executablePath = ["/usr/bin/chromium", "/usr/bin/chromium-browser"].find((path) =>
+  existsSync(path),
+);
+/** Set to a folder to look at what the tests saw. */
+const pictures = process.env.SCREENSHOTS;
+const HOSTILE = `<img src=x onerror="window.hacked=1">{name}$t(title)__name__`;
+
+interface AxeResult {
+  violations: { id: string; impact: string; nodes: { html: string; failureSummary: string }[] }[];
+}
+
+describe("the sidebar", function () {
+  this.timeout(60_000);
+  let nodeRed: NodeRed;
+  let browser: Browser;
+  let page: Page;
+  let house: string;
+  let door: string;
+  /** The flow calls a user of the other stack. */
+  let ring: (user: string) => Promise<void>;
+  const problems: string[] = [];
+
+  before(async function () {
+    needs(this, "chromium");
+    const flow = new FlowBuilder();
+    const stack = async (name: string) => {
+      const transports = [{ protocol: "udp", address: "127.0.0.1", port: await freePort() }];
+      return flow.config("sip-stack", { name, transports, trace: true, media: "rtp" });
+    };
+    const doorPort = await freePort();
+    house = await stack("house");
+    door = flow.config("sip-stack", {
+      name: "door",
+      transports: [{ protocol: "udp", address: "127.0.0.1", port: doorPort }],
+      trace: true,
+      media: "rtp",
+    });
+    // The port of "door" is taken already.
+    const late = { transports: [{ protocol: "udp", address: "127.0.0.1", port: doorPort }] };
+    flow.config("sip-stack", { name: "too late", ...late });
+    const account = flow.config("sip-account", {
+      name: "caller",
+      stack: house,
+      uri: "sip:alice@example.com",
+      displayName: HOSTILE,
+      register: false,
+    });
+    const accept = flow.node("sip-accept", { session: "sip.session", sessionType: "msg" });
+    const bell = { name: "bell", stack: door, match: "bell", ring: true, answerTimeout: 180 };
+    flow.node("sip-incoming", bell, [[accept], []], "the-bell");
+    const busy = flow.node("sip-reject", {
+      session: "sip.session",
+      sessionType: "msg",
+      statusCode: 486,
+    });
+    flow.node("sip-incoming", { ...bell, name: "busy", match: "busy" }, [[busy], []], "the-busy");
+    flow.node("sip-incoming", { ...bell, name: "alone", match: "alone" }, [[], []], "the-lonely");
+    const invite = { stack: house, account, to: "payload", toType: "msg", timeout: 30 };
+    const call = flow.node("sip-invite", { name: "call the bell", ...invite }, [
+      [],
+      [],
+      [flow.capture("failed")],
+      [],
+    ]);
+    flow.entry("call", [call]);
+    nodeRed = await NodeRed.start({ flows: flow.build() });
+    browser = await chromium.launch({
+      executablePath,
+      headless: true,
+      args: "--no-sandbox --disable-gpu --disable-dev-shm-usage --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync --autoplay-policy=no-user-gesture-required".split(
+        " ",
+      ),
+    });
+    page = await open({});
+    ring = (user) => nodeRed.inject("call", { payload: `sip:${user}@127.0.0.1:${doorPort}` });
+  });
+
+  after(async () => {
+    await browser?.close();
+    await nodeRed?.stop();
+  });
+
+  /** An editor with the tab in front. */
+  async function open(options: {
+    dark?: boolean;
+    width?: number;
+    language?: string;
+  }): Promise<Page> {
+    const { dark = false, width = 1300, language = "en-US" } = options;
+    const context = await browser.newContext({
+      viewport: { width, height: 900 },
+      locale: language,
+      acceptDownloads: true,
+    });
+    const made = await context.newPage();
+    made.setDefaultTimeout(10_000);
+    made.on("pageerror", (error) => problems.push(`${error.message}\n${error.stack ?? ""}`));
+    made.on("console", (message) => {
+      if (message.type() === "error" && !/favicon|net::ERR|404/.test(message.text()))
+        problems.push(message.text());
+    });
+    if (dark) await made.addInitScript(`localStorage.setItem("view-dark-theme", "dark")`);
+    await made.goto(nodeRed.url);
+    await made.waitForFunction(
+      'window.RED && RED.settings && RED.settings.version && getComputedStyle(document.querySelector("#red-ui-loading-progress")).display === "none" && RED.nodes.node("the-bell")',
+    );
+    await made.evaluate('RED.actions.invoke("sip:show-calls")');
+    await made.waitForSelector(".sip-sidebar .sip-line");
+    return made;
+  }
+
+  const picture = async (name: string, of = page) => {
+    if (!pictures) return;
+    mkdirSync(pictures, { recursive: true });
+    await of.screenshot({ path: join(pictures, `sidebar-${name}.png`) });
+  };
+  const calls = () => page.locator('ul[aria-label="Calls now"] > li');
+  const tab = (name: string, of = page) => of.click(`#sip-tab-${name}`);
+
+  async function accessible(of = page): Promise<void> {
+    if (!(await of.evaluate<boolean>('"axe" in window')))
+      await of.addScriptTag({
+        content: readFileSync(require.resolve("axe-core/axe.min.js"), "utf8"),
+      });
+    const { violations } = await of.evaluate<AxeResult>(
+      'axe.run(document.querySelector(".sip-sidebar"), { resultTypes: ["violations"] })',
+    );
+    const bad = violations
+      .filter(({ impact }) => impact === "serious" || impact === "critical")
+      .map(
+        ({ id, nodes }) => `${id}: ${nodes.map((n) => `${n.html} ${n.failureSummary}`).join("\n")}`,
+      );
+    assert.deepEqual(bad, []);
+  }
+
+  it("lists stacks with their ports, and what is wrong with one", async () => {
+    const lines = page.locator('ul[aria-label="Stacks and accounts"]');
+    await lines
+      .getByText(/UDP 127\.0\.0\.1:\d+/)
+      .first()
+      .waitFor();
+    await lines.getByText(/already in use/).waitFor();
+    await lines.getByText("sip:alice@example.com").waitFor();
+    await page.getByText("No call at the moment.").waitFor();
+    await accessible();
+  });
+
+  it("shows a call of both stacks while it runs, and reveals the node that holds it", async () => {
+    await ring("bell");
+    await calls().nth(1).waitFor();
+    await calls()
+      .getByText(/talking/)
+      .nth(1)
+      .waitFor();
+    await picture("calls");
+    await accessible();
+    await calls()
+      .filter({ hasText: "bell" })
+      .filter({ hasNotText: "img" })
+      .locator(".sip-main")
+      .click();
+    await page.locator(".sip-arrow").first().waitFor();
+    await page.waitForFunction(
+      'document.querySelector(".red-ui-flow-node-highlighted, .red-ui-flow-node.red-ui-flow-node-highlighted, [class*=highlighted]") !== null',
+    );
+  });
+
+  it("draws its ladder, explains a message, and puts offer and answer side by side", async () => {
+    const labels = await page.locator(".sip-label").allTextContents();
+    assert.match(labels.join(" "), /INVITE.*200 OK.*ACK/);
+    await accessible();
+    // With the keyboard alone.
+    await page.locator(".sip-arrow").first().focus();
+    await page.keyboard.press("ArrowDown");
+    await page.keyboard.press("Home");
+    await page.keyboard.press("Enter");
+    const message = page.locator(".sip-message");
+    await message.getByText("Name of the call; the same in all its messages.").waitFor();
+    assert.equal(await message.locator(".sip-side").count(), 2);
+    assert.match(await message.locator(".sip-side").nth(1).innerText(), /codecs: opus/);
+    await picture("message");
+    await accessible();
+    await page.keyboard.press("Escape");
+    await message.waitFor({ state: "detached" });
+    assert.equal(await page.evaluate('document.activeElement.getAttribute("role")'), "button");
+  });
+
+  it("filters, copies without secrets, and saves a pcap", async () => {
+    await page.locator(".sip-page").getByLabel("only requests").check();
+    const requests = (await page.locator(".sip-label").allTextContents()).join(" ");
+    assert.match(requests, /INVITE.*ACK/);
+    assert.doesNotMatch(requests, /\d\d\d/);
+    await page.locator(".sip-page").getByLabel("only requests").uncheck();
+    await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+    await page.locator(".sip-page").getByLabel("Copy for a bug report").click();
+    await page.getByText("Copied.").first().waitFor();
+    const shared = await page.evaluate<string>("navigator.clipboard.readText()");
+    assert.match(shared, /INVITE sip:user\d+@/);
+    assert.doesNotMatch(shared, /alice|onerror|bell@/);
+    const download = page.waitForEvent("download");
+    await page.locator(".sip-page").getByLabel("Save as pcap").click();
+    const file = readFileSync(await (await download).path());
+    assert.match((await download).suggestedFilename(), /^call-.*\.pcap$/);
+    assert.ok(
+      ["a1b2c3d4", "d4c3b2a1", "a1b23c4d", "4d3cb2a1"].includes(
+        file.subarray(0, 4).toString("hex"),
+      ),
+    );
+  });
+
+  it("sends digits, hangs up, and tells in the history how it ended", async () => {
+    await page.getByLabel("Digits to send").fill("1 2 #");
+    const sent = page.waitForResponse((response) => response.url().endsWith("/digits"));
+    await page.keyboard.press("Enter");
+    assert.equal((await sent).status(), 204);
+    await page.locator(".sip-page .sip-end").click();
+    await page.locator(".sip-label", { hasText: "BYE" }).waitFor();
+    await page
+      .locator(".sip-page")
+      .getByText(/this flow hung up/)
+      .waitFor();
+    await picture("ended");
+    await page.getByLabel("Back to the list").click();
+    await page.getByText("No call at the moment.").waitFor();
+    await ring("busy");
+    await nodeRed.waitFor("failed");
+    await tab("history");
+    await page
+      .getByText(/^busy \(486\)/)
+      .first()
+      .waitFor();
+    await page
+      .getByText(/the caller hung up/)
+      .first()
+      .waitFor();
+    await picture("history");
+    await accessible();
+    await page.getByPlaceholder("Name, address or cause").fill("bell");
+    await page.waitForFunction(
+      `document.querySelectorAll('ul[aria-label="Calls that are over"] > li').length === 1`,
+    );
+  });
+
+  it("shows a name that is markup as what it is: text", async () => {
+    await page.getByPlaceholder("Name, address or cause").fill("onerror");
+    const row = page.locator('ul[aria-label="Calls that are over"] > li').first();
+    await row.waitFor();
+    assert.ok((await row.innerText()).includes(HOSTILE));
+    await row.locator(".sip-main").click();
+    await page.locator(".sip-arrow").first().click();
+    assert.match(await page.locator(".sip-message").innerText(), /<img src=x/);
+    assert.equal(await page.evaluate("window.hacked"), undefined);
+    assert.equal(await page.locator(".sip-sidebar img").count(), 0);
+    await page.getByLabel("Back to the list").click();
+  });
+
+  it("lists issues that lead to their node and can be hidden", async () => {
+    await tab("issues");
+    const issues = page.locator('ul[aria-label="Issues"] > li');
+    await issues.getByText(/alone: no wire leaves it/).waitFor();
+    await issues.getByText(/already in use/).waitFor();
+    await issues.getByText(/both want UDP port/).waitFor();
+    await issues.getByText(/“sip:alice@example\.com” is an address for examples/).waitFor();
+    await picture("issues");
+    await accessible();
+    const count = await issues.count();
+    const lonely = issues.filter({ hasText: "alone: no wire" });
+    await lonely.getByLabel("Hide this issue").click();
+    assert.equal(await issues.count(), count - 1);
+    await page.getByText("Show the hidden ones").click();
+    assert.equal(await issues.count(), count);
+    await issues.filter({ hasText: "example.com" }).locator(".sip-main").click();
+    await page.locator("#node-config-dialog-cancel").click();
+    await page.waitForFunction('!document.querySelector("#node-config-dialog-cancel")');
+  });
+
+  it("rings a flow, shows its ladder, and plays what the caller heard", async () => {
+    await tab("ring");
+    await page.getByLabel("Node", { exact: true }).selectOption({ label: "bell" });
+    assert.equal(await page.getByLabel("Called user").inputValue(), "bell");
+    await page.getByLabel("Caller's name").fill("Tester");
+    await page.getByLabel("Seconds").fill("2");
+    await accessible();
+    await page.locator(".sip-start").click();
+    await page.getByText("talking with bell").waitFor();
+    await page.locator("#sip-panel-ring .sip-label", { hasText: "200 OK" }).first().waitFor();
+    await page.locator(".sip-state", { hasText: /^over/ }).waitFor();
+    await page.locator("#sip-panel-ring audio, #sip-panel-ring .sip-heard p").first().waitFor();
+    await picture("ring");
+    await accessible();
+    await page.locator("#sip-tab-ring").press("ArrowRight");
+    assert.equal(await page.locator("#sip-tab-calls").getAttribute("aria-selected"), "true");
+  });
+
+  it("hangs up all calls by its action", async () => {
+    await ring("bell");
+    await calls()
+      .getByText(/talking/)
+      .nth(1)
+      .waitFor();
+    await page.evaluate('RED.actions.invoke("sip:hangup-all")');
+    await page.getByText("No call at the moment.").waitFor();
+    assert.deepEqual(problems, []);
+  });
+
+  it("takes 200 calls and two legs of 200 messages without lag, at 320 pixels, in the dark", async () => {
+    const dark = await open({ dark: true });
+    await accessible(dark);
+    const now = new Date().toISOString();
+    const list = Array.from({ length: 200 }, (_, index) =>
+      callSummary(`s${index}`, {
+        startTime: now,
+        answerTime: now,
+        peer: index === 0 ? "s1" : undefined,
+      }),
+    );
+    const story = (messages: ReturnType<typeof incomingStory>) =>
+      Array.from({ length: 200 }, (_, index) => ({
+        ...(messages[index % 6] ?? messages[0]),
+        time: new Date(START + 10 * index).toISOString(),
+        index,
+      }));
+    await dark.route("**/sip/calls*", (route) =>
+      route.fulfill({ json: { revision: 1, calls: list, ended: [] } }),
+    );
+    await dark.route("**/sip/sessions/s0*", (route) =>
+      route.fulfill({ json: { ...list[0], messages: story(incomingStory()) } }),
+    );
+    await dark.route("**/sip/sessions/s1*", (route) =>
+      route.fulfill({
+        json: { ...list[1], direction: "outgoing", messages: story(outgoingStory()) },
+      }),
+    );
+    // As narrow as the tab may be.
+    await dark.evaluate(
+      `(() => { const frame = document.querySelector(".sip-sidebar"); frame.style.width = "320px"; })()`,
+    );
+    const rows = dark.locator('ul[aria-label="Calls now"] > li');
+    await rows.nth(199).waitFor();
+    await picture("many-dark", dark);
+    const slowest = await dark.evaluate<number>(`new Promise((resolve) => {
+      let slowest = 0, last = performance.now(), left = 90;
+      const frame = () => { const now = performance.now(); slowest = Math.max(slowest, now - last); last = now;
+        if (--left > 0) requestAnimationFrame(frame); else resolve(slowest); };
+      requestAnimationFrame(frame);
+    })`);
+    assert.ok(slowest < 400, `a frame took ${slowest} ms`);
+    const begun = Date.now();
+    await rows.first().locator(".sip-main").click();
+    await dark.waitForFunction('document.querySelectorAll(".sip-arrow").length === 400');
+    assert.ok(Date.now() - begun < 3000, `${Date.now() - begun} ms`);
+    const overflow = await dark.evaluate<number>(
+      '(() => { const page = document.querySelector(".sip-page"); return page.scrollWidth - page.clientWidth; })()',
+    );
+    assert.ok(overflow <= 0, `${overflow} pixels stick out`);
+    await dark.locator('[aria-label="Show large"]:visible').click();
+    await dark.locator("dialog .sip-arrow").nth(2).click();
+    await picture("large-dark", dark);
+    await dark.keyboard.press("Escape");
+    await dark.locator('[aria-label="Show in the sidebar"]').click();
+    await dark.context().close();
+    assert.deepEqual(problems, []);
+  });
+
+  it("speaks German", async () => {
+    const german = await open({ language: "de" });
+    await german.locator("#sip-tab-history", { hasText: "Verlauf" }).click();
+    await german.getByText("besetzt (486)").first().waitFor();
+    await picture("german", german);
+    await german.context().close();
+    assert.deepEqual(problems, []);
+  });
+});
