@@ -128,6 +128,12 @@ export class Registration {
     return Math.max(0, Math.ceil((this.#timerDue - this.#services.clock.now()) / 1000));
   }
 
+  /** Seconds until the binding is renewed; undefined unless it is registered and expires. */
+  get refreshIn(): number | undefined {
+    if (this.state !== "registered" || this.#timer === undefined) return undefined;
+    return Math.max(0, Math.ceil((this.#timerDue - this.#services.clock.now()) / 1000));
+  }
+
   /** Routes for requests outside of dialogs, while registered (RFC 3608 §5). */
   get serviceRoute(): readonly NameAddr[] {
     return this.#serviceRoute;

@@ -172,6 +172,10 @@ export class ManagedAccount implements Account, AccountHandle, RoutedAccount {
     };
   }
 
+  get refreshIn(): number | undefined {
+    return this.#registration.refreshIn;
+  }
+
   async register(): Promise<ActionOutcome> {
     return outcomeOf(await this.#registration.register());
   }

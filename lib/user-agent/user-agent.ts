@@ -55,6 +55,8 @@ export interface Account {
   readonly id: string;
   readonly uri: string;
   readonly registration: RegistrationStatus;
+  /** Seconds until the registration is renewed, while registered. */
+  readonly refreshIn?: number | undefined;
   /** Registers now (also opens a lost connection at once). Resolves with the registrar's answer. */
   register(): Promise<ActionOutcome>;
   /** REGISTER with Expires 0; stays unregistered until `register`. */

@@ -58,6 +58,11 @@ export class AccountBook {
     return this.#userAgent?.accounts.get(id)?.registration;
   }
 
+  /** Seconds until the account registers anew, while it is registered. */
+  refreshIn(id: string): number | undefined {
+    return this.#userAgent?.accounts.get(id)?.refreshIn;
+  }
+
   /** A `sip-account` node exists with these settings. */
   claim({ options }: AccountSettings): AccountEntry {
     const fingerprint = accountFingerprint(options);

@@ -63,10 +63,15 @@ function describeStack(engine: Engine): Record<string, unknown> {
       id: entry.options.id,
       uri: entry.options.uri,
       problem: entry.problem,
-      registration: engine.accounts.registration(entry.options.id),
+      registration: describeRegistration(engine, entry.options.id),
     })),
     counters: isUp ? userAgent.counters() : {},
   };
+}
+
+function describeRegistration({ accounts }: Engine, id: string): unknown {
+  const status = accounts.registration(id);
+  return status === undefined ? undefined : { ...status, refreshIn: accounts.refreshIn(id) };
 }
 
 function describeSessions(engine: Engine): Record<string, unknown>[] {

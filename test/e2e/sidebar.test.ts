@@ -349,6 +349,9 @@ describe("the sidebar", function () {
     await dark.evaluate(
       `(() => { const frame = document.querySelector(".sip-sidebar"); frame.style.width = "320px"; })()`,
     );
+    // The list is asked for again.
+    await tab("history", dark);
+    await tab("calls", dark);
     const rows = dark.locator('ul[aria-label="Calls now"] > li');
     await rows.nth(199).waitFor();
     await picture("many-dark", dark);

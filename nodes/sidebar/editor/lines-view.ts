@@ -1,8 +1,9 @@
 /** Stacks with their ports and accounts with their registrations: one line each, a click opens the dialog. */
+import { clock } from "./causes.js";
 import { button, el, icon, KeyedList, setClass, setText, type Row } from "./dom.js";
 import { t } from "./texts.js";
 import type { AccountSummary, StackSummary } from "./types.js";
-import { showNode } from "./workspace.js";
+import { findNode, showNode } from "./workspace.js";
 
 type Line = { readonly stack: StackSummary; readonly account?: AccountSummary };
 
@@ -24,17 +25,20 @@ function stateOf({ stack, account }: Line): { color: string; words: string } {
   }
   const { problem, registration } = account;
   if (problem) return { color: "red", words: problem };
-  if (registration === undefined) return { color: "grey", words: t("registration.none") };
-  const { state, statusCode, reason, cause, expires, retryIn } = registration;
+  const isQuiet =
+    registration?.state === "unregistered" && findNode(account.id)?.register === false;
+  if (registration === undefined || isQuiet)
+    return { color: "grey", words: t("registration.none") };
+  const { state, statusCode, reason, cause, expires, retryIn, refreshIn } = registration;
   const why = [statusCode, reason ?? cause].filter((part) => part !== undefined).join(" ");
   const again =
     retryIn === undefined ? "" : t("registration.again", { seconds: Math.round(retryIn) });
   if (state === "registered") {
-    const words = expires === undefined ? "" : t("registration.expires", { seconds: expires });
-    return {
-      color: "green",
-      words: [t("registration.registered"), words].filter(Boolean).join(", "),
-    };
+    const next =
+      refreshIn === undefined ? "" : t("registration.renewed", { time: clock(refreshIn) });
+    const granted = expires === undefined ? "" : t("registration.expires", { seconds: expires });
+    const words = [t("registration.registered"), granted, next].filter(Boolean).join(", ");
+    return { color: "green", words };
   }
   const known = ["registering", "failed", "unregistered", "unregistering"].includes(state);
   const words = [known ? t(`registration.${state}`) : state, why, again].filter(Boolean).join(", ");

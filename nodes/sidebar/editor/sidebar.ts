@@ -110,7 +110,7 @@ export class Sidebar {
       panel.hidden = each !== name;
     }
     this.#update();
-    this.#store.wake();
+    this.#store.changed();
   }
 
   /** Every live call of every stack. */

@@ -83,6 +83,8 @@ export interface Registration {
   readonly cause?: string;
   /** Seconds until the next attempt. */
   readonly retryIn?: number;
+  /** Seconds until it is renewed. */
+  readonly refreshIn?: number;
 }
 
 export interface AccountSummary {

@@ -170,6 +170,19 @@ describe("registration", () => {
     end();
   });
 
+  it("tells in how many seconds it will be renewed, while it is registered", () => {
+    const { registration, grant, clock, end } = setUp();
+    assert.equal(registration.refreshIn, undefined);
+    void registration.register();
+    assert.equal(registration.refreshIn, undefined);
+    grant(100);
+    const first = registration.refreshIn ?? 0;
+    assert.ok(first >= 80 && first <= 90, String(first));
+    clock.advance(10_000);
+    assert.equal(registration.refreshIn, first - 10);
+    end();
+  });
+
   it("refreshes at 80 to 90 % of the granted time, each time anew", () => {
     const { registration, sent, grant, clock, log, end } = setUp();
     void registration.register();
