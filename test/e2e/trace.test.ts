@@ -4,12 +4,12 @@
  */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import type { WebSocket } from "ws";
 import { FlowBuilder, type FlowNode } from "../support/flow-builder.js";
-import { NodeRed, nodeRedHome, pause } from "../support/node-red.js";
+import { NodeRed, nodeRedHome, pause, projectRoot } from "../support/node-red.js";
 import { freePort } from "../support/ports.js";
 
 interface Message {
@@ -70,6 +70,9 @@ describe("what the editor learns of calls", function () {
     stack(one, { trace: true }, "caller");
     stack(two, { trace: true }, "called");
     stack(await freePort(), {}, "quiet");
+    const uri = `sip:nobody@${address}:${two}`;
+    flow.config("sip-account", { stack: "caller", uri, register: true }, "account");
+    flow.node("sip-event", { stack: "caller", account: "account", events: ["registered"] });
     flow.node(
       "sip-incoming",
       { stack: "called" },
@@ -85,7 +88,8 @@ describe("what the editor learns of calls", function () {
     flow.entry("quietly", ["quietly"]);
     flow.entry("gather", ["gather"]);
     flows = flow.build();
-    nodeRed = await NodeRed.start({ flows, withLogin: true });
+    const logging = { console: { level: "debug", metrics: false, audit: false } };
+    nodeRed = await NodeRed.start({ flows, withLogin: true, settings: { logging } });
     tokens = { admin: await nodeRed.token("admin"), reader: await nodeRed.token("reader") };
     socket = await listen();
   });
@@ -250,7 +254,11 @@ describe("what the editor learns of calls", function () {
 
   it("messages that belong to no call", async () => {
     const messages = await get<Message[]>("sip/stacks/caller/messages");
-    assert.deepEqual(messages, []);
+    assert.deepEqual(shown(messages).slice(0, 2), ["> REGISTER", "< 405REGISTER"]);
+    assert.deepEqual(
+      messages.slice(0, 2).map(({ transaction }) => transaction),
+      [1, 1],
+    );
     assert.deepEqual(await get<Message[]>("sip/stacks/nobody/messages"), []);
     assert.equal((await ask("sip/stacks/caller/pcap")).status, 200);
   });
@@ -275,6 +283,38 @@ describe("what the editor learns of calls", function () {
       told,
       [...new Set(told)].sort((a, b) => a - b),
     );
+  });
+
+  it("figures that the documents and the Grafana dashboard name, all of them", async () => {
+    const text = await (await ask("sip/metrics")).text();
+    const names = new Set([...text.matchAll(/^# TYPE (\w+) /gm)].map(([, name]) => name ?? ""));
+    const operations = join(projectRoot, "docs/operations");
+    const named = (file: string) =>
+      new Set(readFileSync(join(operations, file), "utf8").match(/\bsip_[a-z_]+\b/g) ?? []);
+    const readme = named("README.md");
+    assert.deepEqual(
+      [...names].filter((name) => !readme.has(name)),
+      [],
+      "missing in README.md",
+    );
+    for (const file of ["README.md", "grafana-dashboard.json"]) {
+      assert.deepEqual(
+        [...named(file)].filter((name) => !names.has(name)),
+        [],
+        `${file} names what is not there`,
+      );
+    }
+    const ended =
+      /^sip_calls_ended_total\{stack="caller",.*direction="outgoing",cause="local-bye"\} (\d+)$/m;
+    assert.ok(Number(ended.exec(text)?.[1]) >= 1, text);
+  });
+
+  it("log lines with the call and its node", () => {
+    const line = /\[debug\] \[sip-stack:The caller\] session=\w+ node=invite (.*)/g;
+    const said = [...nodeRed.log.matchAll(line)].map(([, text]) => text ?? "");
+    assert.match(said[0] ?? "", /^outgoing call from sip:\S+ to sip:desk:\*\*\*@\S+, Call-ID \w+$/);
+    assert.match(said[1] ?? "", /^answered after \d+\.\d s$/);
+    assert.match(said[2] ?? "", /^ended: local-bye( \(200\))? after \d+\.\d s$/);
   });
 
   it("nothing without a login, and a reader changes nothing", async () => {
