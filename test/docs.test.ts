@@ -73,6 +73,16 @@ describe("documents", () => {
     }
   });
 
+  it("name only examples that exist, in the guides too", () => {
+    const missing = documents.flatMap((document) =>
+      [...read(document).matchAll(/\*([a-z]+) → ([^*]+)\*/g)]
+        .map(([, folder, name]) => `examples/${folder ?? ""}/${name ?? ""}.json`)
+        .filter((path) => !existsSync(join(root, path)))
+        .map((path) => `${document}: ${path}`),
+    );
+    assert.deepEqual(missing, []);
+  });
+
   it("name every example as the import menu does, and no other", () => {
     const [, section = ""] = /## Examples\n([\s\S]*?)\n## /.exec(read("README.md")) ?? [];
     const named = [...section.matchAll(/^\| (\w+) \| (.+?) \|/gm)]
