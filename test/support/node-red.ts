@@ -26,6 +26,8 @@ export interface NodeRedOptions {
   /** Put the built package into the user directory. Default true. */
   readonly withPackage?: boolean;
   readonly env?: Record<string, string>;
+  /** Another Node and Node-RED than those of the run. */
+  readonly program?: { readonly node: string; readonly home: string };
   /** adminAuth with the users `admin`, who may do everything, and `reader`; see `NodeRed.token`. Default false. */
   readonly withLogin?: boolean;
 }
@@ -104,7 +106,7 @@ export class NodeRed {
       ...options.settings,
     };
     writeFileSync(join(userDir, "settings.js"), `module.exports = ${JSON.stringify(settings)};`);
-    const nodeRed = await NodeRed.#launch(userDir, port, options.env);
+    const nodeRed = await NodeRed.#launch(userDir, port, options.env, options.program);
     if (options.withLogin === true) nodeRed.#token = await nodeRed.token("admin");
     if (options.flows) await nodeRed.deploy(options.flows, { credentials: options.credentials });
     return nodeRed;
@@ -119,12 +121,13 @@ export class NodeRed {
     userDir: string,
     port: number,
     more: Record<string, string> | undefined,
+    { node, home } = { node: process.execPath, home: nodeRedHome() },
   ): Promise<NodeRed> {
     const env = { ...process.env, ...more };
     delete env.NODE_V8_COVERAGE;
     const child = spawn(
-      process.execPath,
-      [join(nodeRedHome(), "red.js"), "-u", userDir, "-s", join(userDir, "settings.js")],
+      node,
+      [join(home, "red.js"), "-u", userDir, "-s", join(userDir, "settings.js")],
       { stdio: ["ignore", "pipe", "pipe"], env },
     );
     const nodeRed = new NodeRed(child, port, userDir);
