@@ -7,7 +7,7 @@ import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { chromium, type Browser, type Page } from "playwright-core";
 import { FlowBuilder } from "../support/flow-builder.js";
-import { NodeRed } from "../support/node-red.js";
+import { NodeRed, PASSWORD } from "../support/node-red.js";
 import { needs } from "../support/peers/process.js";
 import { freePort } from "../support/ports.js";
 import { callSummary, incomingStory, outgoingStory, START } from "../support/sidebar-data.js";
@@ -23,61 +23,70 @@ interface AxeResult {
   violations: { id: string; impact: string; nodes: { html: string; failureSummary: string }[] }[];
 }
 
+/** Two stacks that call each other, one that finds its port taken, and nodes that answer, refuse, pass on or do nothing. */
+async function storyFlows() {
+  const flow = new FlowBuilder();
+  const port = await freePort();
+  const stack = (name: string, own: number, trace = true) => {
+    const transports = [{ protocol: "udp", address: "127.0.0.1", port: own }];
+    return flow.config("sip-stack", { name, transports, trace, media: "rtp" });
+  };
+  const house = stack("house", await freePort());
+  const door = stack("door", port);
+  stack("too late", port, false);
+  const account = flow.config("sip-account", {
+    name: "caller",
+    stack: house,
+    uri: "sip:alice@example.com",
+    displayName: HOSTILE,
+    register: false,
+  });
+  const own = { session: "sip.session", sessionType: "msg" };
+  const accept = flow.node("sip-accept", own);
+  const reject = flow.node("sip-reject", { ...own, statusCode: 486 });
+  const incoming = (name: string, wires: string[], at = door) =>
+    flow.node(
+      "sip-incoming",
+      { name, stack: at, match: name, ring: true, answerTimeout: 180 },
+      [wires, []],
+      `the-${name}`,
+    );
+  incoming("bell", [accept]);
+  incoming("busy", [reject]);
+  incoming("alone", []);
+  const invite = { stack: house, timeout: 30, linked: true };
+  const call = flow.node(
+    "sip-invite",
+    { name: "call the bell", ...invite, account, to: "payload", toType: "msg" },
+    [[], [], [flow.capture("failed")], []],
+  );
+  flow.entry("call", [call]);
+  // Whoever calls the gate is joined with the bell.
+  const peer = { peer: "sip.peer", peerType: "msg" };
+  const join = flow.node("sip-bridge", { ...own, ...peer, mode: "media", hangup: true }, [[], []]);
+  const answer = flow.node("sip-accept", { session: "sip.peer", sessionType: "msg" }, [[join], []]);
+  const through = flow.node(
+    "sip-invite",
+    { name: "pass on", ...invite, to: `sip:bell@127.0.0.1:${port}`, toType: "str" },
+    [[answer], [], [], []],
+  );
+  incoming("gate", [through], house);
+  return { flows: flow.build(), address: (user: string) => `sip:${user}@127.0.0.1:${port}` };
+}
+
 describe("the sidebar", function () {
   this.timeout(60_000);
   let nodeRed: NodeRed;
   let browser: Browser;
   let page: Page;
-  let house: string;
-  let door: string;
   /** The flow calls a user of the other stack. */
   let ring: (user: string) => Promise<void>;
   const problems: string[] = [];
 
   before(async function () {
     needs(this, "chromium");
-    const flow = new FlowBuilder();
-    const stack = async (name: string) => {
-      const transports = [{ protocol: "udp", address: "127.0.0.1", port: await freePort() }];
-      return flow.config("sip-stack", { name, transports, trace: true, media: "rtp" });
-    };
-    const doorPort = await freePort();
-    house = await stack("house");
-    door = flow.config("sip-stack", {
-      name: "door",
-      transports: [{ protocol: "udp", address: "127.0.0.1", port: doorPort }],
-      trace: true,
-      media: "rtp",
-    });
-    // The port of "door" is taken already.
-    const late = { transports: [{ protocol: "udp", address: "127.0.0.1", port: doorPort }] };
-    flow.config("sip-stack", { name: "too late", ...late });
-    const account = flow.config("sip-account", {
-      name: "caller",
-      stack: house,
-      uri: "sip:alice@example.com",
-      displayName: HOSTILE,
-      register: false,
-    });
-    const accept = flow.node("sip-accept", { session: "sip.session", sessionType: "msg" });
-    const bell = { name: "bell", stack: door, match: "bell", ring: true, answerTimeout: 180 };
-    flow.node("sip-incoming", bell, [[accept], []], "the-bell");
-    const busy = flow.node("sip-reject", {
-      session: "sip.session",
-      sessionType: "msg",
-      statusCode: 486,
-    });
-    flow.node("sip-incoming", { ...bell, name: "busy", match: "busy" }, [[busy], []], "the-busy");
-    flow.node("sip-incoming", { ...bell, name: "alone", match: "alone" }, [[], []], "the-lonely");
-    const invite = { stack: house, account, to: "payload", toType: "msg", timeout: 30 };
-    const call = flow.node("sip-invite", { name: "call the bell", ...invite }, [
-      [],
-      [],
-      [flow.capture("failed")],
-      [],
-    ]);
-    flow.entry("call", [call]);
-    nodeRed = await NodeRed.start({ flows: flow.build() });
+    const story = await storyFlows();
+    nodeRed = await NodeRed.start({ flows: story.flows });
     browser = await chromium.launch({
       executablePath,
       headless: true,
@@ -86,7 +95,7 @@ describe("the sidebar", function () {
       ),
     });
     page = await open({});
-    ring = (user) => nodeRed.inject("call", { payload: `sip:${user}@127.0.0.1:${doorPort}` });
+    ring = (user) => nodeRed.inject("call", { payload: story.address(user) });
   });
 
   after(async () => {
@@ -99,8 +108,10 @@ describe("the sidebar", function () {
     dark?: boolean;
     width?: number;
     language?: string;
+    at?: NodeRed;
+    user?: "admin" | "reader";
   }): Promise<Page> {
-    const { dark = false, width = 1300, language = "en-US" } = options;
+    const { dark = false, width = 1300, language = "en-US", at = nodeRed, user } = options;
     const context = await browser.newContext({
       viewport: { width, height: 900 },
       locale: language,
@@ -110,11 +121,16 @@ describe("the sidebar", function () {
     made.setDefaultTimeout(10_000);
     made.on("pageerror", (error) => problems.push(`${error.message}\n${error.stack ?? ""}`));
     made.on("console", (message) => {
-      if (message.type() === "error" && !/favicon|net::ERR|404/.test(message.text()))
+      if (message.type() === "error" && !/favicon|net::ERR|40[14]/.test(message.text()))
         problems.push(message.text());
     });
     if (dark) await made.addInitScript(`localStorage.setItem("view-dark-theme", "dark")`);
-    await made.goto(nodeRed.url);
+    await made.goto(at.adminUrl);
+    if (user !== undefined) {
+      await made.fill("#node-dialog-login-username", user);
+      await made.fill("#node-dialog-login-password", PASSWORD);
+      await made.click("#node-dialog-login-submit");
+    }
     await made.waitForFunction(
       'window.RED && RED.settings && RED.settings.version && getComputedStyle(document.querySelector("#red-ui-loading-progress")).display === "none" && RED.nodes.node("the-bell")',
     );
@@ -306,6 +322,22 @@ describe("the sidebar", function () {
     assert.equal(await page.locator("#sip-tab-calls").getAttribute("aria-selected"), "true");
   });
 
+  it("shows both legs of a bridge side by side", async () => {
+    await page.evaluate(`new Promise((success, error) => $.ajax({ url: "sip/rings", type: "POST", contentType: "application/json",
+      data: JSON.stringify({ node: "the-gate", displayName: "Visitor", say: "silence" }), success, error }))`);
+    await tab("calls");
+    await calls().nth(2).waitFor();
+    await calls().filter({ hasText: "Visitor" }).locator(".sip-main").first().click();
+    await page.waitForFunction('document.querySelectorAll(".sip-page .sip-head").length === 3');
+    await page.locator(".sip-page .sip-label", { hasText: "ACK" }).nth(1).waitFor();
+    const heads = await page.locator(".sip-page .sip-head").allTextContents();
+    assert.deepEqual(heads, ["Visitor", "Node-RED", "bell"]);
+    await picture("bridge");
+    await page.locator(".sip-page .sip-end").click();
+    await page.getByLabel("Back to the list").click();
+    await page.getByText("No call at the moment.").waitFor();
+  });
+
   it("hangs up all calls by its action", async () => {
     await ring("bell");
     await calls()
@@ -385,6 +417,41 @@ describe("the sidebar", function () {
     await german.getByText("besetzt (486)").first().waitFor();
     await picture("german", german);
     await german.context().close();
+    assert.deepEqual(problems, []);
+  });
+
+  it("works below /admin and behind a login; who may only read can change nothing", async () => {
+    const story = await storyFlows();
+    const guarded = await NodeRed.start({
+      flows: story.flows,
+      withLogin: true,
+      settings: { httpAdminRoot: "/admin" },
+    });
+    try {
+      const reader = await open({ at: guarded, user: "reader" });
+      await guarded.inject("call", { payload: story.address("bell") });
+      const rows = reader.locator('ul[aria-label="Calls now"] > li');
+      await rows
+        .getByText(/talking/)
+        .nth(1)
+        .waitFor();
+      await rows.first().locator(".sip-end").click();
+      await reader.getByText("You may not do this here.").first().waitFor();
+      assert.equal(await rows.count(), 2);
+      await rows.first().locator(".sip-main").click();
+      await reader.locator(".sip-page .sip-arrow").first().waitFor();
+      const download = reader.waitForEvent("download");
+      await reader.locator(".sip-page").getByLabel("Save as pcap").click();
+      assert.ok(readFileSync(await (await download).path()).length > 500);
+      await reader.context().close();
+      const admin = await open({ at: guarded, user: "admin" });
+      const own = admin.locator('ul[aria-label="Calls now"] > li');
+      await own.first().locator(".sip-end").click();
+      await admin.getByText("No call at the moment.").waitFor();
+      await admin.context().close();
+    } finally {
+      await guarded.stop();
+    }
     assert.deepEqual(problems, []);
   });
 });

@@ -32,7 +32,8 @@ export interface NodeRedOptions {
   readonly withLogin?: boolean;
 }
 
-const PASSWORD = "of the tests";
+/** Of the users of `withLogin`. */
+export const PASSWORD = "of the tests";
 
 function adminAuth(): Record<string, unknown> {
   const fromNodeRed = createRequire(join(nodeRedHome(), "package.json"));
@@ -67,10 +68,16 @@ export class NodeRed {
     readonly process: ChildProcess,
     readonly port: number,
     readonly userDir: string,
+    /** `httpAdminRoot`: where the editor is, "" or "/admin". */
+    readonly adminRoot: string,
   ) {}
 
   get url(): string {
     return `http://127.0.0.1:${this.port}`;
+  }
+
+  get adminUrl(): string {
+    return this.url + this.adminRoot;
   }
 
   static async start(options: NodeRedOptions = {}): Promise<NodeRed> {
@@ -106,7 +113,8 @@ export class NodeRed {
       ...options.settings,
     };
     writeFileSync(join(userDir, "settings.js"), `module.exports = ${JSON.stringify(settings)};`);
-    const nodeRed = await NodeRed.#launch(userDir, port, options.env, options.program);
+    const root = (options.settings?.httpAdminRoot ?? "") as string;
+    const nodeRed = await NodeRed.#launch(userDir, port, options.env, root, options.program);
     if (options.withLogin === true) nodeRed.#token = await nodeRed.token("admin");
     if (options.flows) await nodeRed.deploy(options.flows, { credentials: options.credentials });
     return nodeRed;
@@ -114,13 +122,14 @@ export class NodeRed {
 
   /** Starts anew in the user directory of one that was killed. */
   static again(killed: NodeRed): Promise<NodeRed> {
-    return NodeRed.#launch(killed.userDir, killed.port, {});
+    return NodeRed.#launch(killed.userDir, killed.port, {}, killed.adminRoot);
   }
 
   static async #launch(
     userDir: string,
     port: number,
     more: Record<string, string> | undefined,
+    adminRoot: string,
     { node, home } = { node: process.execPath, home: nodeRedHome() },
   ): Promise<NodeRed> {
     const env = { ...process.env, ...more };
@@ -130,7 +139,7 @@ export class NodeRed {
       [join(home, "red.js"), "-u", userDir, "-s", join(userDir, "settings.js")],
       { stdio: ["ignore", "pipe", "pipe"], env },
     );
-    const nodeRed = new NodeRed(child, port, userDir);
+    const nodeRed = new NodeRed(child, port, userDir, adminRoot);
     for (const stream of [child.stdout, child.stderr])
       stream?.on("data", (chunk: Buffer) => (nodeRed.log += chunk.toString("utf8")));
     child.on("exit", (code) => (nodeRed.exitCode = code));
@@ -143,7 +152,7 @@ export class NodeRed {
     while (Date.now() < end) {
       if (this.exitCode !== undefined) throw new Error(`Node-RED ended: ${this.log.slice(-2000)}`);
       try {
-        const response = await fetch(`${this.url}/flows`);
+        const response = await fetch(`${this.adminUrl}/flows`);
         const isUp = response.ok || response.status === 401;
         if (isUp && this.log.includes("Started flows")) return;
       } catch {
@@ -156,7 +165,7 @@ export class NodeRed {
 
   /** Logs in. @returns what the header `authorization: Bearer …` wants. */
   async token(username: "admin" | "reader"): Promise<string> {
-    const response = await fetch(`${this.url}/auth/token`, {
+    const response = await fetch(`${this.adminUrl}/auth/token`, {
       method: "POST",
       headers: { "content-type": "application/json" },
       body: JSON.stringify({
@@ -186,7 +195,7 @@ export class NodeRed {
         ? { ...node, credentials: options.credentials[node.id] }
         : node,
     );
-    const response = await fetch(`${this.url}/flows`, {
+    const response = await fetch(`${this.adminUrl}/flows`, {
       method: "POST",
       headers: {
         "content-type": "application/json",

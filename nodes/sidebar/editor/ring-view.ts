@@ -104,7 +104,8 @@ export class RingView {
     if (node === undefined) return;
     this.#start.disabled = true;
     this.#result.hidden = false;
-    setText(this.#state, t("ring.state.calling"));
+    setText(this.#state, t("ring.state.calling", { name: node.label }));
+    this.#state.scrollIntoView({ block: "nearest" });
     this.#heard.replaceChildren();
     this.#log.replaceChildren();
     this.#drawn = "";
