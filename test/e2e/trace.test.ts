@@ -48,13 +48,14 @@ describe("what the editor learns of calls", function () {
   let nodeRed: NodeRed;
   let flows: FlowNode[];
   let tokens: Record<"admin" | "reader", string>;
+  const hasTshark = spawnSync("tshark", ["--version"]).status === 0;
   const news: number[] = [];
   let socket: { close(): void };
 
   before(async () => {
     const flow = new FlowBuilder();
     const address = "127.0.0.1";
-    const [one, two] = [await freePort(), await freePort()];
+    const [one, two, three] = [await freePort(), await freePort(), await freePort()];
     const stack = (port: number, more: Record<string, unknown>, id: string) =>
       flow.config(
         "sip-stack",
@@ -69,13 +70,13 @@ describe("what the editor learns of calls", function () {
       );
     stack(one, { trace: true }, "caller");
     stack(two, { trace: true }, "called");
-    stack(await freePort(), {}, "quiet");
+    stack(three, {}, "quiet");
     const uri = `sip:nobody@${address}:${two}`;
     flow.config("sip-account", { stack: "caller", uri, register: true }, "account");
     flow.node("sip-event", { stack: "caller", account: "account", events: ["registered"] });
     flow.node(
       "sip-incoming",
-      { stack: "called" },
+      { stack: "called", match: "desk" },
       flow.captures("incoming", 2, { 1: ["accept"] }),
       "incoming",
     );
@@ -84,6 +85,15 @@ describe("what the editor learns of calls", function () {
     const to = { to: `sip:desk:canary@${address}:${two}`, toType: "str" };
     flow.node("sip-invite", { stack: "caller", ...to }, flow.captures("call", 4), "invite");
     flow.node("sip-invite", { stack: "quiet", ...to }, flow.captures("quietly", 4), "quietly");
+    flow.node("sip-incoming", { stack: "called", match: "agent" }, [["pick up"], []]);
+    flow.node("sip-accept", {}, [["agent"], []], "pick up");
+    const agent = { to: `sip:agent@${address}:${three}`, toType: "str" };
+    flow.node("sip-invite", { stack: "called", ...agent }, [["bridge"], [], [], []], "agent");
+    flow.node("sip-bridge", {}, flow.captures("bridge", 2), "bridge");
+    flow.node("sip-incoming", { stack: "quiet" }, [["accept"], []]);
+    const busy = { to: `sip:agent@${address}:${two}`, toType: "str" };
+    flow.node("sip-invite", { stack: "caller", ...busy }, flow.captures("agent", 4), "ask");
+    flow.entry("bridge", ["ask"]);
     flow.entry("call", ["invite"]);
     flow.entry("quietly", ["quietly"]);
     flow.entry("gather", ["gather"]);
@@ -151,7 +161,7 @@ describe("what the editor learns of calls", function () {
   async function talking(entry = "call"): Promise<void> {
     await nodeRed.clearCaptured();
     await nodeRed.inject(entry, {});
-    await nodeRed.waitFor(entry === "call" ? "call/2" : "quietly/2");
+    await nodeRed.waitFor(entry === "call" ? "call/1" : "quietly/1");
     await nodeRed.waitFor("accept/1");
   }
 
@@ -234,7 +244,7 @@ describe("what the editor learns of calls", function () {
       saved.headers.get("content-disposition") ?? "",
       /^attachment; filename="call-[\dTZ-]+\.pcap"$/,
     );
-    assert.deepEqual(await dissected(saved), { sip: 7, malformed: 0 });
+    assert.deepEqual(await dissected(saved, 7), { sip: 7, malformed: 0 });
   });
 
   it("a call of a stack without trace: in the history, without messages", async () => {
@@ -250,6 +260,29 @@ describe("what the editor learns of calls", function () {
     );
     assert.equal((await ask("sip/sessions/nobody")).status, 404);
     assert.equal((await ask("sip/sessions/nobody/pcap")).status, 404);
+  });
+
+  it("both legs of a bridge, in one pcap, also after the end", async () => {
+    await nodeRed.clearCaptured();
+    await nodeRed.inject("bridge", {});
+    await nodeRed.waitFor("bridge/1");
+    const { calls } = await get<Calls>("sip/calls");
+    const legs = calls.filter(({ stack }) => stack === "called");
+    assert.deepEqual(
+      legs.map(({ peer }) => peer).sort(),
+      legs.map(({ session }) => session).sort(),
+    );
+    const [leg] = legs;
+    const ended = await hangUp(leg.session);
+    assert.equal(ended.peer, leg.peer);
+    const both = await ask(`sip/sessions/${leg.session}/pcap?peer=1`);
+    const { messages: own } = await get<{ messages: Message[] }>(`sip/sessions/${leg.session}`);
+    const { messages: other } = await get<{ messages: Message[] }>(`sip/sessions/${leg.peer}`);
+    assert.ok(own.length >= 7 && other.length >= 7, `${own.length}, ${other.length}`);
+    const sum = own.length + other.length;
+    assert.deepEqual(await dissected(both, sum), { sip: sum, malformed: 0 });
+    const alone = await ask(`sip/sessions/${leg.session}/pcap?peer=0`);
+    assert.deepEqual(await dissected(alone, own.length), { sip: own.length, malformed: 0 });
   });
 
   it("messages that belong to no call", async () => {
@@ -338,10 +371,13 @@ describe("what the editor learns of calls", function () {
   });
 
   /** What tshark finds in it. */
-  async function dissected(saved: Response): Promise<{ sip: number; malformed: number }> {
+  async function dissected(
+    saved: Response,
+    expected: number,
+  ): Promise<{ sip: number; malformed: number }> {
     const file = join(nodeRed.userDir, "saved.pcap");
     writeFileSync(file, Buffer.from(await saved.arrayBuffer()));
-    if (spawnSync("tshark", ["--version"]).status !== 0) return { sip: 7, malformed: 0 };
+    if (!hasTshark) return { sip: expected, malformed: 0 };
     const as = flows.flatMap(({ transports }) =>
       ((transports ?? []) as { port: number }[]).flatMap(({ port }) => [
         "-d",

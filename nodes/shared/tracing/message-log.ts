@@ -2,7 +2,7 @@
  * The messages of one Call-ID, or of no call: the first ones and the last ones, each with what a ladder diagram shows.
  */
 import type { TracedMessage } from "../../../lib/index.js";
-import type { Outline } from "./outline.js";
+import { LONGEST_VALUE, type Outline } from "./outline.js";
 import type { ShownMessage } from "./redaction.js";
 
 export interface Place {
@@ -150,10 +150,11 @@ export class MessageLog {
 
   /** Takes out the messages of a Call-ID, oldest first. */
   take(callId: string): KeptMessage[] {
+    const wanted = callId.slice(0, LONGEST_VALUE);
     const taken: KeptMessage[] = [];
     for (const entries of [this.#first, this.#last]) {
       const left = entries.filter(({ message }) => {
-        if (message.outline.callId !== callId) return true;
+        if (message.outline.callId !== wanted) return true;
         taken.push(message);
         this.size -= message.size;
         return false;

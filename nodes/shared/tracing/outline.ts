@@ -19,7 +19,7 @@ export interface Outline {
 
 /** Longest part of a line that is looked at, and longest value that is kept. */
 const LONGEST_LINE = 2000;
-const LONGEST_VALUE = 256;
+export const LONGEST_VALUE = 256;
 const STATUS_LINE = /^SIP\/\d\.\d[ \t]+(\d{3})(?:[ \t]+(.*))?$/i;
 
 /** @param head - Start line and header lines. */

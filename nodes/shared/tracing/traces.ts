@@ -4,7 +4,7 @@
  */
 import type { TracedMessage } from "../../../lib/index.js";
 import { keptMessage, type KeptMessage, type LoggedMessage, MessageLog } from "./message-log.js";
-import { outlineOf } from "./outline.js";
+import { LONGEST_VALUE, outlineOf } from "./outline.js";
 import { redacted } from "./redaction.js";
 
 export interface TraceLimits {
@@ -198,7 +198,8 @@ export class Traces {
 }
 
 function key(stackId: string, callId: string): string {
-  return `${stackId} ${callId}`;
+  // As long as outlines have them.
+  return `${stackId} ${callId.slice(0, LONGEST_VALUE)}`;
 }
 
 /** When a stack calls itself, both sessions have one Call-ID: our tag in a message tells whose it is. */
