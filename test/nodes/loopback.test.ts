@@ -16,6 +16,9 @@ const here = (id: string, rtp: number, more = {}): FlowEntry =>
     id,
   );
 
+/** What a stack opens; the helper's own web server stays. */
+const LEFT_OPEN = /UDP|TCP|TLS|Timeout|MessagePort|Worker/i;
+
 describe("loopback with the real library", function () {
   this.timeout(30_000);
   useNodeRed();
@@ -114,6 +117,34 @@ describe("loopback with the real library", function () {
     dial("door1", { options: { replaces: { callId } } });
     await until(seen("caught"));
     assert.equal(bench.only("caught").error.code, "bad-option");
+  });
+
+  it("leaves no socket, timer, port or thread behind when the nodes close in mid-call, within 2 s", async () => {
+    const resources = (): Record<string, number> => {
+      const counts: Record<string, number> = {};
+      for (const kind of process.getActiveResourcesInfo()) {
+        if (LEFT_OPEN.test(kind)) counts[kind] = (counts[kind] ?? 0) + 1;
+      }
+      return counts;
+    };
+    await start();
+    await bench.unload();
+    const before = resources();
+    bench = new NodeBench();
+    await start();
+    const { callee } = await talk();
+    bench.send("play", { payload: "", sip: { session: callee } });
+    assert.ok((resources().UDPWrap ?? 0) > (before.UDPWrap ?? 0), "the call holds something open");
+    await bench.unload();
+    const more = (): string[] =>
+      Object.entries(resources()).flatMap(([kind, count]) =>
+        count > (before[kind] ?? 0) ? [`${count} ${kind} instead of ${before[kind] ?? 0}`] : [],
+      );
+    const end = Date.now() + 2000;
+    while (more().length > 0 && Date.now() < end) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    assert.deepEqual(more(), []);
   });
 
   it("goes through menus: barge-in, a wrong key, keys typed ahead, silence, a hang-up in mid-prompt", async () => {
