@@ -37,10 +37,16 @@ declare const RED: {
     node(id: string): EditorNode | null | undefined;
     eachNode(visit: (node: EditorNode) => void): void;
     eachConfig(visit: (node: EditorNode) => void): void;
+    eachWorkspace(visit: (workspace: { readonly id: string }) => void): void;
+    dirty(isDirty: boolean): void;
     filterLinks(filter: { source: EditorNode }): { readonly sourcePort: number }[];
     workspace(id: string): { readonly disabled?: boolean } | null | undefined;
   };
-  view: { reveal(id: string): void };
+  view: {
+    reveal(id: string): void;
+    importNodes(nodes: readonly object[], options: { generateIds: boolean; notify: boolean }): void;
+  };
+  workspaces: { show(id: string): void };
   editor: { editConfig(name: string, type: string, id: string): void };
   utils: { getNodeLabel(node: EditorNode, fallback?: string): string };
   notify(message: Node | string, options: { type: string; timeout?: number }): void;

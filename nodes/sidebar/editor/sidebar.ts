@@ -2,6 +2,7 @@
 import { CallPage } from "./call-page.js";
 import { CallsView, hangUp, HistoryView, type CallActions } from "./calls-view.js";
 import { el, setText } from "./dom.js";
+import { importFirstCall } from "./first-call.js";
 import { IssuesView } from "./issues-view.js";
 import { findIssues } from "./issues.js";
 import { LinesView } from "./lines-view.js";
@@ -37,6 +38,8 @@ export class Sidebar {
   readonly #ring = new RingView((error) => this.#tell(error));
   readonly #problem = el("p", { class: "sip-problem", role: "alert" });
   readonly #noCalls = el("p", { class: "sip-empty" });
+  /** For whom nothing is set up yet. */
+  readonly #firstCall = el("button", { type: "button", class: "red-ui-button" }, t("calls.first"));
   readonly #tabs = new Map<
     ViewName,
     { tab: HTMLButtonElement; badge: HTMLElement; panel: HTMLElement }
@@ -55,6 +58,7 @@ export class Sidebar {
       { class: "sip-part" },
       this.#lines.element,
       this.#noCalls,
+      this.#firstCall,
       this.#calls.element,
     );
     const contents: Record<ViewName, HTMLElement> = {
@@ -94,6 +98,8 @@ export class Sidebar {
       return panel;
     });
     this.#frame = el("div", { class: "sip-frame" }, bar, this.#problem, ...panels);
+    this.#firstCall.hidden = true;
+    this.#firstCall.addEventListener("click", () => void this.#importFirstCall());
     this.#pageFrame.hidden = true;
     this.element.append(this.#frame, this.#pageFrame);
     this.#store.onChange(() => this.#update());
@@ -120,6 +126,17 @@ export class Sidebar {
       for (const call of calls) hangUp(call, this.#actions);
       this.#notify(t("call.hungUpAll", { count: calls.length }), "success");
     } catch (error) {
+      this.#tell(error);
+    }
+  }
+
+  async #importFirstCall(): Promise<void> {
+    this.#firstCall.hidden = true;
+    try {
+      await importFirstCall(t("calls.first"));
+      this.#update();
+    } catch (error) {
+      this.#firstCall.hidden = false;
       this.#tell(error);
     }
   }
@@ -163,10 +180,10 @@ export class Sidebar {
     this.#lines.show(store.stacks);
     this.#calls.show(store.calls);
     const isIdle = store.loaded && store.calls.length === 0;
-    setText(
-      this.#noCalls,
-      isIdle ? t(store.stacks.length > 0 ? "calls.none" : "calls.noStack") : "",
-    );
+    const isNew = store.stacks.length === 0 && workspaceNodes().length === 0;
+    const words = store.stacks.length > 0 ? "calls.none" : isNew ? "calls.noStack" : "calls.deploy";
+    setText(this.#noCalls, isIdle ? t(words) : "");
+    this.#firstCall.hidden = !isIdle || !isNew;
     if (this.#current === "history") this.#history.show(store.ended);
     if (this.#current === "ring") this.#ring.show();
     this.#check();
