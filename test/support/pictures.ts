@@ -83,8 +83,9 @@ async function main(): Promise<void> {
     const page = await browser.newPage({
       viewport: { width: 1500, height: 900 },
       locale: language,
-      colorScheme: process.env.PICTURES_SCHEME === "dark" ? "dark" : "light",
     });
+    if (process.env.PICTURES_SCHEME === "dark")
+      await page.addInitScript('localStorage.setItem("view-dark-theme", "dark")');
     await page.goto(nodeRed.url);
     await page.waitForFunction(
       'window.RED && RED.settings && RED.settings.version && getComputedStyle(document.querySelector("#red-ui-loading-progress")).display === "none"',
