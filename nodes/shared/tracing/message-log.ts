@@ -64,6 +64,9 @@ interface Entry {
   readonly message: KeptMessage;
   readonly transaction: number;
   readonly retransmission: boolean;
+  /** What others of the same transaction, and what repetitions of it, have as well. */
+  readonly transactionKey: string;
+  readonly repetitionKey: string | undefined;
 }
 
 /** Objects and short strings around a text. */
@@ -116,22 +119,27 @@ export class MessageLog {
   }
 
   add(message: KeptMessage): void {
-    const key = transactionKey(message);
+    const own = transactionKey(message);
     const repetition = repetitionKey(message);
     let transaction: number | undefined;
     let retransmission = false;
     for (const entries of [this.#last, this.#first]) {
       for (const entry of entries) {
-        if (transactionKey(entry.message) === key) transaction = entry.transaction;
-        if (repetition !== undefined && repetitionKey(entry.message) === repetition) {
-          retransmission = true;
-        }
+        if (entry.transactionKey === own) transaction = entry.transaction;
+        if (repetition !== undefined && entry.repetitionKey === repetition) retransmission = true;
       }
     }
     const index = this.#count++;
     transaction ??= ++this.#transactions;
     this.size += message.size;
-    const entry: Entry = { index, message, transaction, retransmission };
+    const entry: Entry = {
+      index,
+      message,
+      transaction,
+      retransmission,
+      transactionKey: own,
+      repetitionKey: repetition,
+    };
     // What was left out before must not be followed by another beginning.
     const isBeginning = this.#last.length === 0 && this.#first.length === index;
     if (isBeginning && this.#first.length < this.keepFirst) this.#first.push(entry);
