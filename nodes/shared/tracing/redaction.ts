@@ -4,6 +4,8 @@
  */
 import { withoutPasswords } from "../../../lib/index.js";
 
+/** A line and its end, however it was made. */
+const LINE = /([^\r\n]+)(\r\n|\n|\r|$)/g;
 /** Header fields whose values prove who somebody is (RFC 3261 §20, RFC 7616 §3.5). */
 const SECRET_HEADER = /^[ \t]*(?:proxy-)?(?:authorization|authentication-info)[ \t]*:/i;
 /** Names of calls may look like an address with a password. */
@@ -49,41 +51,37 @@ function endOfHead(text: string): number {
 
 function redactedHead(head: string): string {
   let secret = false;
-  const lines: string[] = [];
-  for (const line of head.split("\n")) {
+  return head.replace(LINE, (_all, line: string, end: string) => {
     // A folded line goes on with the value before it (RFC 3261 §7.3.1).
-    if (secret && /^[ \t]/.test(line)) continue;
+    if (secret && /^[ \t]/.test(line)) return "";
     const name = SECRET_HEADER.exec(line)?.[0];
     secret = name !== undefined;
-    if (name === undefined) lines.push(withoutPassword(withoutKeys(line, "utf8")));
-    else lines.push(`${name} ${replacement(line.slice(name.length), name)}`);
-  }
-  return lines.join("\n");
+    const shown =
+      name === undefined
+        ? withoutPassword(withoutKeys(line, "utf8"))
+        : `${name} ${replacement(line.slice(name.length), name)}`;
+    return shown + end;
+  });
 }
 
 /** In the grammar of the header field, so that other programs can read the message (RFC 7616 §3.4, §3.5). */
-function replacement(rest: string, name: string): string {
-  const end = rest.endsWith("\r") ? "\r" : "";
-  if (/info/i.test(name)) return `rspauth="***"${end}`;
-  const scheme = /^[ \t]*([a-z][a-z0-9-]{0,19})[ \t]/i.exec(rest)?.[1] ?? "Digest";
-  return `${scheme} response="***"${end}`;
+function replacement(value: string, name: string): string {
+  if (/info/i.test(name)) return 'rspauth="***"';
+  const scheme = /^[ \t]*([a-z][a-z0-9-]{0,19})[ \t]/i.exec(value)?.[1] ?? "Digest";
+  return `${scheme} response="***"`;
 }
 
 /** A body may hold another message, or several parts: what is secret in a head is secret there, too. */
 function redactedBody(body: string, encoding: Encoding): string {
-  if (body === "") return body;
   let secret = false;
-  return body
-    .split("\n")
-    .map((line) => {
-      if (secret && /^[ \t]/.test(line)) return ` ${hidden(line.slice(1), encoding)}`;
-      const name = SECRET_HEADER.exec(line)?.[0];
-      secret = name !== undefined;
-      if (name !== undefined) return name + hidden(line.slice(name.length), encoding);
-      const shown = withoutKeys(line, encoding);
-      return sameLength(shown, withoutPassword(shown), encoding);
-    })
-    .join("\n");
+  return body.replace(LINE, (_all, line: string, end: string) => {
+    if (secret && /^[ \t]/.test(line)) return ` ${stars(line.slice(1), encoding)}${end}`;
+    const name = SECRET_HEADER.exec(line)?.[0];
+    secret = name !== undefined;
+    if (name !== undefined) return name + stars(line.slice(name.length), encoding) + end;
+    const shown = withoutKeys(line, encoding);
+    return sameLength(shown, withoutPassword(shown), encoding) + end;
+  });
 }
 
 function withoutKeys(line: string, encoding: Encoding): string {
@@ -110,11 +108,6 @@ function sameLength(before: string, after: string, encoding: Encoding): string {
       return part === was ? part : part.slice(0, -3) + stars(was.slice(part.length - 3), encoding);
     })
     .join("@");
-}
-
-/** The end of the line stays. */
-function hidden(rest: string, encoding: Encoding): string {
-  return rest.endsWith("\r") ? `${stars(rest.slice(0, -1), encoding)}\r` : stars(rest, encoding);
 }
 
 /** As many bytes as the text had. */

@@ -48,6 +48,15 @@ describe("redaction of traced messages", () => {
     assert.ok(!text.includes("canary"), text);
   });
 
+  it("hides a value between line ends that are odd", () => {
+    for (const end of ["\n", "\r", "\r\r\n"]) {
+      const lines = ["REGISTER sip:a SIP/2.0", "Authorization: Digest canary", " canary", "To: x"];
+      const text = whole(`${lines.join(end)}\r\n\r\nv=0${end}k=canary${end}a=x`);
+      assert.ok(!text.includes("canary"), JSON.stringify(text));
+      assert.ok(text.endsWith(`To: x\r\n\r\nv=0${end}k=******${end}a=x`), JSON.stringify(text));
+    }
+  });
+
   it("keeps challenges, which everybody may see", () => {
     const line = 'WWW-Authenticate: Digest realm="x", nonce="n"';
     assert.ok(whole(crlf("SIP/2.0 401 Unauthorized", line, "", "")).includes(line));
