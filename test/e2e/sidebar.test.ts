@@ -386,6 +386,10 @@ describe("the sidebar", function () {
     await tab("calls", dark);
     const rows = dark.locator('ul[aria-label="Calls now"] > li');
     await rows.nth(199).waitFor();
+    const wide = await dark.evaluate<number>(
+      '(() => { const list = document.querySelector("#sip-panel-calls"); return list.scrollWidth - list.clientWidth; })()',
+    );
+    assert.ok(wide <= 0, `${wide} pixels of the list stick out`);
     await picture("many-dark", dark);
     const slowest = await dark.evaluate<number>(`new Promise((resolve) => {
       let slowest = 0, last = performance.now(), left = 90;

@@ -4,9 +4,17 @@
  */
 import { partsOf } from "./message-parts.js";
 
-/** Headers whose value says something about a person or a place that no pattern finds. */
-const LEFT_OUT =
-  /^(subject|organization|identity|identity-info|geolocation|geolocation-routing|authorization|proxy-authorization|authentication-info|www-authenticate|proxy-authenticate|call-info|error-info|user-to-user|p-access-network-info|p-charging-vector|p-visited-network-id|x-.*)$/i;
+/** Headers whose values have no place for what is not found by a pattern below; all others are left out. */
+const SHOWN = new Set(
+  (
+    "via from to call-id cseq contact max-forwards route record-route content-type content-length content-disposition " +
+    "content-encoding allow allow-events supported require proxy-require unsupported accept accept-encoding accept-language " +
+    "user-agent server expires min-expires session-expires min-se p-asserted-identity p-preferred-identity remote-party-id " +
+    "privacy reason warning retry-after refer-to referred-by reply-to replaces join target-dialog event subscription-state " +
+    "rseq rack diversion history-info date timestamp path service-route p-associated-uri p-called-party-id flow-timer " +
+    "mime-version alert-info answer-mode priv-answer-mode info-package recv-info sip-etag sip-if-match refer-sub priority"
+  ).split(" "),
+);
 /** Headers that hold names and addresses of people. */
 const WITH_NAMES =
   /^(from|to|contact|p-asserted-identity|p-preferred-identity|remote-party-id|p-called-party-id|refer-to|referred-by|reply-to|diversion|history-info|path|service-route|route|record-route|p-associated-uri)$/i;
@@ -15,10 +23,18 @@ const IPV6 =
   /(?<![\w:.])(?:[0-9a-f]{0,4}:){2,7}(?:[0-9a-f]{1,4}|(?:\d{1,3}\.){3}\d{1,3})?(?![\w:])/gi;
 const URI = /\b(sips?|tel|im|pres|mailto|xmpp|https?|wss?|urn):([^\s<>"]+)/gi;
 
+/** A peer may send any number of names. */
+const MOST_WORDS = 300;
+
 /** Remembers who is who; one for all messages that are shared together. */
 export class Anonymiser {
   readonly #standIns = new Map<string, string>();
   readonly #counts = new Map<string, number>();
+  /** Stand-ins that were made: they stay. */
+  readonly #made = new Set<string>();
+  /** What is replaced wherever it stands alone, in lower case, and the pattern that finds it. */
+  readonly #words = new Map<string, string>();
+  #pattern: RegExp | undefined;
 
   message(text: string): string {
     const { startLine, headers, body } = partsOf(text);
@@ -43,7 +59,7 @@ export class Anonymiser {
   }
 
   #header(name: string, value: string): string {
-    if (LEFT_OUT.test(name)) return "…";
+    if (!SHOWN.has(name.toLowerCase())) return "…";
     let text = value;
     if (WITH_NAMES.test(name)) {
       text = text
@@ -143,7 +159,7 @@ export class Anonymiser {
   /** The same text has the same stand-in; upper and lower case are one. */
   #standIn(kind: string, text: string): string {
     const key = `${kind} ${text.toLowerCase()}`;
-    if ([...this.#standIns.values()].includes(text)) return text;
+    if (this.#made.has(text)) return text;
     const existing = this.#standIns.get(key);
     if (existing !== undefined) return existing;
     const number = (this.#counts.get(kind) ?? 0) + 1;
@@ -151,22 +167,24 @@ export class Anonymiser {
     const made =
       kind === "host" ? `host${number}.example` : `${kind}${kind === "Name" ? " " : ""}${number}`;
     this.#standIns.set(key, made);
+    this.#made.add(made);
+    // Short ones could be anything.
+    if (kind !== "Name" && text.length >= 4 && this.#words.size < MOST_WORDS) {
+      this.#words.set(text.toLowerCase(), made);
+      this.#pattern = undefined;
+    }
     return made;
   }
 
-  /** What was replaced once is replaced wherever it stands alone; short ones could be anything. */
+  /** What was replaced once is replaced wherever it stands alone. */
   #known(text: string): string {
-    let result = text;
-    for (const [key, standIn] of this.#standIns) {
-      const [kind, ...rest] = key.split(" ");
-      const word = rest.join(" ");
-      if (kind === "Name" || word.length < 4) continue;
-      const pattern = new RegExp(
-        `(?<![\\w.])${word.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}(?![\\w.])`,
-        "gi",
-      );
-      result = result.replace(pattern, standIn);
-    }
-    return result;
+    if (this.#words.size === 0) return text;
+    this.#pattern ??= new RegExp(
+      `(?<![\\w.])(?:${[...this.#words.keys()].map(escaped).join("|")})(?![\\w.])`,
+      "gi",
+    );
+    return text.replace(this.#pattern, (word) => this.#words.get(word.toLowerCase()) ?? word);
   }
 }
+
+const escaped = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");

@@ -5,6 +5,11 @@ import { ladderAsText } from "./ladder-text.js";
 
 export function shareText(legs: readonly Leg[]): string {
   const anonymiser = new Anonymiser();
+  // What only a later message gives away as a name must not stand in an earlier one.
+  for (const leg of legs) {
+    if (leg.who !== "") anonymiser.user(leg.who);
+    for (const message of leg.messages) anonymiser.message(message.text);
+  }
   const shown = legs.map((leg) => ({
     ...leg,
     who: "",
