@@ -139,8 +139,8 @@ describe("the dialogs", function () {
     await config("sip-account", account);
     const good = await test();
     assert.equal(good.verdict, "It works.");
-    assert.match(good.steps.join("\n"), /DNS.*\n.*Network.*\n.*REGISTER 200 OK/);
-    assert.match(good.steps[0] ?? "", /^\d+ ms/);
+    assert.match(good.steps.join("\n"), /DNS.*\n.*Network.*\n.*REGISTER200 OK/);
+    assert.match(good.steps[0] ?? "", /\d+ ms$/);
     await picture("account-good");
     await page.fill("#node-config-input-password", "not-the-password");
     const wrong = await test();

@@ -29,6 +29,7 @@ describe("the test buttons of the dialogs", function () {
   let stack: string;
   let account: string;
   let port: number;
+  const authority = certificateAuthority();
 
   before(async function () {
     needs(this, "kamailio", "openssl");
@@ -36,19 +37,24 @@ describe("the test buttons of the dialogs", function () {
     await kamailio.start();
     port = await freePort();
     const flow = new FlowBuilder();
+    const tls = flow.config("tls-config", {
+      ...{ name: "authority", cert: "", key: "", ca: "", certname: "", keyname: "" },
+      ...{ caname: "ca.pem", servername: "", verifyservercert: true, alpnprotocol: "" },
+    });
     stack = flow.config("sip-stack", {
       name: "line",
       transports: ["udp", "tcp", "tls"].map((protocol) => ({
         protocol,
         address: "127.0.0.1",
         port: protocol === "tls" ? 0 : port,
+        ...(protocol === "tls" ? { tls } : {}),
       })),
     });
     account = flow.config("sip-account", saved());
     flow.node("sip-register", { account }, flow.captures("register", 2));
     nodeRed = await NodeRed.start({
       flows: flow.build(),
-      credentials: { [account]: { password: "noderedpw" } },
+      credentials: { [account]: { password: "noderedpw" }, [tls]: { cadata: authority.cert } },
     });
     const end = Date.now() + 10_000;
     while ((await registration()).state !== "registered") {
@@ -198,26 +204,34 @@ describe("the test buttons of the dialogs", function () {
     assert.equal(stepOf(answer, "dns")?.ok, false);
   });
 
-  it("shows whose certificate it is, and that it has expired or is not trusted", async () => {
-    const { cert, key } = certificateAuthority().issue({
-      commonName: "pbx.test",
-      altNames: ["IP:127.0.0.1"],
-      days: -1,
+  for (const [what, issuer, days, reason] of [
+    ["has expired", authority, -1, /certificate has expired/],
+    [
+      "nobody trusted has signed",
+      certificateAuthority("Stranger CA"),
+      9,
+      /private CA|unknown CA|self-signed/,
+    ],
+    ["is good, though nothing answers", authority, 9, /did not answer/],
+  ] as const)
+    it(`shows whose certificate it is and for how long, of one that ${what}`, async () => {
+      const altNames = ["IP:127.0.0.1"];
+      const { cert, key } = issuer.issue({ commonName: "pbx.test", altNames, days });
+      const server = createServer({ cert, key }).listen(0, "127.0.0.1");
+      server.on("tlsClientError", () => undefined);
+      server.on("secureConnection", (socket) => socket.once("data", () => socket.destroy()));
+      await new Promise((done) => server.once("listening", done));
+      try {
+        const { port: at } = server.address() as AddressInfo;
+        const answer = await testAccount({ transport: "tls", registrar: `sip:127.0.0.1:${at}` });
+        const tls = stepOf(answer, "tls");
+        assert.match(tls?.text ?? "", /pbx\.test, issued by .* CA, -?\d days left/, story(answer));
+        assert.match(answer.reason ?? "", reason, story(answer));
+        assert.equal(tls?.ok, issuer === authority && days > 0);
+      } finally {
+        server.close();
+      }
     });
-    const server = createServer({ cert, key }).listen(0, "127.0.0.1");
-    server.on("tlsClientError", () => undefined);
-    await new Promise((done) => server.once("listening", done));
-    try {
-      const { port: at } = server.address() as AddressInfo;
-      const answer = await testAccount({ transport: "tls", registrar: `sip:127.0.0.1:${at}` });
-      const tls = stepOf(answer, "tls");
-      assert.match(tls?.text ?? "", /pbx\.test, issued by Test CA, -\d days left/, story(answer));
-      assert.match(answer.reason ?? "", /certificate/, story(answer));
-      assert.equal(tls?.ok, false);
-    } finally {
-      server.close();
-    }
-  });
 
   it("answers 400 to what is no test, 409 to a second press for the same node, and goes when the dialog goes", async () => {
     const silent = createSocket("udp4").bind(0, "127.0.0.1");
