@@ -114,8 +114,8 @@ async function highest(name, cpu, bench) {
   try {
     await call(RATE, 4);
     const times = bench.quick
-      ? { steps: 3, seconds: 2, confirm: 2 }
-      : { steps: 6, seconds: 2, confirm: 5 };
+      ? { steps: 3, seconds: 2, confirm: 2, recover: 2_000 }
+      : { steps: 8, seconds: 2, confirm: 5 };
     return await highestCleanRate(
       async (rate, seconds) => ({ ...(await call(rate, seconds)), gone: program.isGone }),
       0.8e6 / cpu,
@@ -131,7 +131,7 @@ export const flow = {
   title: "Calls through a flow",
   needs: ["sipp"],
   npm: false,
-  limit: { quick: 120, full: 240 },
+  limit: { quick: 120, full: 460 },
   async run(bench) {
     const costs = { ours: [], flow: [], sound: [] };
     const rounds = bench.quick ? 1 : 3;

@@ -129,7 +129,7 @@ export const processes = {
   title: "Several processes behind one port",
   needs: ["sipp"],
   npm: false,
-  limit: { quick: 90, full: 200 },
+  limit: { quick: 90, full: 420 },
   async run(bench) {
     const node = newerNode(bench);
     if (node === undefined) throw new Error("there is no Node.js 23.1 or later (set BENCH_NODE24)");
@@ -146,8 +146,8 @@ export const processes = {
           await run(1500, bench.quick ? 2 : 3);
           const steady = await run(1500, bench.quick ? 2 : 4);
           const times = bench.quick
-            ? { steps: 2, seconds: 2, confirm: 2 }
-            : { steps: 6, seconds: 2, confirm: 4 };
+            ? { steps: 3, seconds: 2, confirm: 2, recover: 2_000 }
+            : { steps: 8, seconds: 2, confirm: 4 };
           const found = await highestCleanRate(run, 4000, times);
           const lost = await moved(servers, 20);
           return [steady.cpu, found.rate, steady.least, lost];

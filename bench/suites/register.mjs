@@ -54,7 +54,7 @@ async function withClient(name, nonces, bench, run) {
 export const register = {
   name: "register",
   title: "Registrations with digest",
-  limit: { quick: 90, full: 180 },
+  limit: { quick: 90, full: 380 },
   async run(bench) {
     if (bench.peers === undefined) bench.leftOut("sip", "the libraries of npm");
     if (!findProgram("sipp")) bench.leftOut("sipp", "sipp");

@@ -48,7 +48,7 @@ export const uac = {
   name: "uac",
   title: "Calls out (UAC)",
   needs: ["sipp"],
-  limit: { quick: 90, full: 200 },
+  limit: { quick: 90, full: 420 },
   async run(bench) {
     if (bench.peers === undefined) bench.leftOut("sip", "the libraries of npm");
     const names = Object.keys(CLIENTS).filter(
@@ -73,8 +73,8 @@ export const uac = {
     const cpu = (name) => median(costs.get(name)?.map((each) => each.cpu) ?? []) ?? Number.NaN;
     const clean = new Map();
     const times = bench.quick
-      ? { steps: 3, seconds: 2, confirm: 2 }
-      : { steps: 6, seconds: 2, confirm: 4 };
+      ? { steps: 3, seconds: 2, confirm: 2, recover: 2_000 }
+      : { steps: 8, seconds: 2, confirm: 4 };
     for (const name of bench.quick ? ["ours"] : names.filter((each) => each !== "sipp")) {
       const found = await bench.attempt(`highest rate of ${name}`, () =>
         withCaller(name, bench, (work) => highestCleanRate(work, 0.85e6 / cpu(name), times)),

@@ -42,8 +42,8 @@ async function highest(name, cpu, bench) {
     const warm = SERVERS[name].slow ? SLOW_RATE : RATE;
     await call(warm, 2);
     const times = bench.quick
-      ? { steps: 3, seconds: 2, confirm: 2 }
-      : { steps: 6, seconds: 2, confirm: 6 };
+      ? { steps: 3, seconds: 2, confirm: 2, recover: 2_000 }
+      : { steps: 8, seconds: 2, confirm: 6 };
     const found = await highestCleanRate(
       async (rate, seconds) => ({ ...(await call(rate, seconds)), gone: program.isGone }),
       0.85e6 / cpu,
@@ -59,7 +59,7 @@ export const uas = {
   name: "uas",
   title: "Calls in (UAS)",
   needs: ["sipp"],
-  limit: { quick: 150, full: 420 },
+  limit: { quick: 150, full: 720 },
   async run(bench) {
     const fast = present(["ours", "bare", "sip", "sipp", "kamailio"], bench);
     const slow = bench.quick ? [] : present(["jssip", "sipjs", "baresip"], bench);

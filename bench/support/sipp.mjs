@@ -19,8 +19,8 @@ const STEADY = [
   "-buff_size",
   4_000_000,
 ];
-/** What was queued and sent again under overload is not counted against the next rate. */
-const AFTER_OVERLOAD_MS = 1_500;
+/** What was queued and is sent again after an overload is over then: 64·T1 (RFC 3261 §17). */
+const AFTER_OVERLOAD_MS = 34_000;
 let runs = 0;
 
 /** sipp as the other side: waits for calls on `port` and answers them. */
@@ -128,36 +128,35 @@ export function within(responses, share) {
 }
 
 /**
- * The highest clean rate: from a guess up or down until a clean and an unclean rate lie within 8 %, then once more for longer.
+ * The highest clean rate: from half of a guess upwards until one is not clean, then the last clean one once more for longer. Never
+ * from above: what was queued and is sent again after an overload costs the next rates for as long as RFC 3261 repeats it.
  *
  * @param run - `(rate, seconds)` places calls at that rate; the result needs `clean`
  */
 export async function highestCleanRate(
   run,
   guess,
-  { steps = 7, seconds = 3, confirm = 8, most = 40_000 } = {},
+  { steps = 8, seconds = 3, confirm = 8, most = 40_000, recover = AFTER_OVERLOAD_MS } = {},
 ) {
   let good;
-  let bad;
-  let rate = Math.min(most, Math.max(20, Math.round(guess)));
-  for (let step = 0; step < steps; step++) {
+  let rate = Math.min(most, Math.max(20, Math.round(guess / 2)));
+  for (let step = 0; step < steps && rate <= most; step++) {
     const result = await run(rate, seconds);
-    if (result.gone) break;
-    if (result.clean) good = Math.max(rate, good ?? 0);
-    else {
-      bad = Math.min(rate, bad ?? Number.POSITIVE_INFINITY);
-      await pause(AFTER_OVERLOAD_MS);
+    if (result.gone) return { rate: Number.NaN, result: undefined };
+    if (!result.clean) {
+      // The first of all may have met a cold server or a busy machine.
+      if (step > 0) await pause(recover);
+      if (good !== undefined || step > 1) break;
+      rate = Math.round(rate * 0.7);
+      continue;
     }
-    if (good !== undefined && bad !== undefined && bad / good < 1.08) break;
-    if (bad === undefined) rate = Math.round(good * 1.25);
-    else if (good === undefined) rate = Math.round(bad * 0.7);
-    else rate = Math.round(Math.sqrt(good * bad));
-    if (rate > most || rate < 5) break;
+    good = rate;
+    rate = Math.round(rate * (step < 3 ? 1.25 : 1.12));
   }
   for (let tries = 0; good !== undefined && tries < 3; tries++) {
     const result = await run(good, confirm);
     if (result.clean) return { rate: good, result };
-    await pause(AFTER_OVERLOAD_MS);
+    await pause(recover);
     good = Math.round(good * 0.9);
   }
   return { rate: Number.NaN, result: undefined };
