@@ -19,7 +19,11 @@ const manifest = json("package.json") as {
   engines: { node: string };
   dependencies: Record<string, string>;
   scripts: Record<string, string>;
-  "node-red": { version: string; nodes: Record<string, string> };
+  "node-red": {
+    version: string;
+    nodes: Record<string, string>;
+    plugins: Record<string, string>;
+  };
 };
 const sets = Object.entries(manifest["node-red"].nodes);
 const examples = readdirSync(at("examples"), { recursive: true })
@@ -44,6 +48,17 @@ describe("package", () => {
       const html = read(path.replace(/\.js$/, ".html"));
       assert.match(html, new RegExp(`registerType\\(\\s*["']${set}["']`), set);
       assert.match(html, new RegExp(`data-template-name=["']${set}["']`), set);
+    }
+  });
+
+  it("has the sidebar with its script, style and texts beside it", () => {
+    for (const [plugin, path] of Object.entries(manifest["node-red"].plugins)) {
+      assert.ok(existsSync(at(path)), `${path} is not built`);
+      const html = read(path.replace(/\.js$/, ".html"));
+      assert.match(html, new RegExp(`registerPlugin\\(["']${plugin}["']`));
+      assert.equal(html.match(/<\/script/g)?.length, 1, "a text ends the script");
+      for (const language of ["en-US", "de"])
+        assert.ok(existsSync(at(path, "../locales", language, `${plugin}.json`)), language);
     }
   });
 
