@@ -112,6 +112,9 @@ export class FakeRtpWorker extends EventEmitter {
         this.#options.clock.setTimer(length, () => this.#reply(id));
         break;
       }
+      case "statistics":
+        this.#reply(message.id, { statistics: STATISTICS });
+        break;
       case "bridge":
       case "stream":
         this.#reply(message.id);

@@ -205,7 +205,7 @@ export class NodeBench {
   }
 
   node(id: string): Node {
-    return helper.getNode(id) as Node;
+    return helper.getNode(id);
   }
 
   /** What the node has shown below itself, oldest first. The helper's spy is one for the nodes of all types. */

@@ -6,6 +6,7 @@ import {
   patternGaveUp,
   patternMatches,
 } from "../../../nodes/shared/patterns.js";
+import { processorTime } from "../../support/processor-time.js";
 
 describe("patterns", () => {
   for (const [pattern, text, expected] of [
@@ -35,9 +36,8 @@ describe("patterns", () => {
   });
 
   it("a glob of many stars stays fast", () => {
-    const begin = performance.now();
-    globMatches(`${"*a".repeat(40)}b`, "a".repeat(256));
-    assert.ok(performance.now() - begin < 50);
+    const took = processorTime(() => globMatches(`${"*a".repeat(40)}b`, "a".repeat(256)));
+    assert.ok(took < 500, `${took} ms`);
   });
 
   for (const [pattern, bounded] of [

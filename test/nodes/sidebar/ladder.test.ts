@@ -7,6 +7,7 @@ import {
 } from "../../../nodes/sidebar/editor/ladder-layout.js";
 import { ladderAsMermaid, ladderAsText } from "../../../nodes/sidebar/editor/ladder-text.js";
 import { incomingStory, messages, outgoingStory } from "../../support/sidebar-data.js";
+import { processorTime } from "../../support/processor-time.js";
 
 const incoming = (): Leg => ({
   session: "a",
@@ -126,7 +127,7 @@ describe("ladder", () => {
     assert.deepEqual(missing, { kind: "missing", count: 30 });
   });
 
-  it("lays out two legs of 200 messages each within a frame", () => {
+  it("lays out two legs of 200 messages each quickly", () => {
     const many = messages(
       Array.from({ length: 200 }, (_, index) => ({ at: index, method: "INFO", cseq: index })),
     );
@@ -134,10 +135,10 @@ describe("ladder", () => {
       { ...incoming(), messages: many },
       { ...outgoing(), messages: many },
     ];
-    layoutLadder(legs);
-    const start = performance.now();
     assert.equal(layoutLadder(legs).rows.length, 400);
-    assert.ok(performance.now() - start < 100, `${performance.now() - start} ms`);
+    // A few when nobody else is at work; what grows with the square of the messages takes thousands.
+    const took = processorTime(() => layoutLadder(legs));
+    assert.ok(took < 500, `${took} ms`);
   });
 
   it("is copied as lines and as a Mermaid diagram that a hostile name cannot break", () => {

@@ -16,6 +16,7 @@ import {
   SDP_OFFER,
   START,
 } from "../../support/sidebar-data.js";
+import { processorTime } from "../../support/processor-time.js";
 
 describe("sidebar: messages", () => {
   it("are taken apart with long names, folded lines and whatever else a peer wrote", () => {
@@ -197,10 +198,12 @@ describe("sidebar: sharing without secrets", () => {
         headers: [`Contact: ${many.slice(index * 30, index * 30 + 30).join(", ")}`],
       })),
     );
-    const start = performance.now();
-    const text = shareText([{ session: "a", direction: "incoming", who: "", messages: story }]);
+    let text = "";
+    const took = processorTime(() => {
+      text = shareText([{ session: "a", direction: "incoming", who: "", messages: story }]);
+    });
     assert.doesNotMatch(text, /user-number/);
-    assert.ok(performance.now() - start < 3000, `${performance.now() - start} ms`);
+    assert.ok(took < 3000, `${took} ms`);
   });
 
   it("leaves out what may hold anything, and finds names without quotes, tel and embedded headers", () => {
@@ -237,10 +240,8 @@ describe("sidebar: sharing without secrets", () => {
     const anonymiser = new Anonymiser();
     assert.equal(anonymiser.line("sip:127.0.0.1:5060"), "sip:127.0.0.1:5060");
     assert.equal(anonymiser.line("192.0.2.7"), "192.0.2.7");
-    const start = performance.now();
-    anonymiser.message(
-      `INVITE sip:${"a".repeat(30_000)} SIP/2.0\r\nFrom: ${'\\"'.repeat(20_000)}\r\nTo: ${" <".repeat(20_000)}\r\n\r\n${"1.".repeat(10_000)}`,
-    );
-    assert.ok(performance.now() - start < 2000, `${performance.now() - start} ms`);
+    const hostile = `INVITE sip:${"a".repeat(30_000)} SIP/2.0\r\nFrom: ${'\\"'.repeat(20_000)}\r\nTo: ${" <".repeat(20_000)}\r\n\r\n${"1.".repeat(10_000)}`;
+    const took = processorTime(() => anonymiser.message(hostile));
+    assert.ok(took < 2000, `${took} ms`);
   });
 });

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { redacted } from "../../../../nodes/shared/tracing/redaction.js";
+import { processorTime } from "../../../support/processor-time.js";
 
 const crlf = (...lines: string[]): string => lines.join("\r\n");
 const whole = (data: string | Uint8Array): string => {
@@ -132,10 +133,11 @@ describe("redaction of traced messages", () => {
       "a=crypto inline:x;",
     ]) {
       const text = `INVITE sip:a SIP/2.0\r\n${part.repeat(131_072 / part.length)}`;
-      const begin = performance.now();
-      redacted(text);
-      redacted(`INVITE sip:a SIP/2.0\r\n\r\n${text}`);
-      assert.ok(performance.now() - begin < 1_000, part);
+      const took = processorTime(() => {
+        redacted(text);
+        redacted(`INVITE sip:a SIP/2.0\r\n\r\n${text}`);
+      });
+      assert.ok(took < 1_000, `${part}: ${took} ms`);
     }
   });
 });
