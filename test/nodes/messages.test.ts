@@ -110,7 +110,7 @@ describe("messages", () => {
     };
     const turns: number[] = [];
     for (const id of ["see", "ev"]) {
-      const node = bench.node(id) as Node;
+      const node = bench.node(id);
       const send = node.send.bind(node);
       node.send = (msg) => {
         turns.push(turn);
