@@ -3,7 +3,6 @@
  * each delivery in its own turn. That every message is plain data is checked by the bench for all tests.
  */
 import assert from "node:assert/strict";
-import type { Node } from "node-red";
 import { type FakeSession, invite } from "../support/fake-user-agent.js";
 import { type FlowEntry, NodeBench, stack, useNodeRed } from "../support/node-bench.js";
 
