@@ -50,6 +50,9 @@ function adminAuth(): Record<string, unknown> {
   };
 }
 
+/** A test that waits for ever does not say for what. */
+const soon = (ms: number): { signal: AbortSignal } => ({ signal: AbortSignal.timeout(ms) });
+
 export interface Captured {
   readonly at: number;
   // A message of a flow: its shape is what the tests assert.
@@ -82,7 +85,6 @@ export class NodeRed {
 
   static async start(options: NodeRedOptions = {}): Promise<NodeRed> {
     const userDir = mkdtempSync(join(tmpdir(), "node-red-"));
-    const port = await freePort();
     if (options.withPackage !== false) {
       if (!existsSync(join(projectRoot, "dist/nodes")))
         throw new Error("dist/ is missing: run npm run build first");
@@ -102,7 +104,6 @@ export class NodeRed {
     const settings = {
       flowFile: "flows.json",
       uiHost: "127.0.0.1",
-      uiPort: port,
       credentialSecret: "test",
       telemetry: { enabled: false, updateNotification: false },
       runtimeState: { enabled: true, ui: true },
@@ -112,9 +113,19 @@ export class NodeRed {
       ...(options.withLogin === true ? { adminAuth: adminAuth() } : {}),
       ...options.settings,
     };
-    writeFileSync(join(userDir, "settings.js"), `module.exports = ${JSON.stringify(settings)};`);
     const root = (options.settings?.httpAdminRoot ?? "") as string;
-    const nodeRed = await NodeRed.#launch(userDir, port, options.env, root, options.program);
+    let nodeRed: NodeRed | undefined;
+    for (let attempt = 1; nodeRed === undefined; attempt++) {
+      const port = await freePort();
+      const text = JSON.stringify({ ...settings, uiPort: port });
+      writeFileSync(join(userDir, "settings.js"), `module.exports = ${text};`);
+      try {
+        nodeRed = await NodeRed.#launch(userDir, port, options.env, root, options.program);
+      } catch (error) {
+        // Suites beside this one may have taken the port meanwhile.
+        if (attempt >= 3 || !/port in use|EADDRINUSE/i.test(String(error))) throw error;
+      }
+    }
     if (options.withLogin === true) nodeRed.#token = await nodeRed.token("admin");
     if (options.flows) await nodeRed.deploy(options.flows, { credentials: options.credentials });
     return nodeRed;
@@ -152,7 +163,8 @@ export class NodeRed {
     while (Date.now() < end) {
       if (this.exitCode !== undefined) throw new Error(`Node-RED ended: ${this.log.slice(-2000)}`);
       try {
-        const response = await fetch(`${this.adminUrl}/flows`);
+        // Whoever has taken the port instead may never answer.
+        const response = await fetch(`${this.adminUrl}/flows`, soon(3_000));
         const isUp = response.ok || response.status === 401;
         if (isUp && this.log.includes("Started flows")) return;
       } catch {
@@ -166,6 +178,7 @@ export class NodeRed {
   /** Logs in. @returns what the header `authorization: Bearer …` wants. */
   async token(username: "admin" | "reader"): Promise<string> {
     const response = await fetch(`${this.adminUrl}/auth/token`, {
+      ...soon(20_000),
       method: "POST",
       headers: { "content-type": "application/json" },
       body: JSON.stringify({
@@ -196,6 +209,7 @@ export class NodeRed {
         : node,
     );
     const response = await fetch(`${this.adminUrl}/flows`, {
+      ...soon(20_000),
       method: "POST",
       headers: {
         "content-type": "application/json",
@@ -213,6 +227,7 @@ export class NodeRed {
   /** Sends a message into `FlowBuilder.entry(name)`. */
   async inject(name: string, message: Record<string, unknown> = {}): Promise<void> {
     const response = await fetch(`${this.url}/test/${name}`, {
+      ...soon(20_000),
       method: "POST",
       headers: { "content-type": "application/json" },
       body: JSON.stringify({ message }),
@@ -226,12 +241,12 @@ export class NodeRed {
   }
 
   async allCaptured(): Promise<Record<string, Captured[]>> {
-    const response = await fetch(`${this.url}/captured`);
+    const response = await fetch(`${this.url}/captured`, soon(10_000));
     return (await response.json()) as Record<string, Captured[]>;
   }
 
   async clearCaptured(): Promise<void> {
-    await fetch(`${this.url}/captured`, { method: "DELETE" });
+    await fetch(`${this.url}/captured`, { ...soon(10_000), method: "DELETE" });
   }
 
   /** Waits until capture node `name` holds at least `least` messages. */
