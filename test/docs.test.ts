@@ -57,6 +57,19 @@ describe("documents", () => {
     assert.deepEqual(missing, []);
   });
 
+  it("name a test for every point of the checklist", () => {
+    const rows = [
+      ...read("docs/checklist.md").matchAll(/^\| (\d+) \| [^|]+ \| `([^`]+)` \| ([^|]+) \|$/gm),
+    ];
+    assert.deepEqual(
+      rows.map(([, number]) => Number(number)),
+      Array.from({ length: 26 }, (_, index) => index + 1),
+    );
+    for (const [, number, file, words] of rows) {
+      assert.ok(read(file ?? "").includes(words ?? ""), `${number}: ${file} has no "${words}"`);
+    }
+  });
+
   it("list every flow node, all its properties and its outputs in docs/messages.md", () => {
     const text = read("docs/messages.md");
     const [, properties = "", outputs = ""] =

@@ -172,6 +172,42 @@ describe("the editor", function () {
     });
   }
 
+  it("wires one node to the next with the mouse; what is deployed has the wire", async () => {
+    await quiet();
+    await page.evaluate(`(() => {
+      const z = RED.workspaces.active();
+      const node = (id, type, x) => ({ id, type, z, x, y: 560, name: "", wires: [] });
+      RED.nodes.import([node("wire-from", "sip-accept", 300), node("wire-to", "sip-bye", 620)], { generateIds: false });
+      RED.view.redraw(true);
+    })()`);
+    const middle = async (id: string, side: "input" | "output") => {
+      const port = page.locator(`[id="${id}"] .red-ui-flow-port-${side} .red-ui-flow-port`).first();
+      const box = await port.boundingBox();
+      assert.ok(box, `${id} has no ${side}`);
+      return { x: box.x + box.width / 2, y: box.y + box.height / 2 };
+    };
+    const [from, to] = [await middle("wire-from", "output"), await middle("wire-to", "input")];
+    await page.mouse.move(from.x, from.y);
+    await page.mouse.down();
+    await page.mouse.move(to.x, to.y, { steps: 12 });
+    await page.mouse.up();
+    await page.waitForFunction(
+      'RED.nodes.filterLinks({ source: RED.nodes.node("wire-from") }).some((link) => link.target.id === "wire-to" && link.sourcePort === 0)',
+    );
+    await picture("wired");
+    await deploy();
+    const flows = (await (await fetch(`${nodeRed.url}/flows`)).json()) as {
+      id: string;
+      wires?: string[][];
+    }[];
+    assert.deepEqual(flows.find(({ id }) => id === "wire-from")?.wires?.[0], ["wire-to"]);
+    await page.evaluate(
+      '(() => { for (const id of ["wire-from", "wire-to"]) RED.nodes.remove(id); RED.nodes.dirty(true); RED.view.redraw(true); })()',
+    );
+    await quiet();
+    assert.deepEqual(problems, []);
+  });
+
   it("keeps the wires of a menu's choices when rows are moved, added and removed", async () => {
     await quiet();
     // Outputs: 1, 2, 3, timeout, invalid, ended; a debug node of its own on each.

@@ -11,6 +11,7 @@ import { NodeRed, PASSWORD } from "../support/node-red.js";
 import { needs } from "../support/peers/process.js";
 import { freePort } from "../support/ports.js";
 import { callSummary, incomingStory, outgoingStory, START } from "../support/sidebar-data.js";
+import { wavOfTone } from "../support/rtp-phone.js";
 
 const executablePath = ["/usr/bin/chromium", "/usr/bin/chromium-browser"].find((path) =>
   existsSync(path),
@@ -54,6 +55,8 @@ async function storyFlows() {
   incoming("bell", [accept]);
   incoming("busy", [reject]);
   incoming("alone", []);
+  const dial = flow.node("sip-play", { ...own, source: "dial", sourceType: "tone" }, [[], []]);
+  incoming("sound", [flow.node("sip-accept", own, [[dial], []])]);
   const invite = { stack: house, timeout: 30, linked: true };
   const call = flow.node(
     "sip-invite",
@@ -320,6 +323,38 @@ describe("the sidebar", function () {
     await accessible();
     await page.locator("#sip-tab-ring").press("ArrowRight");
     assert.equal(await page.locator("#sip-tab-calls").getAttribute("aria-selected"), "true");
+  });
+
+  it("says an uploaded sound, draws what the flow played, and can play that", async () => {
+    const panel = page.locator("#sip-panel-ring");
+    await tab("ring");
+    await page.getByLabel("Node", { exact: true }).selectOption({ label: "sound" });
+    await page.getByLabel("Says").selectOption({ label: "a WAV file" });
+    const buffer = wavOfTone(440, 500, { amplitude: 8000 });
+    await panel
+      .locator('input[type="file"]')
+      .setInputFiles({ name: "hello.wav", mimeType: "audio/wav", buffer });
+    await page.getByLabel("Seconds").fill("2");
+    const posted = page.waitForRequest(
+      (request) => request.method() === "POST" && request.url().endsWith("/sip/rings"),
+    );
+    await page.locator(".sip-start").click();
+    const { wav } = (await posted).postDataJSON() as { wav?: string };
+    assert.deepEqual(Buffer.from(wav ?? "", "base64"), buffer);
+    await page.getByText("talking with sound").waitFor();
+    await page.locator(".sip-state", { hasText: /^over/ }).waitFor();
+    await panel.locator("audio").waitFor();
+    const heard = await page.evaluate<{ height: number; seconds: number }>(`(async () => {
+      const panel = document.querySelector("#sip-panel-ring");
+      const audio = panel.querySelector("audio");
+      audio.preload = "metadata";
+      audio.load();
+      if (audio.readyState < 1) await new Promise((resolve) => (audio.onloadedmetadata = resolve));
+      return { height: panel.querySelector(".sip-wave path").getBBox().height, seconds: audio.duration };
+    })()`);
+    assert.ok(heard.height > 5, JSON.stringify(heard));
+    assert.ok(heard.seconds > 1 && heard.seconds < 4, JSON.stringify(heard));
+    await picture("ring-heard");
   });
 
   it("shows both legs of a bridge side by side", async () => {
