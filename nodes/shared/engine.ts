@@ -38,6 +38,7 @@ export class Engine {
   /** It runs, but not as it should. */
   #warning: string | undefined;
   #certificates: CertificateWatch | undefined;
+  #verifiesServers = true;
   #userAgent: UserAgentPort | undefined;
   #retry: NodeJS.Timeout | undefined;
   #retries = 0;
@@ -76,6 +77,11 @@ export class Engine {
   /** What is wrong although it is `running`: its certificate has expired. */
   get warning(): string | undefined {
     return this.#warning;
+  }
+
+  /** False = it takes every certificate of a server, as its TLS settings want. */
+  get verifiesServers(): boolean {
+    return this.#verifiesServers;
   }
 
   /** Undefined until its settings were read. */
@@ -130,6 +136,8 @@ export class Engine {
       if (this.#stopped !== undefined) return;
       this.#problem = undefined;
       this.#retries = 0;
+      const open = this.settings.transports().some(({ tls }) => tls?.verifyServer === false);
+      this.#verifiesServers = !open;
       this.#setState("running");
       if (this.settings.usesTls) this.#watchCertificates(userAgent);
     } catch (error) {

@@ -22,8 +22,15 @@ export function stackStatus(
     case "running":
       if (accountId !== undefined) return accountStatus(RED, engine, accountId);
       if (engine.warning !== undefined) return problem(engine.warning);
-      return { fill: "green", shape: "dot", text: translate(RED, "status.listening") };
+      return well(RED, engine, "status.listening");
   }
+}
+
+/** Who takes every certificate is told so wherever all seems well. */
+function well(RED: NodeAPI, { verifiesServers }: Engine, key: string): RuntimeStatus {
+  const text = translate(RED, key);
+  const more = verifiesServers ? "" : ` (${translate(RED, "status.unverified")})`;
+  return { fill: "green", shape: "dot", text: text + more };
 }
 
 function accountStatus(RED: NodeAPI, engine: Engine, accountId: string): RuntimeStatus {
@@ -31,18 +38,19 @@ function accountStatus(RED: NodeAPI, engine: Engine, accountId: string): Runtime
   if (entry === undefined) return problem(translate(RED, "status.noAccount"));
   if (entry.problem !== undefined) return problem(entry.problem);
   if (entry.options.register === false) {
-    return { fill: "green", shape: "dot", text: translate(RED, "status.listening") };
+    return well(RED, engine, "status.listening");
   }
-  return registrationStatus(RED, engine.accounts.registration(accountId));
+  return registrationStatus(RED, engine, engine.accounts.registration(accountId));
 }
 
 function registrationStatus(
   RED: NodeAPI,
+  engine: Engine,
   registration: RegistrationStatus | undefined,
 ): RuntimeStatus {
   switch (registration?.state) {
     case "registered":
-      return { fill: "green", shape: "dot", text: translate(RED, "status.registered") };
+      return well(RED, engine, "status.registered");
     case "failed":
       return problem(
         [

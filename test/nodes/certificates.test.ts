@@ -158,6 +158,15 @@ describe("certificates of our own ports", function () {
     assert.match(bench.only("ev:1").payload, /expired on/);
   });
 
+  it("are told in the status when those of servers are not verified", async () => {
+    write(issue("first.test"));
+    const [tls, ...others] = flow();
+    await bench.loadReal([{ ...tls, verifyservercert: false }, ...others]);
+    await running();
+    await until(() => status()?.text === "listening (TLS not verified)", "the words");
+    assert.equal(status()?.fill, "green");
+  });
+
   it("that cannot be read stop the stack and name the file", async () => {
     await bench.loadReal(flow());
     await until(() => findEngine("stack")?.state === "failed", "the failure");
