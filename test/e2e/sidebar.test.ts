@@ -379,7 +379,13 @@ describe("the sidebar", function () {
       .getByText(/talking/)
       .nth(1)
       .waitFor();
+    const question = page.locator(".red-ui-notification", { hasText: "Hang up all calls (2)?" });
     await page.evaluate('RED.actions.invoke("sip:hangup-all")');
+    await question.getByText("Cancel").click();
+    await question.waitFor({ state: "detached" });
+    assert.equal(await calls().count(), 2);
+    await page.evaluate('RED.actions.invoke("sip:hangup-all")');
+    await question.locator("button.primary").click();
     await page.getByText("No call at the moment.").waitFor();
     assert.deepEqual(problems, []);
   });

@@ -49,7 +49,16 @@ declare const RED: {
   workspaces: { show(id: string): void };
   editor: { editConfig(name: string, type: string, id: string): void };
   utils: { getNodeLabel(node: EditorNode, fallback?: string): string };
-  notify(message: Node | string, options: { type: string; timeout?: number }): void;
+  notify(
+    message: Node | string,
+    options: {
+      type: string;
+      timeout?: number;
+      modal?: boolean;
+      fixed?: boolean;
+      buttons?: readonly { text: string; class?: string; click: () => void }[];
+    },
+  ): { close(): void };
   settings: { readonly [name: string]: unknown };
 };
 

@@ -123,11 +123,33 @@ export class Sidebar {
   async hangUpAll(): Promise<void> {
     try {
       const calls = await request<CallSummary[]>("sip/sessions");
-      for (const call of calls) hangUp(call, this.#actions);
-      this.#notify(t("call.hungUpAll", { count: calls.length }), "success");
+      if (calls.length === 0) this.#notify(t("calls.none"), "success");
+      else this.#confirmHangUp(calls);
     } catch (error) {
       this.#tell(error);
     }
+  }
+
+  /** A shortcut is pressed by mistake more easily than a button. */
+  #confirmHangUp(calls: readonly CallSummary[]): void {
+    const question = t("call.hangUpAll", { count: calls.length });
+    const notification = RED.notify(document.createTextNode(question), {
+      type: "warning",
+      modal: true,
+      fixed: true,
+      buttons: [
+        { text: RED._("common.label.cancel"), click: () => notification.close() },
+        {
+          text: t("call.hangUp"),
+          class: "primary",
+          click: () => {
+            notification.close();
+            for (const call of calls) hangUp(call, this.#actions);
+            this.#notify(t("call.hungUpAll", { count: calls.length }), "success");
+          },
+        },
+      ],
+    });
   }
 
   async #importFirstCall(): Promise<void> {
