@@ -176,7 +176,11 @@ describe("the editor", function () {
     await quiet();
     await page.evaluate(`(() => {
       const z = RED.workspaces.active();
-      const node = (id, type, x) => ({ id, type, z, x, y: 560, name: "", wires: [] });
+      const node = (id, type, x) => {
+        const { defaults } = RED.nodes.getType(type);
+        const values = Object.keys(defaults).map((name) => [name, defaults[name].value]);
+        return { ...Object.fromEntries(values), id, type, z, x, y: 560, wires: [] };
+      };
       RED.nodes.import([node("wire-from", "sip-accept", 300), node("wire-to", "sip-bye", 620)], { generateIds: false });
       RED.view.redraw(true);
     })()`);

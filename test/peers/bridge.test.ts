@@ -26,8 +26,8 @@ const PHONES = [
   ["hal", "opus", 900],
   ["ivy", "PCMU", 700],
 ] as const;
-/** RTP of the phones, and behind it ours. */
-const FIRST = 9_000;
+/** RTP of the phones, and behind it ours: below the ports of freePort and of stacks that choose none. */
+const FIRST = 4_000;
 const OURS = FIRST + 100 * PHONES.length;
 type Name = (typeof PHONES)[number][0];
 /** Hz; half of full scale. */
@@ -228,6 +228,7 @@ return msg;`,
     await phone("amy").command("hold");
     await pause(1200);
     await phone("amy").command("resume");
+    await sees("events", ({ topic }) => topic === "resume");
     await pause(300);
     const streams = await captured();
     const toAmy = streams.filter(({ destinationPort }) => isPortOf("amy", destinationPort));

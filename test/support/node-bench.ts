@@ -231,7 +231,12 @@ export class NodeBench {
 
   /** Lets the event loop run until nothing is queued any more. */
   async settle(turns = 40): Promise<void> {
-    for (let i = 0; i < turns; i++) await new Promise((resolve) => setImmediate(resolve));
+    const turn = () => new Promise((resolve) => setImmediate(resolve));
+    for (let i = 0; i < turns; i++) await turn();
+    // What Node-RED or the system does aside comes back with the timers, at the latest.
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    await turn();
+    await turn();
   }
 
   /** Messages of one recorder, `id:output`. */
