@@ -5,8 +5,19 @@
  */
 import { isIPv4, isIPv6 } from "../message/index.js";
 
-/** Names that nobody outside can own: RFC 6761, RFC 6762, RFC 8375 and what home routers use. */
-const LOCAL_ENDS = [".local", ".localhost", ".lan", ".home", ".home.arpa", ".internal", ".box"];
+/**
+ * Names that nobody outside can own: RFC 6761, RFC 6762, RFC 8375, and ends that public DNS does not have. `.box` it has; what
+ * is below `fritz.box` the router answers itself.
+ */
+const LOCAL_ENDS = [
+  ".local",
+  ".localhost",
+  ".lan",
+  ".home",
+  ".home.arpa",
+  ".internal",
+  ".fritz.box",
+];
 
 export interface UpgradeFacts {
   /** The Origin header; undefined = no browser. */
@@ -66,6 +77,7 @@ function isOurs(host: string): boolean {
     isIPv4(host) ||
     isIPv6(host) ||
     !host.includes(".") ||
+    host === "fritz.box" ||
     LOCAL_ENDS.some((end) => host.endsWith(end))
   );
 }

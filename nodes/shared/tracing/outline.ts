@@ -20,7 +20,23 @@ export interface Outline {
 /** Longest part of a line that is looked at, and longest value that is kept. */
 const LONGEST_LINE = 2000;
 export const LONGEST_VALUE = 256;
+/** Bytes in which a Call-ID is looked for, when nothing else is read. */
+const LONGEST_LOOK = 4096;
 const STATUS_LINE = /^SIP\/\d\.\d[ \t]+(\d{3})(?:[ \t]+(.*))?$/i;
+
+/** Of a message as it is on the wire, quickly: "" when its first part names none. */
+export function callIdOf(data: string | Uint8Array): string {
+  const text =
+    typeof data === "string"
+      ? data.slice(0, LONGEST_LOOK)
+      : Buffer.from(
+          data.buffer,
+          data.byteOffset,
+          Math.min(data.byteLength, LONGEST_LOOK),
+        ).toString();
+  const value = /^(?:call-id|i)[ \t]*:[ \t]*(\S+)/im.exec(text)?.[1] ?? "";
+  return value.slice(0, LONGEST_VALUE);
+}
 
 /** @param head - Start line and header lines. */
 export function outlineOf(head: string): Outline {

@@ -4,7 +4,7 @@
  */
 import type { TracedMessage } from "../../../lib/index.js";
 import { keptMessage, type KeptMessage, type LoggedMessage, MessageLog } from "./message-log.js";
-import { LONGEST_VALUE, outlineOf } from "./outline.js";
+import { LONGEST_VALUE, callIdOf, outlineOf } from "./outline.js";
 import { redacted } from "./redaction.js";
 
 export interface TraceLimits {
@@ -13,6 +13,8 @@ export interface TraceLimits {
   readonly last: number;
   /** Messages of no call, by stack. */
   readonly others: number;
+  /** And so many of them in a second: who floods a stack must not make it read every message twice. */
+  readonly othersPerSecond: number;
   readonly liveCalls: number;
   /** Of all stacks. */
   readonly bytes: number;
@@ -22,6 +24,7 @@ export const TRACE_LIMITS: TraceLimits = {
   first: 100,
   last: 100,
   others: 200,
+  othersPerSecond: 500,
   liveCalls: 500,
   bytes: 16 << 20,
 };
@@ -54,6 +57,8 @@ export class Traces {
   readonly #sessions = new Map<string, SessionEntry>();
   #live = 0;
   #bytes = 0;
+  #second = 0;
+  #inSecond = 0;
 
   /** @param onChange - Called after each message. */
   constructor(
@@ -67,6 +72,8 @@ export class Traces {
   }
 
   add(stackId: string, traced: TracedMessage): void {
+    const isKnown = this.#calls.has(key(stackId, callIdOf(traced.data)));
+    if (!isKnown && !this.#mayKeepOther(traced.time)) return;
     const shown = redacted(traced.data);
     const message = keptMessage(traced, shown, outlineOf(shown.head));
     const call = this.#calls.get(key(stackId, message.outline.callId));
@@ -144,6 +151,16 @@ export class Traces {
   /** The last messages of a stack that belong to no call. */
   others(stackId: string): LoggedMessage[] {
     return [...(this.#others.get(stackId) ?? [])];
+  }
+
+  /** A second begins with the first message after the last one. */
+  #mayKeepOther(time: number): boolean {
+    const passed = time - this.#second;
+    if (passed >= 1000 || passed < 0) {
+      this.#second = time;
+      this.#inSecond = 0;
+    }
+    return ++this.#inSecond <= this.limits.othersPerSecond;
   }
 
   #othersOf(stackId: string): MessageLog {

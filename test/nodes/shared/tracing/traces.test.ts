@@ -47,7 +47,7 @@ const call = (callIds = ["c1"], direction: "incoming" | "outgoing" = "outgoing")
   callIds,
   direction,
 });
-const limits = { first: 3, last: 3, others: 4, liveCalls: 2, bytes: 1 << 20 };
+const limits = { first: 3, last: 3, others: 4, othersPerSecond: 500, liveCalls: 2, bytes: 1 << 20 };
 
 describe("traces of calls", () => {
   it("give a call what came before its session was known, and everything after", () => {
@@ -69,6 +69,24 @@ describe("traces of calls", () => {
     assert.match(messages[0]?.time ?? "", /^\d{4}-\d\d-\d\dT[\d:]{8}\.\d{3}Z$/);
     assert.equal(traces.count("s1"), 2);
     assert.equal(traces.others("stack").length, 1);
+  });
+
+  it("leave most of a flood of no call unread, keep what belongs to calls, and go on in the next second", () => {
+    let told = 0;
+    const traces = new Traces(() => told++, { ...limits, others: 100, othersPerSecond: 10 });
+    traces.open("s1", call());
+    const began = time;
+    const flood = (count: number, at: number) => {
+      for (let i = 0; i < count; i++)
+        traces.add("stack", { ...traced({ callId: `f${at}-${i}` }), time: at });
+    };
+    flood(1000, began);
+    assert.equal(traces.others("stack").length, 10);
+    traces.add("stack", { ...traced(), time: began + 1 });
+    assert.equal(traces.count("s1"), 1);
+    assert.equal(told, 11);
+    flood(1000, began + 1000);
+    assert.equal(traces.others("stack").length, 20);
   });
 
   it("number transactions with ACK and CANCEL in that of their INVITE, apart for each side", () => {
@@ -197,6 +215,7 @@ describe("traces of calls", () => {
       first: 100,
       last: 100,
       others: 200,
+      othersPerSecond: 500,
       liveCalls: 9,
       bytes: 200_000,
     });
