@@ -108,6 +108,20 @@ describe("calls seen from outside", function () {
     assert.equal((await first("answer/2")).payload, "remote-bye");
   });
 
+  it("answers both a re-INVITE and the BYE straight after it, in whichever order (RFC 5407 appendix B)", async () => {
+    const { call } = await answeredCall();
+    phone.request(call, "INVITE", {
+      contentType: "application/sdp",
+      body: phone.description({ direction: "sendonly", version: 2 }),
+    });
+    const reInvite = { ...call };
+    phone.request(call, "BYE");
+    await phone.answered(200, "BYE");
+    const { status } = await phone.final(reInvite);
+    assert.ok(status === 200 || status === 487, String(status));
+    assert.equal((await first("answer/2")).payload, "remote-bye");
+  });
+
   it("tells an answered call that we end; a second sip-bye waits for the same end", async () => {
     const { msg } = await answeredCall();
     await nodeRed.inject("bye", { sip: msg.sip, options: { statusCode: 200, reason: "enough" } });

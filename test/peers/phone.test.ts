@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { onceMoreWhenDisturbed } from "../support/disturbance.js";
 import { FlowBuilder } from "../support/flow-builder.js";
 import { NodeRed, pause } from "../support/node-red.js";
 import { Baresip } from "../support/peers/baresip.js";
@@ -19,6 +20,7 @@ type Message = { payload: unknown; topic: string; sip: Record<string, unknown> }
 
 describe("telephones through a registrar", function () {
   this.timeout(90_000);
+  beforeEach(onceMoreWhenDisturbed);
   const kamailioAddress = "127.0.63.1";
   const folder = mkdtempSync(join(tmpdir(), "prompts-"));
   let kamailio: Kamailio;

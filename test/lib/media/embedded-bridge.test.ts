@@ -13,6 +13,7 @@ import type {
   MediaSession,
   RecordingResult,
 } from "../../../lib/session/media-handler.js";
+import { onceMoreWhenDisturbed } from "../../support/disturbance.js";
 import { pause, RtpPhone, toneAmplitude, toneFrequency } from "../../support/rtp-phone.js";
 import type { RtpPhoneOptions } from "../../support/rtp-phone.js";
 
@@ -27,6 +28,7 @@ interface Call {
 for (const place of ["in one worker", "across two workers"]) {
   describe(`EmbeddedAudio bridge ${place}`, function () {
     this.timeout(20_000);
+    beforeEach(onceMoreWhenDisturbed);
     const phones: RtpPhone[] = [];
     const handlers: EmbeddedMediaHandler[] = [];
     const workers: Worker[] = [];
@@ -84,12 +86,19 @@ for (const place of ["in one worker", "across two workers"]) {
       await call(handlers[handlers.length - 1], second),
     ];
 
-    /** What the phone heard in its last half second. */
-    function hears(phone: RtpPhone, hz: number): void {
+    /** What the phone heard in its last half second is the tone, now or three seconds from now at the latest. */
+    async function hears(phone: RtpPhone, hz: number): Promise<void> {
+      const inTune = () => {
+        const heard = phone.samples().slice(-4000);
+        const level = 20 * Math.log10(toneAmplitude(heard, hz) / 8000);
+        return Math.abs(toneFrequency(heard) - hz) < hz / 100 && Math.abs(level) < 1;
+      };
+      for (let tries = 0; tries < 30 && !inTune(); tries++) await pause(100);
       const heard = phone.samples().slice(-4000);
-      assert.ok(Math.abs(toneFrequency(heard) - hz) < hz / 100, `${toneFrequency(heard)} Hz`);
-      const level = 20 * Math.log10(toneAmplitude(heard, hz) / 8000);
-      assert.ok(Math.abs(level) < 1, `${level} dB`);
+      assert.ok(
+        inTune(),
+        `${toneFrequency(heard)} Hz with an amplitude of ${toneAmplitude(heard, hz)}`,
+      );
     }
 
     for (const law of ["PCMU", "PCMA"] as const) {
@@ -99,8 +108,8 @@ for (const place of ["in one worker", "across two workers"]) {
         a.phone.speak(440);
         b.phone.speak(600);
         await pause(900);
-        hears(b.phone, 440);
-        hears(a.phone, 600);
+        await hears(b.phone, 440);
+        await hears(a.phone, 600);
         await a.phone.sendDigit("5", { duration: 160 });
         assert.ok(await b.phone.until(() => b.phone.digits() === "5"));
         assert.ok(await a.phone.until(() => a.digits.length === 1));
@@ -136,7 +145,7 @@ for (const place of ["in one worker", "across two workers"]) {
       over.stop();
       assert.equal(await over.done, "stopped");
       await pause(700);
-      hears(b.phone, 600);
+      await hears(b.phone, 600);
       assert.equal(b.phone.packetsLost, 0);
     });
 
@@ -165,7 +174,7 @@ for (const place of ["in one worker", "across two workers"]) {
         assert.ok(Math.abs(toneFrequency(channel(results[index], 0)) - left) < 6);
         assert.ok(Math.abs(toneFrequency(channel(results[index], 2)) - right) < 6);
       }
-      hears(b.phone, 440);
+      await hears(b.phone, 440);
     });
 
     it("moves over to a third call; the one left alone hears silence", async () => {
@@ -176,7 +185,7 @@ for (const place of ["in one worker", "across two workers"]) {
       assert.match(await first.done, /replaced|closed/);
       a.phone.speak(440);
       await pause(700);
-      hears(c.phone, 440);
+      await hears(c.phone, 440);
       assert.ok(b.phone.samples().every((sample) => Math.abs(sample) < 16));
       first.stop();
       await a.session.close();
@@ -197,7 +206,7 @@ for (const place of ["in one worker", "across two workers"]) {
       await a.audio.bridge(b.audio);
       a.phone.speak(440);
       await pause(700);
-      hears(b.phone, 440);
+      await hears(b.phone, 440);
     });
 
     it("is refused with itself, before sound was negotiated, after the end, and with others", async () => {

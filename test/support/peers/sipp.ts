@@ -86,7 +86,9 @@ export class Sipp {
     const ok = this.#process.exitCode === 0;
     return {
       ok,
-      problem: ok ? "" : `${this.#name}: exit ${this.#process.exitCode}: ${errors.slice(0, 1500)}`,
+      problem: ok
+        ? ""
+        : `${this.#name}: exit ${this.#process.exitCode}: ${errors.slice(0, 1500)}\n${firstLines(messages)}`,
       messages,
     };
   }
@@ -95,6 +97,21 @@ export class Sipp {
     await this.#process.stop();
     rmSync(this.#folder, { recursive: true, force: true });
   }
+}
+
+/** When each message went, and its first line: what tells where a scenario stopped. */
+function firstLines(messages: string): string {
+  const seen: string[] = [];
+  let at = "";
+  for (const line of messages.split("\n")) {
+    const time = /(\d\d:\d\d:\d\d\.\d+)/.exec(line);
+    if (line.startsWith("-----")) at = time?.[1] ?? "";
+    else if (/ message (sent|received)/.test(line))
+      at += ` ${line.replace(/^.*message /, "").slice(0, 20)}`;
+    else if (/^SIP\/2\.0 |^[A-Z]+ .* SIP\/2\.0/.test(line)) seen.push(`${at} ${line.trim()}`);
+    else if (/^CSeq:/i.test(line)) seen.push(`    ${line.trim()}`);
+  }
+  return seen.slice(-40).join("\n");
 }
 
 function splitLast(text: string): [string, string] {
