@@ -20,6 +20,10 @@ import { buildSidebar } from "./nodes/sidebar/build.mjs";
 const root = dirname(fileURLToPath(import.meta.url));
 const at = (...parts) => join(root, ...parts);
 
+const manifest = JSON.parse(readFileSync(at("package.json"), "utf8"));
+const FROM_NPM = Object.keys({ ...manifest.dependencies, ...manifest.optionalDependencies });
+const TAKEN_IN = ["sdp-transform", "ws"];
+
 const next = `dist.next-${process.pid}`;
 const require = createRequire(import.meta.url);
 const tsc = require.resolve("typescript/bin/tsc");
@@ -41,6 +45,7 @@ try {
 if (process.exitCode) process.exit();
 
 prune(at(next, "lib", "index.d.ts"));
+shorten(at(next, "lib"));
 mkdirSync(at(next, "nodes"), { recursive: true });
 for (const file of readdirSync(at("nodes"))) {
   if (file.endsWith(".html")) {
@@ -54,6 +59,7 @@ for (const folder of [
   if (existsSync(at(folder[0]))) cpSync(at(folder[0]), at(next, folder[1]), { recursive: true });
 }
 buildSidebar(at(next, "nodes/sidebar"));
+writeFileSync(at(next, "THIRD-PARTY-LICENSES.txt"), TAKEN_IN.map(licenseOf).join("\n"));
 rmSync(at("dist"), { recursive: true, force: true });
 renameSync(at(next), at("dist"));
 
@@ -67,7 +73,9 @@ function bundle() {
     platform: "node",
     target: "node20",
     format: "cjs",
-    packages: "external",
+    // Taken in: ws and sdp-transform. Left to npm: what is large, of WebAssembly and can be done without, and what ws
+    // would use if somebody had compiled it.
+    external: [...FROM_NPM, "bufferutil", "utf-8-validate", "tsx"],
     minify: true,
     sourcemap: process.argv.includes("--maps"),
     lineLimit: 160,
@@ -109,6 +117,12 @@ function bundle() {
   }
 }
 
+function licenseOf(name) {
+  const read = (file) => readFileSync(at("node_modules", name, file), "utf8");
+  const { version } = JSON.parse(read("package.json"));
+  return `${name} ${version}, part of lib/index.js:\n\n${read("LICENSE").trim()}\n`;
+}
+
 // The editor's templates without indentation, and their scripts without white space: every editor loads all of them.
 function smallTemplate(html) {
   return html
@@ -124,6 +138,20 @@ function smallTemplate(html) {
       return `<script type="text/javascript">\n${small.code.trim()}\n</script>`;
     })
     .join("");
+}
+
+// Comments of declarations: those that a user of the library meets stay, those of what lies behind are in the source.
+function shorten(lib) {
+  const OPEN =
+    /^(?:index|user-agent\/|message\/|session\/(?:session|session-types|media-handler|sdp-stream-handler)\.)/;
+  for (const file of readdirSync(lib, { recursive: true })) {
+    if (!file.endsWith(".d.ts") || OPEN.test(file)) continue;
+    const text = readFileSync(join(lib, file), "utf8");
+    writeFileSync(
+      join(lib, file),
+      text.replace(/^\s*\/\*\*[^]*?\*\/\n/gm, "").replace(/^ +/gm, ""),
+    );
+  }
 }
 
 // Only what the declarations of lib/index.ts lead to is of use to others; the rest would be half of the package.

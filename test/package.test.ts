@@ -17,7 +17,8 @@ const manifest = json("package.json") as {
   license: string;
   keywords: string[];
   engines: { node: string };
-  dependencies: Record<string, string>;
+  dependencies?: Record<string, string>;
+  optionalDependencies: Record<string, string>;
   scripts: Record<string, string>;
   "node-red": {
     version: string;
@@ -135,8 +136,9 @@ describe("package", () => {
     );
   });
 
-  it("has at most six runtime dependencies, none with an install script", () => {
-    const names = Object.keys(manifest.dependencies);
+  it("has at most six runtime dependencies, none with an install script, and can be installed without any", () => {
+    assert.deepEqual(manifest.dependencies ?? {}, {});
+    const names = Object.keys(manifest.optionalDependencies);
     assert.ok(names.length <= 6);
     for (const name of names) {
       const { scripts = {} } = json("node_modules", name, "package.json") as {
@@ -164,6 +166,19 @@ describe("package", () => {
       [],
     );
     assert.ok(info.size < 500_000, `${info.size} bytes`);
+  });
+
+  it("holds the libraries that it cannot do without, and their licences", () => {
+    const licences = read("dist/THIRD-PARTY-LICENSES.txt");
+    for (const name of ["ws", "sdp-transform"]) {
+      assert.match(licences, new RegExp(`^${name} \\d+\\.\\d+`, "m"));
+      for (const file of [
+        "dist/lib/index.js",
+        "dist/lib/rtp/worker.js",
+        "dist/nodes/shared/nodes.js",
+      ])
+        assert.ok(!read(file).includes(`require("${name}")`), `${file} asks for ${name}`);
+    }
   });
 
   it("passes the scorecard of the flow library", () => {

@@ -4,9 +4,10 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
-import type { FlowNode } from "../support/flow-builder.js";
+import { FlowBuilder, type FlowNode } from "../support/flow-builder.js";
 import { NodeRed, projectRoot } from "../support/node-red.js";
 import { freePort } from "../support/ports.js";
+import { RawPhone } from "../support/raw-phone.js";
 
 interface NodeSet {
   readonly id: string;
@@ -44,15 +45,15 @@ describe("the package in the palette manager", function () {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  const getJson = async (path: string): Promise<unknown> => {
-    const response = await fetch(`${nodeRed.url}${path}`, {
+  const getJson = async (path: string, from = nodeRed): Promise<unknown> => {
+    const response = await fetch(`${from.url}${path}`, {
       headers: { accept: "application/json" },
     });
     assert.equal(response.status, 200, path);
     return response.json();
   };
 
-  it("uploads and enables every node", async () => {
+  async function upload(to: NodeRed): Promise<void> {
     const file = readdirSync(folder).find((name) => name.endsWith(".tgz"));
     assert.ok(file);
     const form = new FormData();
@@ -61,14 +62,52 @@ describe("the package in the palette manager", function () {
       new Blob([readFileSync(join(folder, file))], { type: "application/x-compressed-tar" }),
       file,
     );
-    const response = await fetch(`${nodeRed.url}/nodes`, { method: "POST", body: form });
+    const response = await fetch(`${to.url}/nodes`, { method: "POST", body: form });
     const text = await response.text();
     assert.equal(response.status, 200, text);
-    const sets = ((await getJson("/nodes")) as NodeSet[]).filter((set) =>
+    const sets = ((await getJson("/nodes", to)) as NodeSet[]).filter((set) =>
       set.id.startsWith(manifest.name),
     );
     assert.deepEqual(sets.flatMap((set) => set.types).sort(), [...types].sort());
     for (const set of sets) assert.ok(set.enabled && !set.err, JSON.stringify(set));
+  }
+
+  it("uploads and enables every node", () => upload(nodeRed));
+
+  it("uploads and enables every node where no registry answers; calls go without Opus then", async () => {
+    const other = await NodeRed.start({
+      withPackage: false,
+      env: {
+        npm_config_registry: "http://127.0.0.1:9/",
+        npm_config_cache: join(folder, "empty"),
+        // By itself npm tries for five minutes before it does without.
+        npm_config_fetch_retries: "0",
+      },
+    });
+    try {
+      await upload(other);
+      const flow = new FlowBuilder();
+      const port = await freePort();
+      const stack = flow.config("sip-stack", {
+        transports: [{ protocol: "udp", address: "127.0.0.1", port }],
+      });
+      const accept = flow.node("sip-accept", {}, [[], []]);
+      flow.node("sip-incoming", { stack }, [[accept], []]);
+      await other.deploy(flow.build());
+      const phone = await RawPhone.open(port);
+      const body = phone
+        .description()
+        .replace("RTP/AVP 0", "RTP/AVP 111 0")
+        .replace("a=rtpmap:0", "a=rtpmap:111 opus/48000/2\r\na=rtpmap:0");
+      const answer = await phone.final(phone.invite("door", { body }));
+      phone.close();
+      assert.equal(answer.status, 200);
+      assert.match(answer.body, /PCMU/);
+      assert.doesNotMatch(answer.body, /opus/i);
+      assert.match(other.log, /OPUS could not be loaded and is left out/i);
+    } finally {
+      await other.stop();
+    }
   });
 
   it("serves icons, labels and the examples in the import menu", async () => {
