@@ -30,6 +30,7 @@ export {
   probeDatagram,
 } from "./transport/probe.js";
 export type { FlowTarget } from "./transport/transport.js";
+export type { CallRecord } from "./session/call-record.js";
 export type { Cause } from "./session/cause.js";
 export type * from "./session/description-modifier.js";
 export type * from "./session/direct-media.js";

@@ -9,6 +9,7 @@ import {
 } from "../message/index.js";
 import type { ServerTransaction } from "../transaction/index.js";
 import type { Flow } from "../transport/transport.js";
+import type { DialogRecord, ParsedDialogRecord } from "./dialog-record.js";
 import { firstHop, routeLines } from "./route-set.js";
 
 export class DialogId {
@@ -109,6 +110,43 @@ export class Dialog {
       localSequence,
       remoteSequence: request.cseq.sequence,
     });
+  }
+
+  /**
+   * Goes on with a confirmed dialog of another process.
+   *
+   * @param margin - How far our sequence number jumps, as requests may have been sent since the record was made.
+   */
+  static restore({ record, ...parsed }: ParsedDialogRecord, margin: number): Dialog {
+    return new Dialog({
+      role: record.role,
+      id: new DialogId(record.callId, record.localTag, record.remoteTag),
+      state: "confirmed",
+      local: parsed.local,
+      remote: parsed.remote,
+      remoteTarget: parsed.target,
+      routeSet: parsed.routes,
+      secure: record.secure,
+      localSequence: record.localSequence + margin,
+      remoteSequence: record.remoteSequence,
+    });
+  }
+
+  /** What `restore` needs. */
+  record(): DialogRecord {
+    return {
+      role: this.#role,
+      callId: this.id.callId,
+      localTag: this.id.localTag,
+      remoteTag: this.id.remoteTag,
+      local: this.local.toString(),
+      remote: this.remote.toString(),
+      target: this.#remoteTarget.toString(),
+      routes: this.#routeSet.map(String),
+      secure: this.secure,
+      localSequence: this.#localSequence,
+      remoteSequence: this.#remoteSequence,
+    };
   }
 
   get state(): DialogState {

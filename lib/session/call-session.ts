@@ -6,6 +6,7 @@ import { InvalidArgumentError, InvalidStateError, errorText } from "../foundatio
 import type { Dialog } from "../dialog/index.js";
 import type { NameAddr } from "../message/index.js";
 import { sendBye } from "./bye.js";
+import { recordCall, type CallRecord } from "./call-record.js";
 import type { Cause } from "./cause.js";
 import { DigitSender } from "./digits.js";
 import { DirectMedia, type DirectLeg, type DirectMediaControl } from "./direct-media.js";
@@ -46,6 +47,8 @@ const WITH_CONTACT: ReadonlySet<string> = new Set(["UPDATE", "SUBSCRIBE", "NOTIF
 const LATE_BYE = 4;
 
 export interface CallStart {
+  /** Handle of a call that is gone on with; absent = a new one. */
+  readonly id?: string;
   readonly direction: "incoming" | "outgoing";
   readonly account: AccountHandle | undefined;
   readonly local: NameAddr;
@@ -61,7 +64,7 @@ export abstract class CallSession extends Session implements SessionOwner, Neigh
 
   constructor(services: SessionServices, start: CallStart) {
     super();
-    this.id = SessionCore.newHandle(services);
+    this.id = start.id ?? SessionCore.newHandle(services);
     this.direction = start.direction;
     this.core = new SessionCore(this, services, start.direction, start);
     this.core.account = start.account;
@@ -197,6 +200,18 @@ export abstract class CallSession extends Session implements SessionOwner, Neigh
       this.abandonExchanges();
       this.inDialog.abandon();
       this.core.close(cause, this.core.answered ? {} : { statusCode: 0 });
+    });
+  }
+
+  override record(): CallRecord | undefined {
+    return recordCall(this.core, this.data);
+  }
+
+  override forget(): void {
+    this.core.enter(() => {
+      this.abandonExchanges();
+      this.inDialog.abandon();
+      this.core.forget();
     });
   }
 

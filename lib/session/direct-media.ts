@@ -27,6 +27,8 @@ export interface DirectMediaControl {
    * media is where it was.
    */
   start(): Promise<ActionOutcome>;
+  /** In place of `start`, for calls whose media flows directly already: they were taken over from another process. */
+  resume(): void;
   /** The media comes back to us, in calls that are still up. Idempotent; never rejects. */
   stop(): Promise<void>;
 }
@@ -87,6 +89,11 @@ export class DirectMedia implements DirectMediaControl {
     if (this.#machine.state === "direct" || !first.ok) return first;
     if (second?.ok === false) return second;
     return isPassed ? NO_SESSION : TOO_LATE;
+  }
+
+  resume(): void {
+    for (const { negotiation } of this.#legs) negotiation.keepOrigin();
+    this.#machine.input("agreed", undefined);
   }
 
   async stop(): Promise<void> {

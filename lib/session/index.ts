@@ -1,3 +1,4 @@
+export { readCallRecord, type CallRecord, type ReadCallRecord } from "./call-record.js";
 export * from "./call-session.js";
 export * from "./cause.js";
 export type {
@@ -15,6 +16,7 @@ export type { Rel100 } from "./rel100.js";
 export { participantOf } from "./participant.js";
 export { checkedRequestMethod } from "./request-methods.js";
 export * from "./replacement.js";
+export * from "./restored-session.js";
 export { SdpHandlers } from "./sdp-handlers.js";
 export * from "./sdp-stream-handler.js";
 export * from "./session-cookies.js";

@@ -101,6 +101,26 @@ export class Negotiation {
     return this.#localSdp;
   }
 
+  /** The last complete exchange, where others than our media handler have made our side of it. */
+  get suppliedExchange(): SuppliedExchange | undefined {
+    return this.#supply;
+  }
+
+  /** Goes on after such an exchange of another process. @param hold - that it ended with. */
+  resume(exchange: SuppliedExchange, hold: HoldState): void {
+    const [offer, answer] = exchange.offeredByUs
+      ? (["localOffer", "remoteAnswer"] as const)
+      : (["remoteOffer", "localAnswer"] as const);
+    this.#move(offer);
+    this.#move(answer);
+    this.#supplied = true;
+    this.#making = exchange.local;
+    this.#theirs = exchange.remote;
+    this.#lastHold = hold;
+    this.#complete(exchange.offeredByUs);
+    this.keepOrigin();
+  }
+
   /** Can descriptions be made here? Else only the application's are there. */
   get hasHandler(): boolean {
     return this.#hasMedia || this.#relay !== undefined;

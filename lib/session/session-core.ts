@@ -43,6 +43,15 @@ import type {
   TargetStatus,
 } from "./session-types.js";
 
+/** What happened before, when the call was begun by another process. */
+export interface CorePast {
+  /** Wall times in milliseconds. */
+  readonly startTime: number;
+  readonly answerTime: number;
+  /** Allow lines of the peer. */
+  readonly allow: readonly string[];
+}
+
 /** What an event carries besides its name and the snapshot. */
 export type EventFields = Omit<SessionEvent, "name" | "snapshot">;
 
@@ -112,7 +121,7 @@ export class SessionCore {
     SessionStateAction,
     SessionEvent["message"]
   >;
-  readonly #startTime: number;
+  #startTime: number;
   #previousState: SessionState = "idle";
   #answerTime: number | undefined;
   #endTime: number | undefined;
@@ -234,6 +243,28 @@ export class SessionCore {
     return this.#cause;
   }
 
+  /** What `restore` of another process needs; undefined before the answer. */
+  get past(): CorePast | undefined {
+    const answerTime = this.#answerTime;
+    if (answerTime === undefined) return undefined;
+    return { startTime: this.#startTime, answerTime, allow: this.#allow };
+  }
+
+  /** Goes on with a call that another process has begun. @returns false when there is no room for its dialog. */
+  restore(dialog: Dialog, user: DialogUser, past: CorePast): boolean {
+    this.#startTime = past.startTime;
+    this.#answerTime = past.answerTime;
+    this.#allow = past.allow;
+    if (!this.#adopt(dialog, user)) return false;
+    return this.input("restore");
+  }
+
+  /** Closes without a word to anybody: another process has the call now. */
+  forget(): void {
+    this.#finished = true;
+    this.close("shutdown");
+  }
+
   // Events.
 
   emit(name: SessionEventName, fields: EventFields = {}, change?: Partial<SessionSnapshot>): void {
@@ -334,8 +365,12 @@ export class SessionCore {
 
   /** Makes `dialog` the one of this session and takes its requests. @returns false when there is no room for it. */
   adopt(dialog: Dialog, user: DialogUser, flow: Flow): boolean {
-    this.dialog = dialog;
     this.useFlow(flow);
+    return this.#adopt(dialog, user);
+  }
+
+  #adopt(dialog: Dialog, user: DialogUser): boolean {
+    this.dialog = dialog;
     this.callId = dialog.id.callId;
     this.localTag = dialog.id.localTag;
     this.remoteTag = dialog.id.remoteTag;

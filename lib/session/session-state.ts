@@ -18,6 +18,8 @@ export type SessionInput =
   | "cancel"
   /** We sent BYE. */
   | "bye"
+  /** It was established by another process, and goes on here. */
+  | "restore"
   /** Nothing is left to wait for. */
   | "close";
 
@@ -30,12 +32,22 @@ export type SessionStateAction =
 export const sessionMachine: MachineDefinition<SessionState, SessionInput, SessionStateAction> = {
   name: "session",
   initial: "idle",
-  inputs: ["invite", "inviteReceived", "provisional", "success", "cancel", "bye", "close"],
+  inputs: [
+    "invite",
+    "inviteReceived",
+    "provisional",
+    "success",
+    "cancel",
+    "bye",
+    "restore",
+    "close",
+  ],
   final: ["terminated"],
   table: {
     idle: {
       invite: { next: "inviting", do: ["announce"], rfc: "RFC 3261 §13.2" },
       inviteReceived: { next: "incoming", do: ["announce"], rfc: "RFC 3261 §13.3" },
+      restore: { next: "established", do: [], rfc: "RFC 3261 §12.2" },
       close: { next: "terminated", do: ["announce", "release"], rfc: "contract §5" },
     },
     inviting: {

@@ -43,6 +43,8 @@ const MARGIN = 32;
 const FLOW_TIME = 5_000;
 /** Seconds; a peer that grants less is not sent requests any faster. */
 const SHORTEST_HELD = 4;
+/** Milliseconds that a peer has at least to refresh after we have taken over its call. */
+const SHORTEST_RESUMED = 15_000;
 /** Milliseconds between two tries. */
 const SHORTEST_PAUSE = 500;
 /** Refusals in one interval after which nothing is tried any more (§7.3: not continuously). */
@@ -53,6 +55,16 @@ export interface TimerGrant {
   readonly headers: HeaderList;
   /** The 2xx is on its way. */
   start(): void;
+}
+
+/** What holds, for a record of the call. */
+export interface TimerAgreement {
+  /** Seconds. */
+  readonly seconds: number;
+  /** Do we refresh? */
+  readonly isOurs: boolean;
+  /** Wall time in milliseconds. */
+  readonly agreedAt: number;
 }
 
 /** Sends a re-INVITE with the last description; it tells the timer like every other. */
@@ -73,6 +85,10 @@ export class SessionTimer {
   #minimum: number;
   /** Seconds that hold now. */
   #interval = 0;
+  /** Wall time. */
+  #agreedAt = 0;
+  /** Milliseconds ago that what is being agreed began. */
+  #elapsed = 0;
   /** Clock time at which the BYE is sent. */
   #deadlineAt = 0;
   #timer: Timer = NO_TIMER;
@@ -98,6 +114,21 @@ export class SessionTimer {
 
   get state(): SessionTimerState {
     return this.#machine.state;
+  }
+
+  /** Undefined = there is no session interval. */
+  get agreement(): TimerAgreement | undefined {
+    const { state } = this.#machine;
+    if (state === "off" || state === "expired") return undefined;
+    return { seconds: this.#interval, isOurs: state !== "watching", agreedAt: this.#agreedAt };
+  }
+
+  /** Goes on with what another process has agreed. */
+  resume({ seconds, isOurs, agreedAt }: TimerAgreement): void {
+    this.#elapsed = Math.max(0, this.#core.clock.wallTime() - agreedAt);
+    this.#agree(seconds, isOurs);
+    this.#elapsed = 0;
+    this.#agreedAt = agreedAt;
   }
 
   /** Another interval for this call only. @param seconds - 0 = none is asked for, the peer's is taken. */
@@ -209,6 +240,7 @@ export class SessionTimer {
   #agree(seconds: number | undefined, isOurs: boolean): void {
     if (!this.#isAlive) return;
     this.#refusals = 0;
+    this.#agreedAt = this.#core.clock.wallTime();
     this.#interval = Math.min(Math.max(seconds ?? 0, SHORTEST_HELD), LONGEST);
     const input = seconds === undefined ? "none" : isOurs ? "ours" : "peers";
     this.#machine.input(input, undefined);
@@ -268,7 +300,8 @@ export class SessionTimer {
 
   #setDeadline(): void {
     const seconds = this.#interval - Math.min(MARGIN, this.#interval / 3);
-    const delayMs = seconds * 1000;
+    const grace = Math.min(SHORTEST_RESUMED, seconds * 1000);
+    const delayMs = Math.max(seconds * 1000 - this.#elapsed, grace);
     this.#deadlineAt = this.#core.clock.now() + delayMs;
     this.#deadline = this.#core.after(delayMs, () => this.#input("deadline"));
   }
@@ -276,7 +309,8 @@ export class SessionTimer {
   /** Half the interval; the flow is asked that much earlier that the re-INVITE still goes out by then. */
   get #refreshDelay(): number {
     const half = this.#interval * 500;
-    return this.#mayUpdate ? half : half - Math.min(2 * FLOW_TIME, half / 5);
+    const delay = this.#mayUpdate ? half : half - Math.min(2 * FLOW_TIME, half / 5);
+    return Math.max(delay - this.#elapsed, Math.min(SHORTEST_PAUSE, delay));
   }
 
   get #timeLeft(): number {

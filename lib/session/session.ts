@@ -1,5 +1,6 @@
 /** One call: the object that flows act on through its handle. */
 import { TypedEmitter } from "../foundation/typed-emitter.js";
+import type { CallRecord } from "./call-record.js";
 import type { AudioControl, MediaSession, MediaStatistics } from "./media-handler.js";
 import type { DirectMediaControl } from "./direct-media.js";
 import { SessionCookies } from "./session-cookies.js";
@@ -64,6 +65,14 @@ export abstract class Session extends TypedEmitter<SessionEvents> implements Ses
   /** The Call-IDs of its messages: each target of an attempt has its own. */
   get callIds(): readonly string[] {
     return [this.snapshot().callId];
+  }
+  /** What another process needs to go on with it (`UserAgent.restore`): plain JSON. Undefined unless established. */
+  record(): CallRecord | undefined {
+    return undefined;
+  }
+  /** Another process has the call now: it is closed here without a message to the peer and without an event. */
+  forget(): void {
+    // Sessions that are not calls have nobody to take them.
   }
   /** Incoming, unanswered: a provisional response. Resolves when sent. */
   abstract progress(options?: ProgressOptions): Promise<ActionOutcome>;

@@ -78,6 +78,17 @@ export type RequestPolicy = (
  */
 export type IncomingCallHandler = (session: Session, invite: SipRequest) => boolean;
 
+/**
+ * Asked about a request in a dialog that is not known here (see `UserAgent.onUnknownDialog`). `ours`: it was restored
+ * meanwhile. `others`: `text` was given to another user agent, whose `handOver` takes it; nothing is answered here.
+ * `unknown`, a rejection, or no answer in 1.5 s: 481.
+ */
+export type UnknownDialogHandler = (
+  request: SipRequest,
+  /** The request, for `handOver`. */
+  text: () => string,
+) => Promise<"ours" | "others" | "unknown">;
+
 export type RegistrationState =
   "unregistered" | "registering" | "registered" | "failed" | "unregistering";
 

@@ -17,7 +17,13 @@ import { Capabilities } from "./capabilities.js";
 import { CredentialQuestions } from "./credential-questions.js";
 import { Destinations } from "./destinations.js";
 import { DialFilter } from "./dial-filter.js";
-import type { IncomingCallHandler, RequestPolicy, StackEvent } from "./events.js";
+import type {
+  IncomingCallHandler,
+  RequestPolicy,
+  StackEvent,
+  UnknownDialogHandler,
+} from "./events.js";
+import { ForeignDialogs } from "./foreign-dialogs.js";
 import { GivenCredentials } from "./given-credentials.js";
 import { IncomingCalls } from "./incoming-calls.js";
 import { DirectIdentity, familiesOf } from "./local-names.js";
@@ -28,6 +34,7 @@ import { OwnSubscriptions } from "./own-subscriptions.js";
 import { OutOfDialogRequests } from "./out-of-dialog-requests.js";
 import { PendingRequests } from "./pending-requests.js";
 import { ReplacedCalls } from "./replaced-calls.js";
+import { restoreCall } from "./restored-calls.js";
 import { resolveOptions } from "./resolved-options.js";
 import { UserAgentServices } from "./services.js";
 import { SessionTable } from "./session-table.js";
@@ -42,6 +49,7 @@ export interface PartsHost {
   isRunning(): boolean;
   requestPolicy(): RequestPolicy | undefined;
   incomingCallHandler(): IncomingCallHandler | undefined;
+  unknownDialogHandler(): UnknownDialogHandler | undefined;
   /** Does anybody want every request and response as an event? */
   observes(): boolean;
   hearsSessions(): boolean;
@@ -72,6 +80,9 @@ export class UserAgentParts {
   readonly refers: StandaloneRefers;
   readonly subscriptions: OwnSubscriptions;
   readonly subscribers: PeerSubscriptions;
+  readonly foreign: ForeignDialogs;
+  /** See `restoreCall`. */
+  readonly restore: (record: unknown) => Session | undefined;
 
   /** @throws InvalidArgumentError for an option that cannot be, naming it. */
   constructor(options: UserAgentOptions, environment: PartsEnvironment, host: PartsHost) {
@@ -248,6 +259,17 @@ export class UserAgentParts {
       refuse: (transaction, statusCode) => this.server.respond(transaction, statusCode),
       refuseForRoom: (transaction) => this.server.refuseForRoom(transaction),
     });
+    this.restore = (record) =>
+      restoreCall(
+        { services, sessions: this.sessions, replaced, account: (id) => book.get(id) },
+        record,
+      );
+    this.foreign = new ForeignDialogs({
+      clock,
+      logger,
+      transport: () => this.transport,
+      handler: () => host.unknownDialogHandler(),
+    });
     this.server = new UserAgentServer({
       clock,
       logger,
@@ -256,6 +278,7 @@ export class UserAgentParts {
       capabilities,
       dialogs: this.dialogs,
       supplements,
+      foreign: this.foreign,
       maxRequestsPerSecond: settings.maxRequestsPerSecond,
       transactions: () => this.transactions,
       isDraining: () => !host.isRunning(),

@@ -26,6 +26,7 @@ import type { Flow } from "../transport/transport.js";
 import type { AccessGate } from "./access-gate.js";
 import type { AdmittedCalls } from "./admitted-calls.js";
 import type { Capabilities } from "./capabilities.js";
+import type { ForeignDialogs } from "./foreign-dialogs.js";
 import { RateLimit } from "./rate-limit.js";
 import { inspectRequest } from "./request-inspection.js";
 import { SilencedSources } from "./silenced-sources.js";
@@ -55,6 +56,7 @@ export interface UserAgentServerOptions {
   readonly capabilities: Capabilities;
   readonly dialogs: DialogStore;
   readonly supplements: Supplements;
+  readonly foreign: ForeignDialogs;
   /** New requests per second and source; 0 = unlimited. */
   readonly maxRequestsPerSecond: number;
   transactions(): TransactionLayer;
@@ -262,8 +264,23 @@ export class UserAgentServer implements TransactionLayerUser {
     const stored = this.#options.dialogs.find(request);
     if (stored === undefined) {
       if (this.#options.expectsNotify(request)) this.#options.onFirstNotify(transaction);
-      else this.respond(transaction, 481);
-    } else if (!stored.dialog.acceptRequest(request)) {
+      else this.#onUnknownDialog(transaction);
+    } else this.#onKnownDialog(transaction, stored);
+  }
+
+  #onUnknownDialog(transaction: ServerTransaction): void {
+    const refuse = (): void => this.respond(transaction, 481);
+    const known = (): void => {
+      const stored = this.#options.dialogs.find(transaction.request);
+      if (stored === undefined) refuse();
+      else this.#onKnownDialog(transaction, stored);
+    };
+    if (!this.#options.foreign.ask(transaction, known, refuse)) refuse();
+  }
+
+  #onKnownDialog(transaction: ServerTransaction, stored: StoredDialog): void {
+    const { request } = transaction;
+    if (!stored.dialog.acceptRequest(request)) {
       this.respond(transaction, 500, [["Retry-After", "1"]]);
     } else if (this.#options.supplements.isEmpty) {
       this.#onAcceptedRequest(transaction, stored);

@@ -29,6 +29,7 @@ import type {
   RequestPolicy,
   StackEvent,
   SubscriberFacts,
+  UnknownDialogHandler,
   UserAgentEvents,
 } from "./events.js";
 import { LostConnections } from "./lost-connections.js";
@@ -71,6 +72,8 @@ export class UserAgent extends TypedEmitter<UserAgentEvents> {
   /** Set before `start`; see the types. */
   onIncomingCall: IncomingCallHandler | undefined;
   requestPolicy: RequestPolicy | undefined;
+  /** For user agents that stand in for each other; absent = an unknown dialog is answered 481. */
+  onUnknownDialog: UnknownDialogHandler | undefined;
   /**
    * Whether every request and response is reported as event `request` or `response` besides its own event. It
    * costs time in every call; undefined = as soon as anybody listens to `sessionEvent` or `stackEvent`.
@@ -212,6 +215,23 @@ export class UserAgent extends TypedEmitter<UserAgentEvents> {
     return this.#parts.calls.invite(options);
   }
 
+  /**
+   * Goes on with a call of another user agent, as its established session here; no event tells of it.
+   *
+   * @param record - What `Session.record` said there, from JSON; nothing of it is trusted.
+   * @returns undefined when it is no record, when the call is known here, or when there is no room.
+   */
+  restore(record: unknown): Session | undefined {
+    return this.running ? this.#parts.restore(record) : undefined;
+  }
+
+  /** A request that another user agent was sent and gave away in its `onUnknownDialog`. @param text - from there. */
+  handOver(text: string): void {
+    if (!this.running) return;
+    const { foreign, transactions } = this.#parts;
+    foreign.receive(text, (request, flow) => transactions.receive(request, flow));
+  }
+
   /** A request outside of any dialog; not INVITE, ACK, CANCEL, PRACK, BYE or REGISTER. */
   async request(options: OutOfDialogRequestOptions): Promise<ActionOutcome> {
     this.#checkRunning();
@@ -348,6 +368,7 @@ export class UserAgent extends TypedEmitter<UserAgentEvents> {
       isRunning: () => this.running,
       requestPolicy: () => this.requestPolicy,
       incomingCallHandler: () => this.onIncomingCall,
+      unknownDialogHandler: () => this.onUnknownDialog,
       observes: () =>
         this.observeMessages ??
         (this.listenerCount("sessionEvent") > 0 || this.listenerCount("stackEvent") > 0),

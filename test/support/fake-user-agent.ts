@@ -388,6 +388,7 @@ export class FakeSession extends Session {
   direct(other: Session): DirectMediaControl {
     return {
       start: () => this.#act("direct", other.id, () => ({ ok: true, statusCode: 200 })),
+      resume: () => undefined,
       stop: async () => {
         await this.#act("indirect", other.id, () => ({ ok: true, statusCode: 200 }));
       },

@@ -11,6 +11,7 @@ const EXPECTED: Readonly<Record<string, readonly string[]>> = {
   session: [
     "idle invite inviting",
     "idle inviteReceived incoming",
+    "idle restore established",
     "idle close terminated",
     "inviting provisional early",
     "inviting success established",
