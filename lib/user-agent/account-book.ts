@@ -55,6 +55,8 @@ export class AccountBook {
   /** Account id → our address when it registered last. */
   readonly #boundFrom = new Map<string, string>();
   readonly #wake: WakeWatch;
+  /** While others have our calls: the accounts that are to be registered again afterwards. */
+  #left: Set<string> | undefined;
 
   constructor(options: AccountBookOptions) {
     this.#options = options;
@@ -103,6 +105,7 @@ export class AccountBook {
       headers: (outbound) => capabilities.registerHeaders(outbound),
       sendRegister: (owner, exchange) => this.#sendRegister(owner, exchange),
       listener: (owner) => this.#listener(owner),
+      mayRegister: () => this.#left === undefined,
     });
     this.#accounts.set(account.id, account);
     return account;
@@ -113,6 +116,10 @@ export class AccountBook {
     this.#options.destinations.learnServers(account);
     // The outcome is told by events; a registration never rejects.
     if (!account.settings.register) return;
+    if (this.#left !== undefined) {
+      this.#left.add(account.id);
+      return;
+    }
     this.#wake.start();
     void account.register();
   }
@@ -124,6 +131,24 @@ export class AccountBook {
     if (account.mayBeBound) await account.unregister();
     account.close();
     this.#forget(account);
+  }
+
+  /** Un-REGISTERs all and registers none until `comeBack`. */
+  leave(): void {
+    const used = [...this.#accounts.values()].filter(
+      ({ registration }) =>
+        registration.state !== "unregistered" && registration.state !== "unregistering",
+    );
+    this.#left = new Set(used.map(({ id }) => id));
+    // How that went is told by events.
+    void this.unregisterAll();
+  }
+
+  /** Registers whom `leave` has un-registered, and whoever was to be registered since. */
+  comeBack(): void {
+    const left = this.#left ?? [];
+    this.#left = undefined;
+    for (const id of left) void this.#accounts.get(id)?.register();
   }
 
   /** Un-REGISTERs in parallel. */

@@ -59,9 +59,13 @@ export interface StackEvent {
   readonly text?: string | undefined;
 }
 
+/** `none`: takes calls. `draining`: takes none, but has some. `drained`: takes none and has none. */
+export type DrainState = "none" | "draining" | "drained";
+
 export type UserAgentEvents = {
   sessionEvent: [Session, SessionEvent];
   stackEvent: [StackEvent];
+  drain: [DrainState];
 };
 
 /** Who listens to requests and for how long they wait (contract §4.6); the node layer supplies it. */

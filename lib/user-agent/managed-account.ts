@@ -29,6 +29,8 @@ export interface AccountEnvironment {
   headers(outbound: boolean): readonly (readonly [string, string])[];
   sendRegister(account: ManagedAccount, exchange: RegisterExchange): { abandon(): void };
   readonly listener: (account: ManagedAccount) => RegistrationListener;
+  /** False while another one is to have our calls. */
+  mayRegister(): boolean;
 }
 
 const STATES: Readonly<Record<Registration["state"], RegistrationState>> = {
@@ -52,6 +54,7 @@ export class ManagedAccount implements Account, AccountHandle, RoutedAccount {
   readonly #line: string;
   readonly #instance: string | undefined;
   readonly #registration: Registration;
+  readonly #mayRegister: () => boolean;
   /** Sessions whose connection is gone. */
   readonly #flowListeners = new Set<(flow: Flow) => void>();
 
@@ -62,6 +65,7 @@ export class ManagedAccount implements Account, AccountHandle, RoutedAccount {
     const { random } = environment;
     this.#settings = settings;
     this.id = settings.id;
+    this.#mayRegister = () => environment.mayRegister();
     this.registrar = registerUri(settings);
     this.identity = new NameAddr(settings.uri, settings.displayName);
     this.#line = randomToken(random, 16);
@@ -177,6 +181,7 @@ export class ManagedAccount implements Account, AccountHandle, RoutedAccount {
   }
 
   async register(): Promise<ActionOutcome> {
+    if (!this.#mayRegister()) return { ok: false, cause: "shutdown", statusCode: 0 };
     return outcomeOf(await this.#registration.register());
   }
 

@@ -69,6 +69,8 @@ export interface UserAgentOptions {
    * it: whoever shows it to people must leave those out. Costs nothing when absent.
    */
   readonly traceMessages?: MessageObserver | undefined;
+  /** Milliseconds by which the event loop of this process is late, told to neighbours that ask by OPTIONS. */
+  readonly eventLoopLag?: (() => number) | undefined;
 
   // What tests inject.
   readonly clock?: Clock | undefined;

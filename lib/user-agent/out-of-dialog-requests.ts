@@ -17,6 +17,7 @@ import type { ServerTransaction } from "../transaction/index.js";
 import type { Flow } from "../transport/transport.js";
 import { allowWithout, EVENT_PACKAGES, type Capabilities } from "./capabilities.js";
 import type { StackEvent, StackEventName } from "./events.js";
+import type { LoadReport } from "./load-report.js";
 import type { ManagedAccount } from "./managed-account.js";
 import type { PeerSubscriptions } from "./peer-subscriptions.js";
 import type { PendingRequests } from "./pending-requests.js";
@@ -97,7 +98,11 @@ const RULES: ReadonlyMap<string, MethodRule> = new Map<string, MethodRule>([
 /** Answers that begin a dialog, or tell about us, name a Contact. */
 const WITH_CONTACT: ReadonlySet<string> = new Set(["OPTIONS", "REFER", "SUBSCRIBE"]);
 
+/** A proxy that asks us tries others meanwhile. */
+const FULL: DefaultAnswer = { statusCode: 503, headers: [["Retry-After", "10"]] };
+
 export interface OutOfDialogOptions {
+  readonly load: LoadReport;
   readonly capabilities: Capabilities;
   readonly pending: PendingRequests;
   readonly refers: StandaloneRefers;
@@ -147,7 +152,7 @@ export class OutOfDialogRequests {
     let holding = true;
     const fallback = (listened: boolean): void => {
       if (holding) unheld = listened;
-      else this.#answer(transaction, rule.fallback(listened, request.method), account);
+      else this.#answer(transaction, this.#fallback(rule, listened, request.method), account);
     };
     const pending: PendingRequest | undefined = this.#options.pending.hold({
       request,
@@ -166,6 +171,11 @@ export class OutOfDialogRequests {
       pending,
     });
     if (unheld !== undefined) fallback(unheld);
+  }
+
+  #fallback(rule: MethodRule, listened: boolean, method: string): DefaultAnswer {
+    if (method === "OPTIONS" && this.#options.load.isFull) return FULL;
+    return rule.fallback(listened, method);
   }
 
   #accept(
@@ -261,7 +271,9 @@ export class OutOfDialogRequests {
     if (transaction.answered) return { ok: false, cause: "no-request", statusCode: 0 };
     const { request, flow, localTag } = transaction;
     const { statusCode } = answer;
-    const extra = [...(answer.headers ?? []), ...(fields.headers ?? [])];
+    const address = request.source?.address ?? flow.remoteAddress;
+    const load = request.method === "OPTIONS" ? this.#options.load.headersFor(address) : [];
+    const extra = [...load, ...(answer.headers ?? []), ...(fields.headers ?? [])];
     const replaced = extra.map(([name]) => name.toLowerCase());
     const own = this.#options.capabilities.headers("response", request.method, statusCode);
     const wantsContact = WITH_CONTACT.has(request.method);

@@ -24,6 +24,7 @@ import type { ManagedAccount } from "./managed-account.js";
 import type { InviteOptions, InviteTarget } from "./options.js";
 import { reliability } from "./resolved-options.js";
 import type { SessionTable } from "./session-table.js";
+import type { Intake } from "./user-agent-server.js";
 import { parseTarget } from "./target.js";
 
 const DEFAULT_TIMEOUT_MS = 60_000;
@@ -36,6 +37,7 @@ export interface OutgoingCallsOptions {
   readonly clock: Clock;
   readonly services: SessionServices;
   readonly sessions: SessionTable;
+  intake(): Intake;
   account(id: string): ManagedAccount | undefined;
   /** The session has closed. */
   closed(session: NeighbourCall): void;
@@ -93,7 +95,7 @@ export class OutgoingCalls {
       referredBy === undefined ? [] : [["Referred-By", referredBy]];
     const { address, replaces } = splitReplaces(referTo);
     const target = { address, account, namedBy, timeoutMs: DEFAULT_TIMEOUT_MS, headers: [] };
-    const session = this.#place({ targets: [target], account, headers, replaces });
+    const session = this.#place({ targets: [target], account, headers, replaces }, true);
     return { session, onProgress: (listener) => reportProgress(session, listener) };
   }
 
@@ -103,9 +105,13 @@ export class OutgoingCalls {
       readonly account: ManagedAccount | undefined;
       readonly replaces: Replaces | undefined;
     },
+    isReferred = false,
   ): Session {
     const { services, sessions, clock } = this.#options;
     const isOverLimit = sessions.isFull;
+    // While the stack is drained, calls that are up still get the second leg that they need to go on.
+    const isNew = !isReferred && !this.#isLive(options.near);
+    const isUnwanted = isNew && this.#options.intake() !== "all";
     // What is placed for another call counts on where that call stands, so that calls that go in a circle end (RFC 7332 §4).
     const cameWith = options.near === undefined ? undefined : sessions.get(options.near)?.hopsLeft;
     const hopsLeft = cameWith === undefined ? undefined : cameWith - 1;
@@ -140,9 +146,15 @@ export class OutgoingCalls {
     sessions.add(session);
     // Contract §4.5: an outgoing call above `maxSessions` fails with `limit`, like any call that fails: by an event.
     if (hopsLeft !== undefined && hopsLeft < 0) clock.defer(() => session.forceClose("blocked"));
+    else if (isUnwanted) clock.defer(() => session.forceClose("shutdown"));
     else if (isOverLimit) clock.defer(() => session.forceClose("limit"));
     else session.begin();
     return session;
+  }
+
+  #isLive(handle: string | undefined): boolean {
+    const state = handle === undefined ? undefined : this.#options.sessions.get(handle)?.state;
+    return state !== undefined && state !== "terminating" && state !== "terminated";
   }
 
   /** @throws InvalidStateError: rule `no-session` for a call that is over, else for one that has no dialog yet. */

@@ -8,6 +8,7 @@ import { TransactionLayer } from "../transaction/index.js";
 import { NodeDnsClient, Resolver, SocketTransportLayer } from "../transport/index.js";
 import type { TransportLayer } from "../transport/transport.js";
 import { AccessGate } from "./access-gate.js";
+import { LOCAL_NETWORKS } from "./address-list.js";
 import { AdmittedCalls } from "./admitted-calls.js";
 import { AccountBook } from "./account-book.js";
 import { AccountCredentials } from "./account-credentials.js";
@@ -26,6 +27,7 @@ import type {
 import { ForeignDialogs } from "./foreign-dialogs.js";
 import { GivenCredentials } from "./given-credentials.js";
 import { IncomingCalls } from "./incoming-calls.js";
+import { LoadReport } from "./load-report.js";
 import { DirectIdentity, familiesOf } from "./local-names.js";
 import type { UserAgentOptions } from "./options.js";
 import { OutgoingCalls } from "./outgoing-calls.js";
@@ -42,11 +44,14 @@ import { StandaloneRefers } from "./standalone-refer.js";
 import { StandaloneRequests } from "./standalone-request.js";
 import { Supplements } from "./supplements.js";
 import { UserAgentClient } from "./user-agent-client.js";
-import { UserAgentServer } from "./user-agent-server.js";
+import { UserAgentServer, type Intake } from "./user-agent-server.js";
 
 /** The user agent as its parts see it. */
 export interface PartsHost {
-  isRunning(): boolean;
+  /** What may begin now. */
+  intake(): Intake;
+  /** The last call has closed. */
+  callsOver(): void;
   requestPolicy(): RequestPolicy | undefined;
   incomingCallHandler(): IncomingCallHandler | undefined;
   unknownDialogHandler(): UnknownDialogHandler | undefined;
@@ -217,6 +222,7 @@ export class UserAgentParts {
       () => host.hearsSessions(),
       (session, event) => host.reportSession(session, event),
       () => supplements,
+      () => host.callsOver(),
     );
     const findAccount = (request: SipRequest) => {
       const admitted = this.admitted.accountOf(request);
@@ -232,7 +238,14 @@ export class UserAgentParts {
       subscriptions: this.subscribers,
       place: (call) => this.calls.placeReferred(call),
     });
+    const load = new LoadReport({
+      calls: () => this.sessions.all.size,
+      limit: settings.maxSessions,
+      lag: options.eventLoopLag,
+      isNeighbour: (address) => LOCAL_NETWORKS.includes(address) || gate.isTrusted(address),
+    });
     const requests = new OutOfDialogRequests({
+      load,
       capabilities,
       pending: this.pending,
       refers: this.refers,
@@ -281,7 +294,9 @@ export class UserAgentParts {
       foreign: this.foreign,
       maxRequestsPerSecond: settings.maxRequestsPerSecond,
       transactions: () => this.transactions,
-      isDraining: () => !host.isRunning(),
+      load,
+      intake: () => host.intake(),
+      takesPlace: (request) => typeof replaced.find(request) === "object",
       isLoop: (request) => {
         // Two accounts of one stack may call each other, and a call that takes another's place ends that.
         const sent = request.headers.has("replaces") ? undefined : this.client.sent(request);
@@ -296,6 +311,7 @@ export class UserAgentParts {
       clock,
       services,
       sessions: this.sessions,
+      intake: () => host.intake(),
       account: (id) => book.get(id),
       closed: (session) => {
         callLimits.release(session.id);

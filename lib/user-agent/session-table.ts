@@ -9,22 +9,26 @@ export class SessionTable {
   readonly #isHeard: () => boolean;
   readonly #supplements: () => Supplements;
   readonly #report: (session: Session, event: SessionEvent) => void;
+  readonly #onEmpty: () => void;
   #placed = 0;
 
   /**
    * @param most - 0 = unlimited.
    * @param isHeard - does anybody listen? Events cost, so sessions that nobody hears report none.
+   * @param onEmpty - the last session has closed.
    */
   constructor(
     most: number,
     isHeard: () => boolean,
     report: (session: Session, event: SessionEvent) => void,
     supplements: () => Supplements,
+    onEmpty: () => void,
   ) {
     this.#most = most;
     this.#isHeard = isHeard;
     this.#report = report;
     this.#supplements = supplements;
+    this.#onEmpty = onEmpty;
   }
 
   get all(): ReadonlyMap<string, Session> {
@@ -57,7 +61,7 @@ export class SessionTable {
   }
 
   remove(session: CallSession): void {
-    this.#sessions.delete(session.id);
+    if (this.#sessions.delete(session.id) && this.#sessions.size === 0) this.#onEmpty();
   }
 
   get(handle: string): CallSession | undefined {

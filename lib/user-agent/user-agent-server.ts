@@ -27,6 +27,7 @@ import type { AccessGate } from "./access-gate.js";
 import type { AdmittedCalls } from "./admitted-calls.js";
 import type { Capabilities } from "./capabilities.js";
 import type { ForeignDialogs } from "./foreign-dialogs.js";
+import type { LoadReport } from "./load-report.js";
 import { RateLimit } from "./rate-limit.js";
 import { inspectRequest } from "./request-inspection.js";
 import { SilencedSources } from "./silenced-sources.js";
@@ -48,6 +49,11 @@ const FULL_RETRY_AFTER = "10";
 /** Without a dialog these mean nothing (RFC 3261 §15.1.2, RFC 3262, RFC 3311, RFC 6086). */
 const DIALOG_METHODS: ReadonlySet<string> = new Set(["BYE", "PRACK", "UPDATE", "INFO"]);
 
+/**
+ * What may begin: anything (`all`), only what belongs to a call that is up (`calls`), nothing (`none`).
+ */
+export type Intake = "all" | "calls" | "none";
+
 export interface UserAgentServerOptions {
   readonly clock: Clock;
   readonly logger: Logger;
@@ -60,8 +66,10 @@ export interface UserAgentServerOptions {
   /** New requests per second and source; 0 = unlimited. */
   readonly maxRequestsPerSecond: number;
   transactions(): TransactionLayer;
-  /** The stack is stopping: nothing new is taken. */
-  isDraining(): boolean;
+  readonly load: LoadReport;
+  intake(): Intake;
+  /** Is this an INVITE that takes the place of a call of ours (RFC 3891)? */
+  takesPlace(request: SipRequest): boolean;
   /** Is this an INVITE of ours that came back to whom it came from? */
   isLoop(request: SipRequest): boolean;
   /** Is this a NOTIFY that begins the dialog of a subscription of ours (RFC 6665 §4.4.1)? */
@@ -217,8 +225,8 @@ export class UserAgentServer implements TransactionLayerUser {
     }
     const options = this.#options;
     if (this.#requests !== undefined && !this.#isWithinRate(transaction)) return;
-    if (options.isDraining()) {
-      this.respond(transaction, 503, [["Retry-After", DRAINING_RETRY_AFTER]]);
+    if (this.#isRefused(request)) {
+      this.#refuseNew(transaction);
       return;
     }
     if (DIALOG_METHODS.has(request.method)) {
@@ -237,12 +245,38 @@ export class UserAgentServer implements TransactionLayerUser {
     }
   }
 
+  /** While draining: calls that are up may be transferred, watched and told about, by whoever knows them. */
+  #isRefused(request: SipRequest): boolean {
+    const { intake, takesPlace, expectsNotify } = this.#options;
+    switch (intake()) {
+      case "all":
+        return false;
+      case "none":
+        return true;
+      case "calls":
+        if (request.method === "INVITE") return !takesPlace(request);
+        return !expectsNotify(request) && !this.#knowsDialog(request);
+    }
+  }
+
+  /** Another one of us takes it (RFC 3261 §21.5.4, RFC 3263 §4.3). */
+  #refuseNew(transaction: ServerTransaction): void {
+    const { request, flow } = transaction;
+    const headers: [string, string][] = [["Retry-After", DRAINING_RETRY_AFTER]];
+    if (request.method === "OPTIONS") {
+      const address = request.source?.address ?? flow.remoteAddress;
+      for (const [name, value] of this.#options.load.headersFor(address))
+        headers.push([name, value]);
+    }
+    this.respond(transaction, 503, headers);
+  }
+
   #onNewRequest(transaction: ServerTransaction): void {
     const options = this.#options;
     const { request } = transaction;
     // It may have waited until now.
-    if (options.isDraining()) {
-      this.respond(transaction, 503, [["Retry-After", DRAINING_RETRY_AFTER]]);
+    if (this.#isRefused(request)) {
+      this.#refuseNew(transaction);
       return;
     }
     const refusal = inspectRequest(request, options.capabilities.supports);

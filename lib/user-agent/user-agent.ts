@@ -24,6 +24,7 @@ import type { NotifyOptions, Subscription } from "../subscription/index.js";
 import type { BoundTransport, ConnectionState, TransportOptions } from "../transport/transport.js";
 import { calledUser } from "./account-matching.js";
 import type {
+  DrainState,
   IncomingCallHandler,
   RegistrationStatus,
   RequestPolicy,
@@ -64,6 +65,8 @@ export interface Account {
   unregister(): Promise<ActionOutcome>;
 }
 
+/** Draining, it still serves the calls that it has. */
+const UP: ReadonlySet<UserAgentState> = new Set(["running", "draining", "drained"]);
 const DEFAULT_GRACE_MS = 2_500;
 /** The subscription is over, or never was. */
 const NO_SUBSCRIPTION: ActionOutcome = { ok: false, cause: "no-request", statusCode: 0 };
@@ -144,16 +147,16 @@ export class UserAgent extends TypedEmitter<UserAgentEvents> {
 
   async #stop(graceMs: number): Promise<void> {
     this.#machine.input("stop", undefined);
-    if (this.#machine.state === "draining") {
-      await this.#drain(graceMs);
-      this.#machine.input("drained", undefined);
+    if (this.#machine.state === "stopping") {
+      await this.#endAll(graceMs);
+      this.#machine.input("ended", undefined);
     }
     await this.#closing;
     this.removeAllListeners();
   }
 
   /** Everybody is told at once; whoever does not answer in time is left behind. */
-  #drain(graceMs: number): Promise<void> {
+  #endAll(graceMs: number): Promise<void> {
     this.#parts.supplements.close();
     this.#parts.pending.close();
     const ends = this.#parts.sessions.list().map((session) => session.end({ cause: "shutdown" }));
@@ -169,6 +172,32 @@ export class UserAgent extends TypedEmitter<UserAgentEvents> {
   }
 
   /**
+   * Gives what comes from now on to others: new requests get 503 with Retry-After, OPTIONS too, the accounts are
+   * un-registered, and calls that `invite` begins fail (`shutdown`) unless they are placed for a call that is up (`near`).
+   * Calls, subscriptions and what belongs to them go on; `drain` events tell when the last call is gone. Idempotent.
+   *
+   * @throws InvalidStateError when it is not running.
+   */
+  drain(): void {
+    this.#checkRunning();
+    if (this.#machine.input("drain", undefined) && this.sessions.size === 0) this.#callsOver();
+  }
+
+  /** Ends `drain`: takes calls again, and registers the accounts that it had un-registered. Idempotent. */
+  resume(): void {
+    this.#machine.input("resume", undefined);
+  }
+
+  get drainState(): DrainState {
+    const { state } = this.#machine;
+    return state === "draining" || state === "drained" ? state : "none";
+  }
+
+  #callsOver(): void {
+    this.#machine.input("callsOver", undefined);
+  }
+
+  /**
    * Uses renewed certificates from the next TLS handshake on; calls and connections stay.
    *
    * @param transports - The list that it was made with, with other key material.
@@ -179,7 +208,7 @@ export class UserAgent extends TypedEmitter<UserAgentEvents> {
   }
 
   get running(): boolean {
-    return this.#machine.state === "running";
+    return UP.has(this.#machine.state);
   }
 
   get bound(): readonly BoundTransport[] {
@@ -365,7 +394,8 @@ export class UserAgent extends TypedEmitter<UserAgentEvents> {
   /** What the parts may see of it. */
   #host(): PartsHost {
     return {
-      isRunning: () => this.running,
+      intake: () => (this.#machine.state === "running" ? "all" : this.running ? "calls" : "none"),
+      callsOver: () => this.#callsOver(),
       requestPolicy: () => this.requestPolicy,
       incomingCallHandler: () => this.onIncomingCall,
       unknownDialogHandler: () => this.onUnknownDialog,
@@ -387,6 +417,15 @@ export class UserAgent extends TypedEmitter<UserAgentEvents> {
     switch (action) {
       case "startAccounts":
         for (const account of this.#parts.book.all.values()) this.#parts.book.start(account);
+        return;
+      case "leaveRegistrars":
+        this.#parts.book.leave();
+        return;
+      case "returnToRegistrars":
+        this.#parts.book.comeBack();
+        return;
+      case "reportDrain":
+        this.emit("drain", this.drainState);
         return;
       case "closeEverything":
         this.#closing = this.#close();

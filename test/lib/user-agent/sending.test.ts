@@ -395,8 +395,10 @@ describe("tables of the user agent", () => {
     ended: {},
     idle: { start: "starting", stop: "stopped" },
     starting: { bound: "running", bindFailed: "stopped", stop: "stopped" },
-    running: { stop: "draining" },
-    draining: { drained: "stopped" },
+    running: { drain: "draining", stop: "stopping" },
+    draining: { callsOver: "drained", resume: "running", stop: "stopping" },
+    drained: { resume: "running", stop: "stopping" },
+    stopping: { ended: "stopped" },
     stopped: {},
   };
   for (const machine of [exchangeMachine, userAgentMachine]) {
