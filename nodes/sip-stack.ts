@@ -2,11 +2,12 @@
 import type { Node, NodeAPI } from "node-red";
 import { registerAdmin } from "./shared/admin.js";
 import { deploys } from "./shared/deploys.js";
-import { endEngine, openEngine, parkEngine, watchSignals } from "./shared/engines.js";
+import { callsNow, drainAll, endAll, endEngine, openEngine, parkEngine } from "./shared/engines.js";
 import type { UserAgentPort } from "./shared/environment.js";
 import { migrated } from "./shared/migrations.js";
 import type { NodeConfig } from "./shared/property-values.js";
 import { readRuntimeSettings, SETTINGS_OF_STACK } from "./shared/runtime-settings.js";
+import { watchSignals } from "./shared/signals.js";
 import { readStackSettings } from "./shared/stack-settings.js";
 import { registerTests } from "./shared/test-endpoints.js";
 import { history, traces } from "./shared/tracing/index.js";
@@ -19,10 +20,11 @@ export interface SipStackNode extends Node {
 
 export default function (RED: NodeAPI): void {
   deploys.watch(RED);
-  watchSignals();
   registerAdmin(RED);
   registerTests(RED);
-  history.kept = readRuntimeSettings(RED, (text) => RED.log.warn(text)).history;
+  const { history: kept, graceSeconds } = readRuntimeSettings(RED, (text) => RED.log.warn(text));
+  history.kept = kept;
+  watchSignals({ graceSeconds, log: RED.log, drain: drainAll, calls: callsNow, end: endAll });
   function construct(this: Node, config: NodeConfig): void {
     RED.nodes.createNode(this, config);
     const settings = readStackSettings(RED, this, migrated(config));

@@ -3,7 +3,7 @@ import type { NodeAPI } from "node-red";
 import { errorText, printable } from "../../lib/index.js";
 import { callsOfStack, findCall } from "./call.js";
 import type { Engine } from "./engine.js";
-import { allEngines } from "./engines.js";
+import { allEngines, findEngine } from "./engines.js";
 import { METRICS_TYPE, metricsText } from "./metrics.js";
 import { registerRings } from "./ring/ring-admin.js";
 import { registerTraceEndpoints } from "./tracing/endpoints.js";
@@ -30,6 +30,18 @@ export function registerAdmin(RED: NodeAPI): void {
     response.type(METRICS_TYPE).send(metricsText(allEngines()));
   });
   registerRings(RED, shown);
+  for (const method of ["post", "delete"] as const) {
+    httpAdmin[method]("/sip/stacks/:id/drain", write, (request, response) => {
+      const engine = findEngine(String(request.params["id"]));
+      if (engine === undefined) {
+        response.sendStatus(404);
+        return;
+      }
+      if (method === "post") engine.drain.begin();
+      else engine.drain.end();
+      response.status(202).type("json").send(shown(describeStack(engine)));
+    });
+  }
   httpAdmin.delete("/sip/sessions/:id", write, (request, response) => {
     const call = findCall(String(request.params["id"]));
     if (call === undefined) {
@@ -58,6 +70,8 @@ function describeStack(engine: Engine): Record<string, unknown> {
     name: engine.settings.name,
     state: engine.state,
     problem: engine.problem,
+    draining: engine.drain.isWanted,
+    calls: engine.callCount,
     transports: isUp ? userAgent.bound : [],
     accounts: [...engine.accounts.entries()].map((entry) => ({
       id: entry.options.id,

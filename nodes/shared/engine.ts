@@ -9,6 +9,8 @@ import { CertificateWatch } from "./certificate-watch.js";
 import { type Call, callOf, callsOfStack, findCall, forgetCall } from "./call.js";
 import { deploys } from "./deploys.js";
 import { type Delivery, dispatcher } from "./dispatcher.js";
+import { StackDrain } from "./drain.js";
+import { EventLoopLag } from "./event-loop-lag.js";
 import { environment, type UserAgentPort } from "./environment.js";
 import { misuse } from "./errors.js";
 import { requestPolicy, wantsEveryMessage, watchSession, watchStack } from "./event-nodes.js";
@@ -30,9 +32,12 @@ const GRACE_MS = 2500;
 /** Stopping never takes longer, whatever the user agent does (contract §2: 3 s). */
 const LONGEST_STOP_MS = 2900;
 
+const eventLoopLag = new EventLoopLag(() => environment().clock);
+
 export class Engine {
   readonly accounts: AccountBook;
   readonly totals = new CallTotals();
+  readonly drain: StackDrain;
   #state: EngineState = "starting";
   #problem: string | undefined;
   /** It runs, but not as it should. */
@@ -59,6 +64,7 @@ export class Engine {
     after: Promise<void> | undefined,
   ) {
     this.accounts = new AccountBook(logger, onStatus);
+    this.drain = new StackDrain(onStatus);
     setKeysShown(stackId, settings.flowMakesDescriptions);
     // Sockets are opened by its start, so it can exist before the ports are free.
     if (!settings.usesTls) this.#createQuietly();
@@ -82,6 +88,11 @@ export class Engine {
   /** False = it takes every certificate of a server, as its TLS settings want. */
   get verifiesServers(): boolean {
     return this.#verifiesServers;
+  }
+
+  /** Calls now, answered or not. */
+  get callCount(): number {
+    return this.#userAgent?.sessions.size ?? 0;
   }
 
   /** Undefined until its settings were read. */
@@ -139,6 +150,7 @@ export class Engine {
       const open = this.settings.transports().some(({ tls }) => tls?.verifyServer === false);
       this.#verifiesServers = !open;
       this.#setState("running");
+      this.drain.attach(userAgent);
       if (this.settings.usesTls) this.#watchCertificates(userAgent);
     } catch (error) {
       if (this.#stopped === undefined) await this.#failed(error, userAgent);
@@ -158,6 +170,7 @@ export class Engine {
     const { stackId } = this;
     const userAgent = environment().createUserAgent({
       ...this.settings.options(this.logger),
+      eventLoopLag: () => eventLoopLag.now(),
       traceMessages: this.settings.trace ? (message) => traces.add(stackId, message) : undefined,
     });
     userAgent.requestPolicy = requestPolicy(this.stackId);
@@ -180,6 +193,10 @@ export class Engine {
         history.observe(call, event, this.settings.trace);
         rememberTarget(event);
         call.observe(event);
+        // It shows how many are left.
+        if (this.drain.isWanted && (event.name === "ended" || event.name === "failed")) {
+          this.onStatus();
+        }
       }),
       userAgent.on("stackEvent", (event) => {
         this.accounts.observe(event);
@@ -243,6 +260,7 @@ export class Engine {
     for (const disconnect of this.#connections) disconnect();
     this.#connections = [];
     this.accounts.detach();
+    this.drain.detach();
     this.#userAgent = undefined;
     this.#supplement();
   }

@@ -61,6 +61,7 @@ export function openEngine(RED: NodeAPI, stackId: string, settings: StackSetting
     ending.get(stackId),
   );
   engines.set(stackId, engine);
+  if (isLeaving) engine.drain.begin();
   return engine;
 }
 
@@ -106,25 +107,22 @@ export function baseStatus(
   return stackStatus(RED, findEngine(stackId), accountId);
 }
 
-let signalsInstalled = false;
+let isLeaving = false;
 
-/**
- * On SIGTERM and SIGINT Node-RED closes the nodes and exits at once: engines must then end inside `close`.
- * Installed once, in front of the runtime's own handlers.
- */
-export function watchSignals(): void {
-  if (signalsInstalled) return;
-  signalsInstalled = true;
-  for (const signal of ["SIGTERM", "SIGINT"] as const) {
-    const onSignal = (): void => {
-      deploys.dying = true;
-      if (process.listenerCount(signal) > 1) return;
-      // Nobody else handles it: end properly, then let the signal do its work.
-      void Promise.all([...engines.keys()].map(endEngine)).then(() => {
-        process.removeListener(signal, onSignal);
-        process.kill(process.pid, signal);
-      });
-    };
-    process.prependListener(signal, onSignal);
-  }
+/** The process ends when its calls are over: no stack takes new ones. Resolves when none is left. */
+export async function drainAll(): Promise<void> {
+  isLeaving = true;
+  for (const engine of engines.values()) engine.drain.begin();
+  await Promise.all([...engines.values()].map((engine) => engine.drain.over()));
+}
+
+/** Of all stacks. */
+export function callsNow(): number {
+  let calls = 0;
+  for (const engine of engines.values()) calls += engine.callCount;
+  return calls;
+}
+
+export async function endAll(): Promise<void> {
+  await Promise.all([...engines.keys()].map(endEngine));
 }

@@ -76,6 +76,8 @@ function describe(page: Page, engine: Engine): void {
   const stack = { stack: engine.stackId, name: engine.settings.name };
   const isUp = engine.state === "running";
   page.add("sip_stack_up", "gauge", "1 when the stack is running.", stack, isUp ? 1 : 0);
+  const drains = engine.drain.isWanted ? 1 : 0;
+  page.add("sip_stack_draining", "gauge", "1 while it takes no new calls.", stack, drains);
   for (const entry of engine.accounts.entries()) {
     const { id, uri } = entry.options;
     const isRegistered = engine.accounts.registration(id)?.state === "registered";

@@ -1,6 +1,6 @@
 /**
  * What whoever runs Node-RED decides in `settings.js` for all stacks, whatever their flows say: `sipStackTrace`,
- * `sipStackMaxSessions`, `sipStackHistory`.
+ * `sipStackMaxSessions`, `sipStackHistory`, `sipStackGraceSeconds`.
  */
 import type { NodeAPI } from "node-red";
 import { isRecord } from "./sip-fields.js";
@@ -13,15 +13,19 @@ export interface RuntimeSettings {
   readonly maxSessions: number | undefined;
   /** So many ended calls are remembered. */
   readonly history: number;
+  /** SIGTERM waits so long for calls to end; 0 = it ends them. */
+  readonly graceSeconds: number;
 }
 
 const MOST_HISTORY = 1_000;
+const LONGEST_GRACE_S = 24 * 3600;
 
 /** For `registerType`: the editor may know them. */
 export const SETTINGS_OF_STACK = {
   sipStackTrace: { value: null, exportable: true },
   sipStackMaxSessions: { value: 0, exportable: true },
   sipStackHistory: { value: DEFAULT_HISTORY, exportable: false },
+  sipStackGraceSeconds: { value: 0, exportable: false },
 };
 
 /** @param warn - Told of each value that cannot be; it counts as not set then. */
@@ -51,5 +55,6 @@ export function readRuntimeSettings(
     // 0 would say "no limit", which is what a stack says already.
     maxSessions: number("sipStackMaxSessions", 1, 1_000_000),
     history: number("sipStackHistory", 0, MOST_HISTORY) ?? DEFAULT_HISTORY,
+    graceSeconds: number("sipStackGraceSeconds", 0, LONGEST_GRACE_S) ?? 0,
   };
 }

@@ -20,10 +20,16 @@ export function stackStatus(
     case "stopped":
       return { fill: "grey", shape: "ring", text: translate(RED, "status.stopped") };
     case "running":
+      if (engine.drain.isWanted) return draining(RED, engine);
       if (accountId !== undefined) return accountStatus(RED, engine, accountId);
       if (engine.warning !== undefined) return problem(engine.warning);
       return well(RED, engine, "status.listening");
   }
+}
+
+function draining(RED: NodeAPI, { callCount: count }: Engine): RuntimeStatus {
+  const text = translate(RED, count === 0 ? "status.drained" : "status.draining", { count });
+  return { fill: "yellow", shape: "ring", text };
 }
 
 /** Who takes every certificate is told so wherever all seems well. */

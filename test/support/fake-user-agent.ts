@@ -14,6 +14,7 @@ import {
   type AudioStreamListener,
   type Cause,
   type DirectMediaControl,
+  type DrainState,
   type EndOptions,
   type InDialogRequestOptions,
   type InviteOptions,
@@ -511,6 +512,18 @@ export class FakeUserAgent extends TypedEmitter<UserAgentEvents> implements User
     this.log.push("stop");
     this.running = false;
     for (const session of [...this.sessions.values()]) (session as FakeSession).close("shutdown");
+  }
+  drainState: DrainState = "none";
+  drain(): void {
+    this.#drainTo(this.sessions.size === 0 ? "drained" : "draining");
+  }
+  resume(): void {
+    this.#drainTo("none");
+  }
+  #drainTo(state: DrainState): void {
+    this.log.push(`drain ${state}`);
+    this.drainState = state;
+    this.emit("drain", state);
   }
   readonly supplements: Supplement[] = [];
   addSupplement(supplement: Supplement): () => void {

@@ -87,12 +87,24 @@ describe("the log of a stack", () => {
 describe("options in settings.js", () => {
   it("are taken where they can be meant", () => {
     const read = (settings: unknown) => readRuntimeSettings({ settings } as unknown as NodeAPI);
-    assert.deepEqual(read({}), { trace: undefined, maxSessions: undefined, history: 100 });
-    assert.deepEqual(read(undefined), { trace: undefined, maxSessions: undefined, history: 100 });
-    assert.deepEqual(read({ sipStackTrace: false, sipStackMaxSessions: 20, sipStackHistory: 0 }), {
+    assert.deepEqual(read({}), {
+      trace: undefined,
+      maxSessions: undefined,
+      history: 100,
+      graceSeconds: 0,
+    });
+    assert.deepEqual(read(undefined), {
+      trace: undefined,
+      maxSessions: undefined,
+      history: 100,
+      graceSeconds: 0,
+    });
+    const settings = { sipStackTrace: false, sipStackMaxSessions: 20, sipStackHistory: 0 };
+    assert.deepEqual(read({ ...settings, sipStackGraceSeconds: 300 }), {
       trace: false,
       maxSessions: 20,
       history: 0,
+      graceSeconds: 300,
     });
   });
 
@@ -101,7 +113,12 @@ describe("options in settings.js", () => {
     const settings = { sipStackTrace: "yes", sipStackMaxSessions: 0, sipStackHistory: 1001 };
     const RED = { settings } as unknown as NodeAPI;
     const read = readRuntimeSettings(RED, (text) => warnings.push(text));
-    assert.deepEqual(read, { trace: undefined, maxSessions: undefined, history: 100 });
+    assert.deepEqual(read, {
+      trace: undefined,
+      maxSessions: undefined,
+      history: 100,
+      graceSeconds: 0,
+    });
     assert.deepEqual(warnings.map((text) => /sipStack\w+/.exec(text)?.[0]).sort(), [
       "sipStackHistory",
       "sipStackMaxSessions",
