@@ -247,15 +247,15 @@ export class UserAgentServer implements TransactionLayerUser {
 
   /** While draining: calls that are up may be transferred, watched and told about, by whoever knows them. */
   #isRefused(request: SipRequest): boolean {
-    const { intake, takesPlace, expectsNotify } = this.#options;
-    switch (intake()) {
+    const options = this.#options;
+    switch (options.intake()) {
       case "all":
         return false;
       case "none":
         return true;
       case "calls":
-        if (request.method === "INVITE") return !takesPlace(request);
-        return !expectsNotify(request) && !this.#knowsDialog(request);
+        if (request.method === "INVITE") return !options.takesPlace(request);
+        return !options.expectsNotify(request) && !this.#knowsDialog(request);
     }
   }
 
