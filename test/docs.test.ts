@@ -7,11 +7,17 @@ const root = resolve(__dirname, "..");
 const read = (path: string) => readFileSync(join(root, path), "utf8");
 const documents = [
   ...readdirSync(root).filter((name) => name.endsWith(".md")),
-  ...["docs", "docs/decisions", "docs/guides", "docs/operations", "docs/reference"].flatMap(
-    (folder) =>
-      readdirSync(join(root, folder))
-        .filter((name) => name.endsWith(".md"))
-        .map((name) => join(folder, name)),
+  ...[
+    "docs",
+    "docs/decisions",
+    "docs/guides",
+    "docs/operations",
+    "docs/reference",
+    "docs/scale-out",
+  ].flatMap((folder) =>
+    readdirSync(join(root, folder))
+      .filter((name) => name.endsWith(".md"))
+      .map((name) => join(folder, name)),
   ),
 ];
 const types = readdirSync(join(root, "nodes"))
