@@ -29,6 +29,8 @@ export interface DirectMediaControl {
   start(): Promise<ActionOutcome>;
   /** In place of `start`, for calls whose media flows directly already: they were taken over from another process. */
   resume(): void;
+  /** Both have agreed, and it has not come back. */
+  readonly isDirect: boolean;
   /** The media comes back to us, in calls that are still up. Idempotent; never rejects. */
   stop(): Promise<void>;
 }
@@ -89,6 +91,10 @@ export class DirectMedia implements DirectMediaControl {
     if (this.#machine.state === "direct" || !first.ok) return first;
     if (second?.ok === false) return second;
     return isPassed ? NO_SESSION : TOO_LATE;
+  }
+
+  get isDirect(): boolean {
+    return this.#machine.state === "direct";
   }
 
   resume(): void {

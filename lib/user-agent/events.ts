@@ -85,7 +85,7 @@ export type IncomingCallHandler = (session: Session, invite: SipRequest) => bool
 /**
  * Asked about a request in a dialog that is not known here (see `UserAgent.onUnknownDialog`). `ours`: it was restored
  * meanwhile. `others`: `text` was given to another user agent, whose `handOver` takes it; nothing is answered here.
- * `unknown`, a rejection, or no answer in 1.5 s: 481.
+ * `unknown`, a rejection, or no answer in 8 s: 481.
  */
 export type UnknownDialogHandler = (
   request: SipRequest,

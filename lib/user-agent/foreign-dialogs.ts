@@ -14,8 +14,8 @@ import { RateLimit } from "./rate-limit.js";
 const ASKED_PER_SECOND = 100;
 const ASKED_BURST = 400;
 const MOST_AT_ONCE = 500;
-/** Milliseconds that a question may take. */
-const LONGEST_QUESTION = 1_500;
+/** Milliseconds that a question may take: an instance may have to be known as dead. */
+const LONGEST_QUESTION = 8_000;
 /** Characters in base64 of a request that is handed over. */
 const LONGEST_REQUEST = 131_072;
 

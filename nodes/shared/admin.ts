@@ -39,7 +39,10 @@ export function registerAdmin(RED: NodeAPI): void {
       }
       if (method === "post") engine.drain.begin();
       else engine.drain.end();
-      response.status(202).type("json").send(shown(describeStack(engine)));
+      response
+        .status(202)
+        .type("json")
+        .send(shown(describeStack(engine)));
     });
   }
   httpAdmin.delete("/sip/sessions/:id", write, (request, response) => {

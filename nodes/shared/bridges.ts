@@ -24,11 +24,20 @@ import type { SipFields } from "./sip-fields.js";
 import { beginWait } from "./waiting-inputs.js";
 
 export interface BridgeRequest {
-  readonly input: Input;
+  readonly input: Pick<Input, "nodeId" | "leave" | "also">;
   /** `signaling`: the sound flows directly between the two peers (RFC 3725). */
   readonly mode: "media" | "signaling";
   /** The end of one leg ends the other. */
   readonly hangup: boolean;
+}
+
+/** What another instance needs to go on with a bridge whose sound flows past this process. JSON. */
+export interface BridgeRecord {
+  readonly node: string;
+  readonly mode: BridgeRequest["mode"];
+  readonly hangup: boolean;
+  /** Of the relay that the sound flows through; absent = directly between the peers. */
+  readonly relay?: unknown;
 }
 
 interface Transfer {
@@ -88,6 +97,35 @@ export class CallBridge implements CallLink {
     return bridge instanceof CallBridge && second.bridge === bridge ? bridge : undefined;
   }
 
+  /** As another instance left it. @throws InvalidStateError unless both calls are up. */
+  static restore(request: BridgeRequest, first: Call, second: Call): CallBridge {
+    const bridge = new CallBridge(request, first, second);
+    const direct = first.session.direct(second.session);
+    direct.resume();
+    bridge.#direct = direct;
+    bridge.#triesDirect = false;
+    bridge.#isUp = true;
+    bridge.#endWait = beginWait(bridge.nodeId, "status.bridged");
+    return bridge;
+  }
+
+  /** Undefined unless the bridge would outlive this process. */
+  record(): BridgeRecord | undefined {
+    if (!this.#isUp || this.#isOver || this.#direct?.isDirect !== true) return undefined;
+    return { node: this.nodeId, mode: this.mode, hangup: this.#request.hangup };
+  }
+
+  get legs(): readonly [Call, Call] {
+    return [this.#legs[0], this.#legs[1]];
+  }
+
+  /** Another instance has it now: nothing is said or sent. */
+  forget(): void {
+    if (this.#isOver) return;
+    this.#direct = undefined;
+    void this.#free();
+  }
+
   get isDirect(): boolean {
     return this.#direct !== undefined;
   }
@@ -111,6 +149,7 @@ export class CallBridge implements CallLink {
     }
     if (this.#isOver) return;
     this.#isUp = true;
+    this.#changed();
     const [leg, other] = this.#legs;
     const sip = leg.fields("bridged");
     input.leave(1, () => ({ sip, payload: other.id }));
@@ -212,6 +251,10 @@ export class CallBridge implements CallLink {
 
   lost(call: Call): void {
     this.#ended(call, { ...call.fields("bridge-ended"), cause: "shutdown" }, "shutdown");
+  }
+
+  #changed(): void {
+    for (const leg of this.#legs) leg.onChanged?.();
   }
 
   #otherOf(leg: Call): Call {
@@ -331,6 +374,7 @@ export class CallBridge implements CallLink {
       if (leg.bridge === this) leg.bridge = undefined;
       if (leg !== ended) setBridgePeer(leg.session, undefined);
     }
+    this.#changed();
     await this.#direct?.stop();
   }
 

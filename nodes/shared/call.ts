@@ -91,6 +91,8 @@ export class Call {
   readonly dependants = new Set<() => void>();
   /** Called when the stack stopped without closing the session. */
   onAbandoned: (() => void) | undefined;
+  /** What is kept of it for other instances may be another now. */
+  onChanged: (() => void) | undefined;
   collector: DigitTaker | undefined;
   bridge: CallLink | undefined;
   /** Ends the call when it is not answered in time. */
@@ -174,6 +176,18 @@ export class Call {
       else merged[key] = value;
     }
     this.session.data = checkedData(merged);
+    this.onChanged?.();
+  }
+
+  /** Another instance has it now: what waits for it here is let go, and nothing is said. */
+  forget(): void {
+    if (this.over) return;
+    this.over = true;
+    forgetCall(this);
+    this.answerDeadline?.cancel();
+    this.onAbandoned?.();
+    this.#free();
+    this.session.forget();
   }
 
   /** The stack stopped without closing it: frees what it holds. */

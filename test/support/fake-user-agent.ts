@@ -390,6 +390,7 @@ export class FakeSession extends Session {
     return {
       start: () => this.#act("direct", other.id, () => ({ ok: true, statusCode: 200 })),
       resume: () => undefined,
+      isDirect: true,
       stop: async () => {
         await this.#act("indirect", other.id, () => ({ ok: true, statusCode: 200 }));
       },
@@ -477,6 +478,7 @@ export class FakeSubscription extends TypedEmitter<SubscriptionEvents> {
 
 export class FakeUserAgent extends TypedEmitter<UserAgentEvents> implements UserAgentPort {
   onIncomingCall: IncomingCallHandler | undefined;
+  onUnknownDialog: UserAgentPort["onUnknownDialog"];
   requestPolicy: RequestPolicy | undefined;
   observeMessages: boolean | undefined;
   running = false;
@@ -583,6 +585,17 @@ export class FakeUserAgent extends TypedEmitter<UserAgentEvents> implements User
   admitCall(callId: string): () => void {
     this.admitted.add(callId);
     return () => this.admitted.delete(callId);
+  }
+
+  /** Records of calls of other user agents. */
+  readonly restored: unknown[] = [];
+  restore(record: unknown): Session | undefined {
+    this.restored.push(record);
+    return undefined;
+  }
+  readonly handedOver: string[] = [];
+  handOver(text: string): void {
+    this.handedOver.push(text);
   }
 
   calledUser(request: SipRequest): string {

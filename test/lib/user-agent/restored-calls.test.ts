@@ -328,7 +328,7 @@ describe("Requests in dialogs that another user agent has", () => {
             ? Promise.reject(new Error("Redis is away"))
             : Promise.resolve(answer);
       const ladder = s.ladderSince();
-      await Promise.all([theirs.end(), s.pass(2_000)]);
+      await Promise.all([theirs.end(), s.pass(9_000)]);
       assert.equal(ladder().at(-1), "481 heir → alice", answer);
       await s.end();
     }
