@@ -5,5 +5,6 @@ export * from "./lists.js";
 export * from "./logger.js";
 export * from "./random.js";
 export * from "./short-lived-map.js";
+export * from "./thread-load.js";
 export * from "./transition-table.js";
 export * from "./typed-emitter.js";

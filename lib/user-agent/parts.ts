@@ -1,5 +1,5 @@
 /** The parts of a user agent, put together: who knows whom, in one place. */
-import type { Clock, Logger, RandomSource } from "../foundation/index.js";
+import { threadLoad, type Clock, type Logger, type RandomSource } from "../foundation/index.js";
 import { DialogStore } from "../dialog/index.js";
 import type { SipRequest, SipResponse } from "../message/index.js";
 import { checkedModifiers, SdpHandlers } from "../session/index.js";
@@ -30,6 +30,7 @@ import { IncomingCalls } from "./incoming-calls.js";
 import { LoadReport } from "./load-report.js";
 import { DirectIdentity, familiesOf } from "./local-names.js";
 import type { UserAgentOptions } from "./options.js";
+import { Overload } from "./overload.js";
 import { OutgoingCalls } from "./outgoing-calls.js";
 import { PeerSubscriptions } from "./peer-subscriptions.js";
 import { OwnSubscriptions } from "./own-subscriptions.js";
@@ -292,6 +293,11 @@ export class UserAgentParts {
       dialogs: this.dialogs,
       supplements,
       foreign: this.foreign,
+      // With a clock of one's own the time that passes is not the time that is worked.
+      overload: new Overload(
+        clock,
+        options.threadLoad ?? (options.clock === undefined ? threadLoad() : () => 0),
+      ),
       maxRequestsPerSecond: settings.maxRequestsPerSecond,
       transactions: () => this.transactions,
       load,

@@ -28,6 +28,7 @@ import type { AdmittedCalls } from "./admitted-calls.js";
 import type { Capabilities } from "./capabilities.js";
 import type { ForeignDialogs } from "./foreign-dialogs.js";
 import type { LoadReport } from "./load-report.js";
+import type { Overload } from "./overload.js";
 import { RateLimit } from "./rate-limit.js";
 import { inspectRequest } from "./request-inspection.js";
 import { SilencedSources } from "./silenced-sources.js";
@@ -45,6 +46,9 @@ const DRAINING_RETRY_AFTER = "30";
 /** Callers are told that there is no room, from one source this often per second. */
 const FULL_ANSWERS_PER_SECOND = 100;
 const FULL_RETRY_AFTER = "10";
+/** Callers that are told per second that we have no time for them; the others have to ask again. */
+const OVERLOAD_ANSWERS_PER_SECOND = 4_000;
+const OVERLOAD_RETRY_AFTER = "5";
 
 /** Without a dialog these mean nothing (RFC 3261 §15.1.2, RFC 3262, RFC 3311, RFC 6086). */
 const DIALOG_METHODS: ReadonlySet<string> = new Set(["BYE", "PRACK", "UPDATE", "INFO"]);
@@ -63,6 +67,7 @@ export interface UserAgentServerOptions {
   readonly dialogs: DialogStore;
   readonly supplements: Supplements;
   readonly foreign: ForeignDialogs;
+  readonly overload: Overload;
   /** New requests per second and source; 0 = unlimited. */
   readonly maxRequestsPerSecond: number;
   transactions(): TransactionLayer;
@@ -83,6 +88,8 @@ export interface ServerCounters {
   readonly refusedByGate: number;
   readonly refusedByRate: number;
   readonly malformedRequests: number;
+  /** New calls refused because the thread had no time for them. */
+  readonly refusedByLoad: number;
 }
 
 export class UserAgentServer implements TransactionLayerUser {
@@ -91,6 +98,7 @@ export class UserAgentServer implements TransactionLayerUser {
   readonly #refusals: RateLimit | undefined;
   readonly #malformed: RateLimit;
   readonly #fullAnswers: RateLimit;
+  readonly #overloadAnswers: RateLimit;
   readonly #silenced: SilencedSources;
   #refusedByGate = 0;
   #refusedByRate = 0;
@@ -101,6 +109,11 @@ export class UserAgentServer implements TransactionLayerUser {
     const { clock, maxRequestsPerSecond: most } = options;
     this.#silenced = new SilencedSources(clock);
     this.#fullAnswers = new RateLimit(clock, FULL_ANSWERS_PER_SECOND, FULL_ANSWERS_PER_SECOND);
+    this.#overloadAnswers = new RateLimit(
+      clock,
+      OVERLOAD_ANSWERS_PER_SECOND,
+      OVERLOAD_ANSWERS_PER_SECOND,
+    );
     this.#malformed = new RateLimit(clock, MALFORMED_PER_SECOND, MALFORMED_BURST);
     if (most > 0) {
       const burst = Math.max(1, most);
@@ -114,6 +127,7 @@ export class UserAgentServer implements TransactionLayerUser {
       refusedByGate: this.#refusedByGate,
       refusedByRate: this.#refusedByRate,
       malformedRequests: this.#malformedRequests,
+      refusedByLoad: this.#options.overload.shed,
     };
   }
 
@@ -152,6 +166,14 @@ export class UserAgentServer implements TransactionLayerUser {
     } else {
       this.#silenced.add(address, this.#fullAnswers.waitOf(address), "room");
     }
+  }
+
+  /** There is no time for this call (RFC 3261 §21.5.4): the answer keeps no state and is not repeated. */
+  #refuseForLoad(transaction: ServerTransaction): void {
+    const { request, flow } = transaction;
+    transaction.close();
+    if (!this.#overloadAnswers.take("")) return;
+    this.#refuse(request, flow, 503, undefined, [["Retry-After", OVERLOAD_RETRY_AFTER]]);
   }
 
   /** One gate for every method; only requests within our dialogs pass it. */
@@ -227,6 +249,10 @@ export class UserAgentServer implements TransactionLayerUser {
     if (this.#requests !== undefined && !this.#isWithinRate(transaction)) return;
     if (this.#isRefused(request)) {
       this.#refuseNew(transaction);
+      return;
+    }
+    if (request.method === "INVITE" && !options.overload.admits()) {
+      this.#refuseForLoad(transaction);
       return;
     }
     if (DIALOG_METHODS.has(request.method)) {

@@ -27,6 +27,7 @@ const GROWING: ReadonlySet<string> = new Set([
   "refusedRequests",
   "refusedByGate",
   "refusedByRate",
+  "refusedByLoad",
   "malformedRequests",
   "sessionsTotal",
 ]);

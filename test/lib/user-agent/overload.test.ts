@@ -1,0 +1,138 @@
+/**
+ * Hard cases: a thread that is busy with something else, a flow that blocks it, load that comes and goes, silence.
+ */
+import assert from "node:assert/strict";
+import { Overload } from "../../../lib/user-agent/overload.js";
+import { endAll, Person } from "../../support/alice-and-bob.js";
+import { LoopNetwork } from "../../support/loop-network.js";
+import { ManualClock } from "../../support/manual-clock.js";
+import { requestText, ScriptedPeer } from "../../support/scripted-peer.js";
+
+describe("Overload", () => {
+  let clock: ManualClock;
+  let load: number;
+  /** Of each 10 ms since it was asked last. */
+  let loads: number[];
+  let overload: Overload;
+  let taken: number;
+
+  beforeEach(() => {
+    clock = new ManualClock();
+    load = 0.5;
+    loads = [];
+    overload = new Overload(clock, () => {
+      const all = loads.splice(0);
+      return all.length === 0 ? load : all.reduce((sum, each) => sum + each, 0) / all.length;
+    });
+    taken = 0;
+  });
+
+  /** New calls at an even rate. @returns how many were taken. */
+  function calls(perSecond: number, seconds: number, loadOf?: (takenPerSecond: number) => number) {
+    const before = taken;
+    const steps = Math.round(seconds * 100);
+    for (let step = 0; step < steps; step++) {
+      const from = taken;
+      clock.advance(10);
+      for (let i = 0; i < perSecond / 100; i++) if (overload.admits()) taken++;
+      if (loadOf !== undefined) loads.push(loadOf((taken - from) * 100));
+    }
+    return taken - before;
+  }
+
+  it("takes everything while the thread has time", () => {
+    assert.equal(calls(5_000, 3), 15_000);
+    assert.equal(overload.limit, Infinity);
+  });
+
+  it("refuses what is too much after a moment of saturation, and takes what can be served", () => {
+    // A call takes a 6,000th of a second, a refusal a quarter of that.
+    let debt = 0;
+    const served = (perSecond: number) => (accepted: number) => {
+      debt = Math.max(0, debt + accepted / 6_000 + (perSecond - accepted) / 24_000 - 1);
+      return debt > 0 ? 1 : Math.min(1, accepted / 6_000 + (perSecond - accepted) / 24_000);
+    };
+    calls(10_000, 5, served(10_000));
+    const steady = calls(10_000, 5, served(10_000)) / 5;
+    assert.ok(steady > 3_800 && steady < 5_200, `${steady} calls per second`);
+    assert.ok(overload.shed > 0);
+  });
+
+  it("is gone soon after the rush is over", () => {
+    load = 1;
+    calls(8_000, 2);
+    assert.ok(overload.limit < 8_000);
+    load = 0.3;
+    calls(500, 4);
+    assert.equal(overload.limit, Infinity);
+  });
+
+  it("never refuses the few calls of a thread that something else keeps busy", () => {
+    load = 1;
+    assert.equal(calls(100, 20), 2_000);
+    assert.equal(overload.limit, Infinity);
+    calls(5_000, 30);
+    assert.ok(overload.limit >= 100, String(overload.limit));
+    assert.ok(calls(5_000, 10) >= 900);
+  });
+
+  it("draws no conclusion from a flow that blocks the thread, nor from a pause", () => {
+    load = 1;
+    for (let i = 0; i < 20; i++) {
+      clock.advance(2_000);
+      for (let n = 0; n < 3_000; n++) assert.ok(overload.admits());
+    }
+    load = 1;
+    calls(5_000, 1);
+    assert.ok(overload.limit < Infinity);
+    clock.advance(60_000);
+    assert.ok(overload.admits());
+    assert.equal(overload.limit, Infinity);
+  });
+});
+
+describe("a user agent whose thread has no time left", () => {
+  it("refuses new calls with 503 and Retry-After; calls that are up, their repetitions and their ends are served", async () => {
+    const clock = new ManualClock();
+    const network = new LoopNetwork(clock);
+    const alice = new Person("alice", "10.0.0.1", network, clock);
+    const bob = new Person("bob", "10.0.0.2", network, clock, { threadLoad: () => 1 });
+    for (const person of [alice, bob]) await person.userAgent.start();
+    bob.takeCalls();
+    const call = alice.userAgent.invite({ targets: [bob.uri] });
+    await clock.advanceAsync(100);
+    void bob.calls[0].accept();
+    await clock.advanceAsync(100);
+    const peer = await new ScriptedPeer(network, { name: "peer", address: "10.0.0.9" }).start();
+    let number = 0;
+    const invite = (): string =>
+      requestText({
+        method: "INVITE",
+        callId: `rush-${++number}`,
+        via: `Via: SIP/2.0/UDP 10.0.0.9:5060;branch=z9hG4bKrush${number};rport`,
+        headers: ["Contact: <sip:peer@10.0.0.9>"],
+      });
+    const firstInvite = invite();
+    peer.send(firstInvite, "10.0.0.2");
+    for (let step = 0; step < 100; step++) {
+      await clock.advanceAsync(10);
+      for (let i = 0; i < 5; i++) peer.send(invite(), "10.0.0.2");
+    }
+    await clock.advanceAsync(50);
+    const refused = peer.responses.filter(({ statusCode }) => statusCode === 503);
+    assert.ok(refused.length > 30, `${refused.length} refused`);
+    assert.ok(refused.every(({ headers }) => headers.get("retry-after") === "5"));
+    assert.equal(bob.userAgent.counters().refusedByLoad, refused.length);
+    assert.equal(bob.userAgent.counters().sessions, 502 - refused.length);
+    peer.responses.length = 0;
+    peer.send(firstInvite, "10.0.0.2");
+    await clock.advanceAsync(50);
+    assert.equal(peer.responses.filter(({ callId }) => callId === "rush-1").length, 1);
+    assert.ok(peer.responses.every(({ statusCode }) => statusCode < 200));
+    call.end();
+    await clock.advanceAsync(100);
+    assert.equal(call.state, "terminated");
+    assert.equal(bob.calls[0].state, "terminated");
+    await endAll(clock, [alice, bob]);
+  });
+});
