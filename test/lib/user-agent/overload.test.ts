@@ -129,7 +129,7 @@ describe("a user agent whose thread has no time left", () => {
     await clock.advanceAsync(50);
     assert.equal(peer.responses.filter(({ callId }) => callId === "rush-1").length, 1);
     assert.ok(peer.responses.every(({ statusCode }) => statusCode < 200));
-    call.end();
+    void call.end();
     await clock.advanceAsync(100);
     assert.equal(call.state, "terminated");
     assert.equal(bob.calls[0].state, "terminated");
