@@ -24,7 +24,9 @@ export default function (RED: NodeAPI): void {
       }
       addAccountNode(this.id, stackId);
       try {
-        engine.claimAccount({ options: readAccount(RED, this, config, passwordOf(this)) });
+        const group =
+          engine.group === undefined ? undefined : `${stackId} ${String(config["uri"])}`;
+        engine.claimAccount({ options: readAccount(RED, this, config, passwordOf(this), group) });
         refreshStatuses(stackId);
       } catch (error) {
         const uri = typeof config["uri"] === "string" ? config["uri"] : "";

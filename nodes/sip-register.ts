@@ -1,6 +1,6 @@
 /** `sip-register`: registers an account, un-registers it, or tells how it stands (contract §4.6). */
 import type { NodeAPI } from "node-red";
-import type { Account, ActionOutcome } from "../lib/index.js";
+import { type Account, type ActionOutcome, InvalidStateError, printable } from "../lib/index.js";
 import type { Engine } from "./shared/engine.js";
 import { misuse } from "./shared/errors.js";
 import { outcomeFields } from "./shared/event-fields.js";
@@ -24,6 +24,12 @@ export default function (RED: NodeAPI): void {
       if (account === undefined) {
         const { problem } = engine.accounts.entry(values.account) ?? {};
         throw misuse("no-account", problem ?? "the account is not known to the stack");
+      }
+      const holder = engine.accounts.standby(values.account);
+      if (holder !== undefined && control !== "status") {
+        throw new InvalidStateError(
+          `Another instance of the group (${printable(holder || "?")}) keeps this registration; only "status" is possible here`,
+        );
       }
       if (control === "status") leaveStatus(input, engine, account);
       else if (control === "register") {

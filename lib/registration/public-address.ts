@@ -62,6 +62,11 @@ export class PublicAddress {
     return true;
   }
 
+  /** The next REGISTER takes this binding of somebody in whose place we come away. */
+  replaces(old: NameAddr): void {
+    this.#replaced = old;
+  }
+
   /** The registrar refused. @returns true when it may take our own address, as it did a moment ago. */
   refused(): boolean {
     this.#replaced = undefined;

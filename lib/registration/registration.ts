@@ -159,6 +159,14 @@ export class Registration {
     return this.#address.placeOn(flow);
   }
 
+  /**
+   * We register in the place of another one: its binding leaves with ours (RFC 3261 §10.3 step 7). With outbound both have
+   * one instance and ours takes its place by itself (RFC 5626 §6).
+   */
+  takeOver(old: NameAddr): void {
+    if (this.#options.outbound !== true) this.#address.replaces(old);
+  }
+
   /** The server does not answer any more over the flow of the binding: registers anew soon, over another. */
   flowFailed(): void {
     if (this.state !== "registered") return;

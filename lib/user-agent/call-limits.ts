@@ -5,6 +5,7 @@
  * followed REFER asks for counts like any other.
  */
 import type { Clock } from "../foundation/index.js";
+import type { CallUsage } from "./options.js";
 
 const MINUTE_MS = 60_000;
 
@@ -14,6 +15,8 @@ export interface LimitedAccount {
   readonly maxCalls: number;
   readonly maxCallsPerMinute: number;
 }
+
+const NONE: CallUsage = { calls: 0, lastMinute: 0 };
 
 interface Usage {
   /** Handles of sessions that have called somebody and are not over. */
@@ -27,8 +30,28 @@ export class CallLimits {
   /** By account, also of one that is taken away and comes back with other settings. */
   readonly #usages = new Map<string, Usage>();
 
-  constructor(clock: Clock) {
+  readonly #others: (accountId: string) => CallUsage | undefined;
+
+  /** @param others - What other user agents use of the same account. */
+  constructor(
+    clock: Clock,
+    others: (accountId: string) => CallUsage | undefined = () => undefined,
+  ) {
     this.#clock = clock;
+    this.#others = others;
+  }
+
+  /** Of the accounts that use anything of limits of theirs. */
+  usages(): Map<string, CallUsage> {
+    const found = new Map<string, CallUsage>();
+    for (const [id, usage] of this.#usages) {
+      this.#forgetOld(usage);
+      const { sessions, times } = usage;
+      if (sessions.size > 0 || times.length > 0) {
+        found.set(id, { calls: sessions.size, lastMinute: times.length });
+      }
+    }
+    return found;
   }
 
   /**
@@ -40,8 +63,10 @@ export class CallLimits {
     if (maxCalls === 0 && maxCallsPerMinute === 0) return true;
     const usage = this.#usageOf(id);
     const isMore = !usage.sessions.has(session);
-    if (maxCalls > 0 && isMore && usage.sessions.size >= maxCalls) return false;
-    if (maxCallsPerMinute > 0 && usage.times.length >= maxCallsPerMinute) return false;
+    const others = this.#others(id) ?? NONE;
+    if (maxCalls > 0 && isMore && usage.sessions.size + others.calls >= maxCalls) return false;
+    const lastMinute = usage.times.length + others.lastMinute;
+    if (maxCallsPerMinute > 0 && lastMinute >= maxCallsPerMinute) return false;
     usage.sessions.add(session);
     if (maxCallsPerMinute > 0) usage.times.push(this.#clock.now());
     return true;

@@ -1,6 +1,12 @@
 /** One account as the user agent keeps it: its settings, its registration, its servers, its identity. */
-import { randomToken, type Clock, type Logger, type RandomSource } from "../foundation/index.js";
-import { NameAddr, SipUri, type Uri } from "../message/index.js";
+import {
+  randomToken,
+  TransportError,
+  type Clock,
+  type Logger,
+  type RandomSource,
+} from "../foundation/index.js";
+import { NameAddr, parseNameAddr, SipUri, type Uri } from "../message/index.js";
 import {
   Registration,
   type RegisterExchange,
@@ -16,6 +22,7 @@ import {
 import type { Flow } from "../transport/transport.js";
 import { bindingContact, contactUri } from "./contact.js";
 import type { RegistrationState, RegistrationStatus } from "./events.js";
+import type { LearntRegistration } from "./options.js";
 import { OwnServers } from "./own-servers.js";
 import type { ResolvedAccount } from "./resolved-options.js";
 import type { RoutedAccount } from "./routing.js";
@@ -32,6 +39,9 @@ export interface AccountEnvironment {
   /** False while another one is to have our calls. */
   mayRegister(): boolean;
 }
+
+/** Values of another one's Service-Route that are used. */
+const MOST_ROUTES = 16;
 
 const STATES: Readonly<Record<Registration["state"], RegistrationState>> = {
   unregistered: "unregistered",
@@ -54,6 +64,8 @@ export class ManagedAccount implements Account, AccountHandle, RoutedAccount {
   readonly #line: string;
   readonly #instance: string | undefined;
   readonly #registration: Registration;
+  /** Of the registration that another one keeps. */
+  #othersRoute: readonly NameAddr[] = [];
   readonly #mayRegister: () => boolean;
   /** Sessions whose connection is gone. */
   readonly #flowListeners = new Set<(flow: Flow) => void>();
@@ -65,7 +77,7 @@ export class ManagedAccount implements Account, AccountHandle, RoutedAccount {
     const { random } = environment;
     this.#settings = settings;
     this.id = settings.id;
-    this.#mayRegister = () => environment.mayRegister();
+    this.#mayRegister = () => environment.mayRegister() && settings.mayRegister?.() !== false;
     this.registrar = registerUri(settings);
     this.identity = new NameAddr(settings.uri, settings.displayName);
     this.#line = randomToken(random, 16);
@@ -87,7 +99,10 @@ export class ManagedAccount implements Account, AccountHandle, RoutedAccount {
             extras: settings.contactExtras,
           }),
         headers: (outbound) => environment.headers(outbound),
-        send: (exchange) => environment.sendRegister(this, exchange),
+        send: (exchange) =>
+          this.#hasLost
+            ? refused(environment.clock, exchange)
+            : environment.sendRegister(this, exchange),
       },
       {
         identity: this.identity,
@@ -112,7 +127,32 @@ export class ManagedAccount implements Account, AccountHandle, RoutedAccount {
   }
 
   get serviceRoute(): readonly NameAddr[] {
-    return this.#registration.serviceRoute;
+    const { state, serviceRoute } = this.#registration;
+    return state === "unregistered" ? this.#othersRoute : serviceRoute;
+  }
+
+  get learnt(): LearntRegistration | undefined {
+    const { contact, mayBeBound, serviceRoute } = this.#registration;
+    if (!mayBeBound || contact === undefined) return undefined;
+    const bare = new NameAddr(contact.uri).toString();
+    return { contact: bare, serviceRoute: serviceRoute.map((route) => route.toString()) };
+  }
+
+  learn({ contact, serviceRoute }: LearntRegistration): void {
+    this.#othersRoute = serviceRoute
+      .slice(0, MOST_ROUTES)
+      .flatMap((route) => parseNameAddr(route) ?? []);
+    const old = parseNameAddr(contact);
+    if (old !== undefined && !this.#registration.mayBeBound) this.#registration.takeOver(old);
+  }
+
+  standDown(): void {
+    this.#registration.close();
+  }
+
+  /** It is another one's, though nobody has told us yet. */
+  get #hasLost(): boolean {
+    return this.settings.mayRegister?.() === false && this.#registration.state !== "unregistering";
   }
 
   /** The registrar may hold a binding of ours that should be taken away at the end. */
@@ -220,6 +260,13 @@ export class ManagedAccount implements Account, AccountHandle, RoutedAccount {
     const { user, host } = this.settings.uri;
     return uri.user === user && uri.host === host;
   }
+}
+
+/** Nothing is sent; whoever asked hears of it in a later turn. */
+function refused(clock: Clock, exchange: RegisterExchange): { abandon(): void } {
+  const error = new TransportError("Another one keeps this registration.", "");
+  const timer = clock.setTimer(0, () => exchange.onFailure(error));
+  return { abandon: () => timer.cancel() };
 }
 
 /** The cause that a failed REGISTER stands for (contract §3.4). */

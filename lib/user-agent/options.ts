@@ -77,6 +77,8 @@ export interface UserAgentOptions {
   readonly traceMessages?: MessageObserver | undefined;
   /** Milliseconds by which the event loop of this process is late, told to neighbours that ask by OPTIONS. */
   readonly eventLoopLag?: (() => number) | undefined;
+  /** What other user agents use of the limits of an account that they share; counted with our own. Default: nothing. */
+  readonly othersUsage?: ((accountId: string) => CallUsage | undefined) | undefined;
 
   // What tests inject.
   readonly clock?: Clock | undefined;
@@ -129,6 +131,27 @@ export interface AccountOptions {
    * servers, else none.
    */
   readonly keepAlive?: number | undefined;
+  /**
+   * For user agents that keep one registration in turn: asked before each REGISTER that makes or renews the binding; while it
+   * says false none is sent. Default: always.
+   */
+  readonly mayRegister?: (() => boolean) | undefined;
+}
+
+/** How much of its limits an account uses. */
+export interface CallUsage {
+  /** Calls and attempts now. */
+  readonly calls: number;
+  /** Addresses called within the last sixty seconds. */
+  readonly lastMinute: number;
+}
+
+/** What a registration has learnt; for user agents that keep one in turn. Texts as in the headers. */
+export interface LearntRegistration {
+  /** The bound Contact. */
+  readonly contact: string;
+  /** RFC 3608. */
+  readonly serviceRoute: readonly string[];
 }
 
 export interface InviteTarget {

@@ -87,6 +87,7 @@ export class UserAgentParts {
   readonly subscriptions: OwnSubscriptions;
   readonly subscribers: PeerSubscriptions;
   readonly foreign: ForeignDialogs;
+  readonly callLimits: CallLimits;
   /** See `restoreCall`. */
   readonly restore: (record: unknown) => Session | undefined;
 
@@ -172,7 +173,7 @@ export class UserAgentParts {
       isOwnServer: (address) => book.ownsServer(address),
     });
     const dialFilter = new DialFilter(options.dial ?? []);
-    const callLimits = new CallLimits(clock);
+    const callLimits = (this.callLimits = new CallLimits(clock, options.othersUsage));
     const directIdentity = new DirectIdentity(this.transport);
     const services = new UserAgentServices({
       clock,

@@ -141,6 +141,7 @@ export interface ResolvedAccount {
   readonly learnPublicAddress: boolean;
   /** Seconds; undefined = as it fits. */
   readonly keepAlive: number | undefined;
+  readonly mayRegister: (() => boolean) | undefined;
 }
 
 const DEFAULT_EXPIRES = 3600;
@@ -186,6 +187,7 @@ export function resolveAccount(options: AccountOptions): ResolvedAccount {
     },
     learnPublicAddress: options.learnPublicAddress ?? true,
     keepAlive: keepAlive(options.keepAlive),
+    mayRegister: options.mayRegister,
   };
 }
 

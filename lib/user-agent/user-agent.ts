@@ -36,7 +36,9 @@ import type {
 import { LostConnections } from "./lost-connections.js";
 import type {
   AccountOptions,
+  CallUsage,
   InviteOptions,
+  LearntRegistration,
   OutOfDialogRequestOptions,
   SubscribeOptions,
   UserAgentOptions,
@@ -63,6 +65,15 @@ export interface Account {
   register(): Promise<ActionOutcome>;
   /** REGISTER with Expires 0; stays unregistered until `register`. */
   unregister(): Promise<ActionOutcome>;
+  /** What the registrar holds of us now; undefined while we are not registered. */
+  readonly learnt?: LearntRegistration | undefined;
+  /**
+   * What another one holds at the registrar for us: its Service-Route is ours while we are not registered ourselves, and our
+   * next registration takes its place. What cannot be read is left out.
+   */
+  learn(facts: LearntRegistration): void;
+  /** Forgets the registration without a word to the registrar: another one keeps it now. */
+  standDown(): void;
 }
 
 /** Draining, it still serves the calls that it has. */
@@ -356,6 +367,11 @@ export class UserAgent extends TypedEmitter<UserAgentEvents> {
    */
   calledUser(request: SipRequest): string {
     return calledUser(request, this.#parts.book.all);
+  }
+
+  /** Account id → what it uses of its limits; for `othersUsage` of user agents that share the account. */
+  callUsages(): ReadonlyMap<string, CallUsage> {
+    return this.#parts.callLimits.usages();
   }
 
   /**

@@ -4,6 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import {
+  type Account,
   type AccountOptions,
   errorText,
   printable,
@@ -12,6 +13,7 @@ import {
   type StackEvent,
 } from "../../lib/index.js";
 import type { UserAgentPort } from "./environment.js";
+import type { SharedRegistrations } from "./fleet/index.js";
 
 export interface AccountSettings {
   readonly options: AccountOptions;
@@ -44,6 +46,8 @@ export class AccountBook {
   constructor(
     private readonly logger: Logger,
     private readonly onStatus: () => void,
+    /** Who registers what, among the instances of a group. */
+    private readonly shared?: SharedRegistrations,
   ) {}
 
   entry(id: string): AccountEntry | undefined {
@@ -120,6 +124,7 @@ export class AccountBook {
   }
 
   observe(event: StackEvent): void {
+    this.shared?.observe(event);
     const entry = event.accountId === undefined ? undefined : this.#entries.get(event.accountId);
     if (entry === undefined) return;
     if (event.name === "registration-failed") entry.lastFailure = event;
@@ -133,6 +138,16 @@ export class AccountBook {
 
   detach(): void {
     this.#userAgent = undefined;
+    this.shared?.shut();
+  }
+
+  account(id: string): Account | undefined {
+    return this.#userAgent?.accounts.get(id);
+  }
+
+  /** Name of the instance that keeps the registration of this account in our place, "" = not known yet. */
+  standby(id: string): string | undefined {
+    return this.shared?.standby(id);
   }
 
   #enter(entry: AccountEntry): void {
@@ -148,7 +163,12 @@ export class AccountBook {
     const userAgent = this.#userAgent;
     if (userAgent === undefined || userAgent.accounts.has(id)) return;
     try {
-      userAgent.addAccount(entry.options);
+      const isShared = this.shared !== undefined && entry.options.register !== false;
+      const mayRegister = (): boolean => this.shared?.isOurs(id) !== false;
+      userAgent.addAccount(
+        isShared ? { ...entry.options, register: false, mayRegister } : entry.options,
+      );
+      if (isShared) this.shared.enter(id);
       entry.problem = undefined;
     } catch (error) {
       entry.problem = errorText(error);
@@ -167,6 +187,7 @@ export class AccountBook {
       .then(() => {
         this.#leaving.delete(id);
         this.onStatus();
+        return this.shared?.leave(id);
       });
     this.#leaving.set(id, left);
     return left;

@@ -32,11 +32,12 @@ export function readAccount(
   node: Node,
   config: NodeConfig,
   password: string | undefined,
+  group?: string,
 ): AccountOptions {
   return {
     id: config.id,
     ...readLiterals(RED, node, config, properties),
-    instanceId: instanceIdOf(RED, config.id),
+    instanceId: instanceIdOf(RED, config.id, group),
     password,
   };
 }

@@ -75,15 +75,24 @@ function describeStack(engine: Engine): Record<string, unknown> {
     problem: engine.problem,
     draining: engine.drain.isWanted,
     calls: engine.callCount,
+    group: describeGroup(engine),
     transports: isUp ? userAgent.bound : [],
     accounts: [...engine.accounts.entries()].map((entry) => ({
       id: entry.options.id,
       uri: entry.options.uri,
       problem: entry.problem,
       registration: describeRegistration(engine, entry.options.id),
+      standby: engine.accounts.standby(entry.options.id),
     })),
     counters: isUp ? userAgent.counters() : {},
   };
+}
+
+/** What it shares with other instances; absent when it is alone. */
+function describeGroup({ group, leases }: Engine): unknown {
+  if (group === undefined) return undefined;
+  const { instance, isConnected: connected, members } = group;
+  return { instance, connected, members: [...members].sort(), leases };
 }
 
 function describeRegistration({ accounts }: Engine, id: string): unknown {

@@ -2,7 +2,7 @@
  * One running SIP stack: the user agent of a `sip-stack` node with its accounts and calls. It belongs to no node
  * instance, so that it lives through deploys (engines.ts decides which engine a new instance gets).
  */
-import { errorText, type Session, type SipRequest } from "../../lib/index.js";
+import { type CallUsage, errorText, type Session, type SipRequest } from "../../lib/index.js";
 import { type AccountEntry, AccountBook, type AccountSettings } from "./account-book.js";
 import { CallTotals } from "./call-statistics.js";
 import { CertificateWatch } from "./certificate-watch.js";
@@ -13,6 +13,7 @@ import { StackDrain } from "./drain.js";
 import { EventLoopLag } from "./event-loop-lag.js";
 import { environment, type UserAgentPort } from "./environment.js";
 import { misuse } from "./errors.js";
+import { type Group, SharedLimits, SharedRegistrations } from "./fleet/index.js";
 import { requestPolicy, wantsEveryMessage, watchSession, watchStack } from "./event-nodes.js";
 import { takeIncoming } from "./incoming-calls.js";
 import { liveNode } from "./live-nodes.js";
@@ -38,6 +39,10 @@ export class Engine {
   readonly accounts: AccountBook;
   readonly totals = new CallTotals();
   readonly drain: StackDrain;
+  /** What this instance shares with others of the same flow; undefined = nothing. */
+  readonly group: Group | undefined;
+  readonly #registrations: SharedRegistrations | undefined;
+  readonly #limits: SharedLimits | undefined;
   #state: EngineState = "starting";
   #problem: string | undefined;
   /** It runs, but not as it should. */
@@ -63,8 +68,18 @@ export class Engine {
     /** The engine whose ports must be free first. */
     after: Promise<void> | undefined,
   ) {
-    this.accounts = new AccountBook(logger, onStatus);
-    this.drain = new StackDrain(onStatus);
+    this.group = joinGroup(stackId, settings, logger);
+    if (this.group !== undefined) {
+      const stack = { account: (id: string) => this.accounts.account(id) };
+      this.#registrations = new SharedRegistrations(this.group, stack, logger, onStatus);
+      const own = (): ReadonlyMap<string, CallUsage> => this.#userAgent?.callUsages() ?? new Map();
+      this.#limits = new SharedLimits(this.group, environment().clock, own);
+    }
+    this.accounts = new AccountBook(logger, onStatus, this.#registrations);
+    this.drain = new StackDrain(() => {
+      this.#shareRegistrations();
+      onStatus();
+    });
     setKeysShown(stackId, settings.flowMakesDescriptions);
     // Sockets are opened by its start, so it can exist before the ports are free.
     if (!settings.usesTls) this.#createQuietly();
@@ -88,6 +103,11 @@ export class Engine {
   /** False = it takes every certificate of a server, as its TLS settings want. */
   get verifiesServers(): boolean {
     return this.#verifiesServers;
+  }
+
+  /** Leases of the group that are ours. */
+  get leases(): number {
+    return this.#registrations?.held ?? 0;
   }
 
   /** Calls now, answered or not. */
@@ -151,10 +171,17 @@ export class Engine {
       this.#verifiesServers = !open;
       this.#setState("running");
       this.drain.attach(userAgent);
+      this.#shareRegistrations();
       if (this.settings.usesTls) this.#watchCertificates(userAgent);
     } catch (error) {
       if (this.#stopped === undefined) await this.#failed(error, userAgent);
     }
+  }
+
+  /** Registrations are for instances that take calls. */
+  #shareRegistrations(): void {
+    if (this.#state === "running" && !this.drain.isWanted) this.#registrations?.open();
+    else this.#registrations?.shut();
   }
 
   /** Early, so that other nodes find `userAgent`; a wrong setting is reported by the start. */
@@ -171,6 +198,7 @@ export class Engine {
     const userAgent = environment().createUserAgent({
       ...this.settings.options(this.logger),
       eventLoopLag: () => eventLoopLag.now(),
+      othersUsage: (id) => this.#limits?.others(id),
       traceMessages: this.settings.trace ? (message) => traces.add(stackId, message) : undefined,
     });
     userAgent.requestPolicy = requestPolicy(this.stackId);
@@ -330,6 +358,7 @@ export class Engine {
     const userAgent = this.#userAgent;
     this.#problem = undefined;
     this.#setState("stopped");
+    this.#shareRegistrations();
     if (userAgent !== undefined) {
       await within(LONGEST_STOP_MS, quietly(userAgent.stop({ graceMs: GRACE_MS })));
       await rings.endOf(this.stackId);
@@ -342,6 +371,21 @@ export class Engine {
     }
     this.#unrouted.clear();
     this.#discard();
+    this.#registrations?.close();
+    this.#limits?.close();
+    await this.group?.close();
+  }
+}
+
+/** A wrong address is reported by the start. */
+function joinGroup(name: string, settings: StackSettings, logger: StackLogger): Group | undefined {
+  const { sharedState: url } = settings;
+  if (url === undefined) return undefined;
+  try {
+    return environment().createGroup({ url, name, clock: environment().clock, logger });
+  } catch (error) {
+    logger.debug(errorText(error));
+    return undefined;
   }
 }
 

@@ -12,6 +12,7 @@ import {
   UserAgent,
   type UserAgentOptions,
 } from "../../lib/index.js";
+import { type Group, type GroupSettings, openGroup } from "./fleet/index.js";
 
 /** The part of the user agent that nodes use. */
 export type UserAgentPort = Pick<
@@ -37,6 +38,7 @@ export type UserAgentPort = Pick<
   | "subscriberFacts"
   | "pendingRequest"
   | "counters"
+  | "callUsages"
   | "onIncomingCall"
   | "onUnknownDialog"
   | "restore"
@@ -61,12 +63,15 @@ export interface EmbeddedMediaSettings {
 
 export interface Environment {
   readonly clock: Clock;
+  /** @throws InvalidArgumentError `bad-stack`. */
+  createGroup(settings: GroupSettings): Group;
   createUserAgent(options: UserAgentOptions): UserAgentPort;
   createMediaHandler(settings: EmbeddedMediaSettings): MediaHandler;
 }
 
 const real: Environment = {
   clock: new SystemClock(),
+  createGroup: openGroup,
   createUserAgent: (options) => new UserAgent(options),
   createMediaHandler: (settings) => new EmbeddedMediaHandler(settings),
 };

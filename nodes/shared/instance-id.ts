@@ -5,9 +5,11 @@ import type { NodeAPI } from "node-red";
 /**
  * The name of this account on this installation, the same after each restart (RFC 5626 §4.1): made of the id that
  * Node-RED keeps in its user directory. Undefined when it keeps none: then each start has its own.
+ *
+ * @param group - What instances that keep the registration in turn have in common: they are one to the registrar.
  */
-export function instanceIdOf(RED: NodeAPI, accountId: string): string | undefined {
-  const installation = installationId(RED);
+export function instanceIdOf(RED: NodeAPI, accountId: string, group?: string): string | undefined {
+  const installation = group ?? installationId(RED);
   if (typeof installation !== "string" || installation === "") return undefined;
   const hash = createHash("sha256").update(`${installation} ${accountId}`).digest();
   hash[6] = ((hash[6] ?? 0) & 0x0f) | 0x80;

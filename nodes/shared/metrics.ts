@@ -79,6 +79,7 @@ function describe(page: Page, engine: Engine): void {
   page.add("sip_stack_up", "gauge", "1 when the stack is running.", stack, isUp ? 1 : 0);
   const drains = engine.drain.isWanted ? 1 : 0;
   page.add("sip_stack_draining", "gauge", "1 while it takes no new calls.", stack, drains);
+  describeGroup(page, engine, stack);
   for (const entry of engine.accounts.entries()) {
     const { id, uri } = entry.options;
     const isRegistered = engine.accounts.registration(id)?.state === "registered";
@@ -121,6 +122,16 @@ function describe(page: Page, engine: Engine): void {
       value,
     );
   }
+}
+
+function describeGroup(page: Page, { group, leases }: Engine, stack: Labels): void {
+  if (group === undefined) return;
+  const up = "1 while the shared state answers.";
+  page.add("sip_group_connected", "gauge", up, stack, group.isConnected ? 1 : 0);
+  const live = "Instances of the group, this one included.";
+  page.add("sip_group_members", "gauge", live, stack, group.members.size);
+  const held = "Registrations of the group that this instance keeps.";
+  page.add("sip_group_leases", "gauge", held, stack, leases);
 }
 
 function describeAccounts(page: Page, engine: Engine, stack: Labels): void {

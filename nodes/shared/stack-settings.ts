@@ -15,6 +15,7 @@ import {
 } from "../../lib/index.js";
 import { environment } from "./environment.js";
 import { misuse } from "./errors.js";
+import { checkSharedState } from "./fleet/index.js";
 import { parseList } from "./properties.js";
 import { expandEnvironment, type NodeConfig } from "./property-values.js";
 import { product } from "./product.js";
@@ -48,6 +49,8 @@ export interface StackSettings {
   readonly usesTls: boolean;
   /** `media: none`. */
   readonly flowMakesDescriptions: boolean;
+  /** `redis://…` of what instances share; undefined = this one is alone. */
+  readonly sharedState: string | undefined;
   /** The messages of calls are kept for the ladder view. */
   readonly trace: boolean;
   /** The transports with their key material as it is now. @throws InvalidArgumentError `bad-stack`. */
@@ -305,6 +308,7 @@ export function readStackSettings(RED: NodeAPI, node: Node, config: NodeConfig):
     unhandledStatus: unhandled >= 300 && unhandled <= 699 ? unhandled : 480,
     usesTls: tlsIds.length > 0,
     flowMakesDescriptions: reader.raw("media") === "none",
+    sharedState: textOf(reader.raw("sharedState")),
     trace: runtime.trace ?? reader.flag("trace"),
     transports: () => reader.transports(),
     tlsStamp: () => tlsIds.map((id) => tlsStamp(reader.tlsPaths(id))).join(" "),
@@ -319,6 +323,14 @@ export function readStackSettings(RED: NodeAPI, node: Node, config: NodeConfig):
       if (!hasWarned) {
         warnOfOpenKeys(reader, transports, logger);
         warnOfUnverified(transports, logger);
+      }
+      const sharedState = reader.text("sharedState");
+      if (sharedState !== undefined) checkSharedState(sharedState);
+      // Whoever gets the flow gets what stands in it.
+      if (!hasWarned && /:[^/@]+@/.test(textOf(config["sharedState"]) ?? "")) {
+        if (!/\$\{/.test(String(config["sharedState"]))) {
+          logger.warn("sharedState: the password stands in the flow; write ${NAME} instead");
+        }
       }
       hasWarned = true;
       const advertise = transports.find((transport) => transport.advertise)?.advertise;
@@ -343,6 +355,10 @@ export function readStackSettings(RED: NodeAPI, node: Node, config: NodeConfig):
       };
     },
   };
+}
+
+function textOf(value: unknown): string | undefined {
+  return typeof value === "string" && value.trim() !== "" ? value.trim() : undefined;
 }
 
 /** Of two limits where 0 and undefined are none. */

@@ -1,6 +1,6 @@
 /** What a stack and an account say under the nodes that use them (contract §8 "Status"). */
 import type { NodeAPI, NodeStatus as RuntimeStatus } from "node-red";
-import type { RegistrationStatus } from "../../lib/index.js";
+import { printable, type RegistrationStatus } from "../../lib/index.js";
 import type { Engine } from "./engine.js";
 import { translate } from "./texts.js";
 
@@ -32,9 +32,18 @@ function draining(RED: NodeAPI, { callCount: count }: Engine): RuntimeStatus {
   return { fill: "yellow", shape: "ring", text };
 }
 
-/** Who takes every certificate is told so wherever all seems well. */
-function well(RED: NodeAPI, { verifiesServers }: Engine, key: string): RuntimeStatus {
-  const text = translate(RED, key);
+/** Who takes every certificate, or is cut off from the other instances, is told so wherever all seems well. */
+function well(
+  RED: NodeAPI,
+  { verifiesServers, group }: Engine,
+  key: string,
+  facts: Readonly<Record<string, string>> = {},
+): RuntimeStatus {
+  const text = translate(RED, key, facts);
+  if (group?.isConnected === false) {
+    const alone = `${text} (${translate(RED, "status.alone")})`;
+    return { fill: "yellow", shape: "dot", text: alone };
+  }
   const more = verifiesServers ? "" : ` (${translate(RED, "status.unverified")})`;
   return { fill: "green", shape: "dot", text: text + more };
 }
@@ -46,7 +55,15 @@ function accountStatus(RED: NodeAPI, engine: Engine, accountId: string): Runtime
   if (entry.options.register === false) {
     return well(RED, engine, "status.listening");
   }
+  const holder = engine.accounts.standby(accountId);
+  if (holder !== undefined) return standby(RED, engine, holder);
   return registrationStatus(RED, engine, engine.accounts.registration(accountId));
+}
+
+/** Another instance keeps the registration; this one calls out all the same. */
+function standby(RED: NodeAPI, engine: Engine, holder: string): RuntimeStatus {
+  const key = holder === "" ? "status.standbyFree" : "status.standby";
+  return well(RED, engine, key, { holder: printable(holder, 30) });
 }
 
 function registrationStatus(

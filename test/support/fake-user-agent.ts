@@ -17,7 +17,9 @@ import {
   type DrainState,
   type EndOptions,
   type InDialogRequestOptions,
+  type CallUsage,
   type InviteOptions,
+  type LearntRegistration,
   InvalidStateError,
   type IncomingCallHandler,
   type MediaSession,
@@ -426,6 +428,14 @@ export class FakeAccount implements Account {
     this.calls.push("unregister");
     return this.outcome;
   }
+  learnt: LearntRegistration | undefined;
+  learn(facts: LearntRegistration): void {
+    this.calls.push(`learn ${facts.contact}`);
+  }
+  standDown(): void {
+    this.calls.push("stand down");
+    this.registration = { state: "unregistered" };
+  }
 }
 
 export class FakePending implements PendingRequest {
@@ -526,6 +536,10 @@ export class FakeUserAgent extends TypedEmitter<UserAgentEvents> implements User
     this.log.push(`drain ${state}`);
     this.drainState = state;
     this.emit("drain", state);
+  }
+  readonly usages = new Map<string, CallUsage>();
+  callUsages(): ReadonlyMap<string, CallUsage> {
+    return this.usages;
   }
   readonly supplements: Supplement[] = [];
   addSupplement(supplement: Supplement): () => void {

@@ -5,6 +5,8 @@ import { readRedisUrl, RedisStore } from "./redis-store.js";
 import { SharedGroup } from "./shared-group.js";
 
 export { type Group, type Lease, SharedStateError } from "./group.js";
+export { SharedLimits } from "./shared-limits.js";
+export { SharedRegistrations } from "./registrations.js";
 
 export interface GroupSettings {
   /** `redis://…`; checked by `checkSharedState`. */
