@@ -13,7 +13,7 @@ import { StackDrain } from "./drain.js";
 import { EventLoopLag } from "./event-loop-lag.js";
 import { environment, type UserAgentPort } from "./environment.js";
 import { misuse } from "./errors.js";
-import { type Group, SharedLimits, SharedRegistrations } from "./fleet/index.js";
+import { type Group, SharedCalls, SharedLimits, SharedRegistrations } from "./fleet/index.js";
 import { requestPolicy, wantsEveryMessage, watchSession, watchStack } from "./event-nodes.js";
 import { takeIncoming } from "./incoming-calls.js";
 import { liveNode } from "./live-nodes.js";
@@ -43,6 +43,7 @@ export class Engine {
   readonly group: Group | undefined;
   readonly #registrations: SharedRegistrations | undefined;
   readonly #limits: SharedLimits | undefined;
+  readonly #calls: SharedCalls | undefined;
   #state: EngineState = "starting";
   #problem: string | undefined;
   /** It runs, but not as it should. */
@@ -74,6 +75,8 @@ export class Engine {
       this.#registrations = new SharedRegistrations(this.group, stack, logger, onStatus);
       const own = (): ReadonlyMap<string, CallUsage> => this.#userAgent?.callUsages() ?? new Map();
       this.#limits = new SharedLimits(this.group, environment().clock, own);
+      const { clock } = environment();
+      this.#calls = new SharedCalls({ group: this.group, stackId, clock, logger });
     }
     this.accounts = new AccountBook(logger, onStatus, this.#registrations);
     this.drain = new StackDrain(() => {
@@ -221,6 +224,7 @@ export class Engine {
         history.observe(call, event, this.settings.trace);
         rememberTarget(event);
         call.observe(event);
+        this.#calls?.observe(call, event.name);
         // It shows how many are left.
         if (this.drain.isWanted && (event.name === "ended" || event.name === "failed")) {
           this.onStatus();
@@ -232,6 +236,7 @@ export class Engine {
         this.onStatus();
       }),
     ];
+    if (this.#calls !== undefined) this.#connections.push(this.#calls.attach(userAgent));
     this.#userAgent = userAgent;
     this.#supplement();
     this.accounts.attach(userAgent);
@@ -373,6 +378,7 @@ export class Engine {
     this.#discard();
     this.#registrations?.close();
     this.#limits?.close();
+    this.#calls?.stop();
     await this.group?.close();
   }
 }

@@ -18,6 +18,8 @@ const REWRITTEN_MS = 180_000;
 /** Every call is looked at once in so many slices; what no event tells are refreshes of the session timer. */
 const SLICES = 10;
 const SLICE_MS = 1_000;
+/** A timer that is so late tells that this process was stopped: the others may have taken its calls. */
+const STOPPED_MS = 2_000;
 
 interface Entry {
   readonly key: string;
@@ -34,6 +36,7 @@ export class CallKeeper {
   readonly #unlisten: () => void;
   #isDue = false;
   #timer: Timer | undefined;
+  #dueAt = 0;
   /** What is left of this round. */
   #round: Call[] = [];
 
@@ -59,7 +62,7 @@ export class CallKeeper {
     if (!this.#calls.has(call)) {
       this.#calls.set(call, undefined);
       call.onChanged = () => this.#touch(call);
-      this.#timer ??= this.#clock.setTimer(SLICE_MS, () => this.#slice());
+      if (this.#timer === undefined) this.#nextSlice();
     }
     this.#touch(call);
   }
@@ -129,10 +132,25 @@ export class CallKeeper {
   #slice(): void {
     this.#timer = undefined;
     if (this.#calls.size === 0) return;
+    if (this.#clock.now() - this.#dueAt > STOPPED_MS) this.#writeAgain();
     if (this.#round.length === 0) this.#round = [...this.#calls.keys()];
     const count = Math.ceil(this.#calls.size / SLICES);
     for (const call of this.#round.splice(-count)) this.#write(call);
+    this.#nextSlice();
+  }
+
+  #nextSlice(): void {
+    this.#dueAt = this.#clock.now() + SLICE_MS;
     this.#timer = this.#clock.setTimer(SLICE_MS, () => this.#slice());
+  }
+
+  /** What others have taken is refused, and so known as lost. */
+  #writeAgain(): void {
+    for (const entry of this.#calls.values()) {
+      if (entry === undefined) continue;
+      entry.writtenAt = this.#clock.now();
+      this.#group.put(CALL_KIND, entry.key, entry.text, LIFE);
+    }
   }
 
   /** Another instance has it; of a pair it has both. */

@@ -5,6 +5,7 @@ import { readRedisUrl, RedisStore } from "./redis-store.js";
 import { SharedGroup } from "./shared-group.js";
 
 export { type Group, type Lease, SharedStateError } from "./group.js";
+export { SharedCalls } from "./shared-calls.js";
 export { SharedLimits } from "./shared-limits.js";
 export { SharedRegistrations } from "./registrations.js";
 

@@ -14,6 +14,8 @@ export interface FleetOptions {
   readonly instances: number;
   /** Further properties of the stack of each instance. */
   readonly stack?: (places: Places) => Record<string, unknown>;
+  /** Further properties of `sip-bridge`. */
+  readonly bridge?: Record<string, unknown>;
   readonly redis?: boolean;
   readonly rtpengine?: boolean;
 }
@@ -90,7 +92,10 @@ export class Fleet {
   /** Starts an instance, also one that has been killed. */
   async launch(number: number): Promise<NodeRed> {
     const nodeRed = await NodeRed.start({
-      flows: fleetFlow({ stack: this.options.stack?.(this.places) ?? {} }),
+      flows: fleetFlow({
+        stack: this.options.stack?.(this.places) ?? {},
+        bridge: this.options.bridge,
+      }),
       settings: { functionGlobalContext: {}, sipStackGraceSeconds: 20 },
       env: {
         SIP_INSTANCE: String(number),

@@ -7,6 +7,8 @@ export const STACK = "fleet-stack";
 export interface FleetFlow {
   /** Further properties of the stack: `media`, `rtpengine`, `sharedState`. */
   readonly stack?: Record<string, unknown>;
+  /** Further properties of `sip-bridge`. */
+  readonly bridge?: Record<string, unknown> | undefined;
 }
 
 /** Code of a function node; `RED` is Node-RED's own. */
@@ -18,7 +20,7 @@ function code(func: string, outputs: number): Record<string, unknown> {
  * `ivr`: answered, a tone, hung up by the flow. `hold`: answered, and stays. `bridge-NAME`: answered, NAME is called by way
  * of the proxy and joined. `POST /call/NAME` calls NAME; `GET /count` says what this instance has done.
  */
-export function fleetFlow({ stack: more = {} }: FleetFlow = {}): FlowNode[] {
+export function fleetFlow({ stack: more = {}, bridge: joined = {} }: FleetFlow = {}): FlowNode[] {
   const flow = new FlowBuilder("fleet");
   const stack = flow.config(
     "sip-stack",
@@ -69,7 +71,7 @@ if (${JSON.stringify(name)}.endsWith("ended")) {
   incoming("ivr", "ivr", accept([play]));
   incoming("hold", "hold", accept([]));
 
-  const bridge = flow.node("sip-bridge", {}, [[count("bridged")], []]);
+  const bridge = flow.node("sip-bridge", joined, [[count("bridged")], [count("unbridged")]]);
   const invite = flow.node("sip-invite", { account, to: "to", toType: "msg", timeout: 20 }, [
     [bridge],
     [],
