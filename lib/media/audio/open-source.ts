@@ -6,8 +6,12 @@ import { openDecoder, openStoredAudio } from "./open-stored-audio.js";
 import type { PcmFormat } from "./pcm-format.js";
 import { openBuffer, openFile } from "./random-access.js";
 import type { RandomAccess } from "./random-access.js";
+import { SharedSounds } from "./shared-sounds.js";
 import { SequenceSource } from "./sequence-source.js";
 import { KNOWN_TONES, toneSource } from "./tones.js";
+
+/** Of this thread. */
+const sounds = new SharedSounds();
 
 /** Sounds of one list. */
 const MOST_SOURCES = 200;
@@ -48,7 +52,8 @@ async function openOne(
     });
   }
   const { access, raw } = await accessTo(source);
-  return openStoredAudio(access, { rounds, sampleRate, raw });
+  const again = source.kind === "file" ? () => openFile(source.path) : undefined;
+  return openStoredAudio(access, { rounds, sampleRate, raw, shared: sounds, again });
 }
 
 /** @throws as `openOne` does. */

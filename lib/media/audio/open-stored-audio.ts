@@ -5,7 +5,9 @@ import { audioCodec } from "../codec/codecs.js";
 import { openMp3 } from "./mp3-decoder.js";
 import { openOggOpus } from "./ogg-opus-decoder.js";
 import type { PcmFormat } from "./pcm-format.js";
+import type { SampleSource } from "./audio-source.js";
 import type { RandomAccess } from "./random-access.js";
+import { MemorySource, type SharedSounds } from "./shared-sounds.js";
 import { StoredAudio } from "./stored-audio.js";
 import { WavDecoder } from "./wav-decoder.js";
 import { ACCEPTED_AUDIO, readWavHeader } from "./wav-header.js";
@@ -17,6 +19,9 @@ export interface StoredAudioOptions {
   readonly sampleRate: number;
   /** The data are samples without a header. */
   readonly raw?: PcmFormat | undefined;
+  /** Sounds that others play, and how this one is opened again for them. */
+  readonly shared?: SharedSounds | undefined;
+  readonly again?: (() => Promise<RandomAccess>) | undefined;
 }
 
 /**
@@ -27,9 +32,20 @@ export interface StoredAudioOptions {
 export async function openStoredAudio(
   access: RandomAccess,
   options: StoredAudioOptions,
-): Promise<StoredAudio> {
+): Promise<SampleSource> {
+  const { rounds = 1, sampleRate, shared, again } = options;
+  const { identity } = access;
+  const find = () => (identity === undefined ? undefined : shared?.find(identity, sampleRate));
+  const known = find();
+  if (known !== undefined) {
+    await access.close();
+    return new MemorySource(known, rounds, sampleRate);
+  }
   const decoder = await openDecoder(access, options.raw);
-  const source = new StoredAudio(decoder, options.rounds ?? 1, options.sampleRate);
+  if (identity !== undefined && again !== undefined) {
+    shared?.opened(identity, sampleRate, async () => openDecoder(await again()));
+  }
+  const source = new StoredAudio(decoder, rounds, sampleRate, find);
   await source.prepare();
   if (source.failed) throw unreadable(access, source.reason);
   return source;

@@ -8,6 +8,8 @@ export interface RandomAccess {
   readonly name: string;
   /** Bytes. */
   readonly size: number;
+  /** What the same file would have, as long as nobody writes to it; undefined = nothing can be told. */
+  readonly identity?: string;
   /** @returns fewer bytes than `length` at the end, none behind it. */
   read(position: number, length: number): Promise<Buffer>;
   close(): Promise<void>;
@@ -22,11 +24,14 @@ export async function openFile(path: string): Promise<RandomAccess> {
   const name = basename(path);
   let handle;
   let size: number;
+  let identity: string;
   try {
     // Looked at before opening, because opening a pipe waits for its other end.
     if (!(await stat(path)).isFile()) throw new Error("it is not a regular file");
     handle = await open(path, "r");
-    size = (await handle.stat()).size;
+    const { dev, ino, mtimeMs, ctimeMs, ...facts } = await handle.stat();
+    size = facts.size;
+    identity = [dev, ino, size, mtimeMs, ctimeMs].join(" ");
   } catch (error) {
     await handle?.close();
     throw new MediaError(`The audio file "${path}" cannot be read: ${reasonOf(error)}`, {
@@ -38,6 +43,7 @@ export async function openFile(path: string): Promise<RandomAccess> {
   return {
     name,
     size,
+    identity,
     async read(position, length) {
       const buffer = Buffer.allocUnsafe(length);
       let filled = 0;

@@ -8,6 +8,7 @@ import { PIECE_MS } from "./sound-decoder.js";
 import type { SampleSource } from "./audio-source.js";
 import { Resampler } from "./resampler.js";
 import { toSample } from "./samples.js";
+import { asFloat, MemorySource } from "./shared-sounds.js";
 
 /** With less than this ready the next piece is read. Milliseconds. */
 const READ_AHEAD_MS = 800;
@@ -35,6 +36,9 @@ export class StoredAudio implements SampleSource {
   #closed = false;
   /** With fewer samples ready the next piece is read. */
   readonly #low: number;
+  readonly #findWhole: () => Int16Array | undefined;
+  /** Takes over once what was decoded here is played. */
+  #whole: MemorySource | undefined;
   #released = false;
   #failed = false;
   #reason: unknown;
@@ -42,8 +46,15 @@ export class StoredAudio implements SampleSource {
   /**
    * @param rounds - How many times it is played; Infinity = for ever.
    * @param sampleRate - Hz of what it gives.
+   * @param findWhole - All of its samples, once somebody has decoded them; asked between two rounds.
    */
-  constructor(decoder: SoundDecoder, rounds: number, sampleRate: number) {
+  constructor(
+    decoder: SoundDecoder,
+    rounds: number,
+    sampleRate: number,
+    findWhole: () => Int16Array | undefined = () => undefined,
+  ) {
+    this.#findWhole = findWhole;
     this.sampleRate = sampleRate;
     this.#decoder = decoder;
     this.#rounds = rounds;
@@ -53,7 +64,8 @@ export class StoredAudio implements SampleSource {
   }
 
   get ended(): boolean {
-    return this.#ready === 0 && (this.#readToEnd || this.#failed || this.#closed);
+    if (this.#ready > 0 || this.#whole?.ended === false) return false;
+    return this.#readToEnd || this.#failed || this.#closed;
   }
 
   get failed(): boolean {
@@ -80,8 +92,17 @@ export class StoredAudio implements SampleSource {
       }
     }
     this.#ready -= filled;
+    if (this.#whole !== undefined) {
+      return filled + this.#readWhole(target, filled, count);
+    }
     if (this.#ready < this.#low && !this.#readToEnd && !this.#filling) void this.fill();
     return filled;
+  }
+
+  #readWhole(target: Int16Array, filled: number, count: number): number {
+    if (filled === count || this.#whole === undefined) return 0;
+    const rest = filled === 0 ? target : target.subarray(filled);
+    return this.#whole.read(rest, count - filled);
   }
 
   /**
@@ -118,6 +139,7 @@ export class StoredAudio implements SampleSource {
     this.#closed = true;
     this.#pieces.length = 0;
     this.#ready = 0;
+    this.#whole?.close();
     if (!this.#filling) void this.#release();
   }
 
@@ -136,8 +158,12 @@ export class StoredAudio implements SampleSource {
     // Nothing, however often repeated, is nothing.
     if (this.#rounds > 0 && this.#decoded > 0 && !this.#closed) {
       this.#decoded = 0;
-      await this.#decoder.rewind();
-      return;
+      const whole = this.#findWhole();
+      if (whole === undefined) {
+        await this.#decoder.rewind();
+        return;
+      }
+      this.#whole = new MemorySource(whole, this.#rounds, this.sampleRate);
     }
     this.#readToEnd = true;
     if (this.#resampler) this.#keep(this.#resampler.flush());
@@ -163,11 +189,4 @@ export class StoredAudio implements SampleSource {
       // Closing a handle of a vanished file system fails; there is nothing left to free.
     }
   }
-}
-
-function asFloat(samples: Float32Array | Int16Array): Float32Array {
-  if (samples instanceof Float32Array) return samples;
-  const float = new Float32Array(samples.length);
-  for (let i = 0; i < samples.length; i++) float[i] = samples[i] / 32_768;
-  return float;
 }
