@@ -123,7 +123,7 @@ describe("calls that outlive their instance, behind Kamailio with Redis", functi
     assert.equal(durations.length, 2);
     assert.ok(
       durations.every((seconds) => Math.abs(seconds - lasted) < 1.5),
-      `${durations} for ${lasted}`,
+      `${durations.join(", ")} s for ${lasted}`,
     );
     const hungUp = ends.filter(({ cause }) => cause === "shutdown");
     assert.equal(hungUp.length, 1);
