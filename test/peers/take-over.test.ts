@@ -9,6 +9,13 @@ import { pause } from "../support/node-red.js";
 import { needs } from "../support/peers/process.js";
 import { needsRedis } from "../support/peers/redis.js";
 
+/** Of `GET sip/sessions`. */
+interface Shown {
+  readonly session: string;
+  readonly node: string;
+  readonly duration: number;
+}
+
 async function until(what: string, isSo: () => boolean | Promise<boolean>, ms = 10_000) {
   for (const end = Date.now() + ms; !(await isSo()); await pause(50)) {
     assert.ok(Date.now() < end, `${what} within ${ms} ms`);
@@ -67,9 +74,9 @@ describe("calls that outlive their instance, behind Kamailio with Redis", functi
     return { call, other, instance: Number(call.instance.split(".")[3]) - 10 };
   }
 
-  async function sessions(number: number): Promise<{ session: string; duration: number }[]> {
+  async function sessions(number: number): Promise<Shown[]> {
     const response = await fetch(`${fleet.instance(number).url}/sip/sessions`);
-    return (await response.json()) as { session: string; duration: number }[];
+    return (await response.json()) as Shown[];
   }
 
   const all = async (what: (number: number) => Promise<number>): Promise<number> => {
@@ -162,7 +169,17 @@ describe("calls that outlive their instance, behind Kamailio with Redis", functi
     await until("it is forgotten", async () => (await sessions(instance)).length === 0, 8_000);
     await pause(1_000);
     assert.ok(call.isUp && other.isUp, "nobody has hung up");
-    assert.equal(await call.hangUp(), true);
+    // Its new instance shows the call, and hangs it up.
+    for (const number of others) {
+      const { url } = fleet.instance(number);
+      const [leg] = await sessions(number);
+      if (leg === undefined) continue;
+      assert.match(leg.node, /^fleet/);
+      assert.ok(Math.abs(leg.duration - (Date.now() - (call.answeredAt ?? 0)) / 1000) < 3);
+      const { status } = await fetch(`${url}/sip/sessions/${leg.session}`, { method: "DELETE" });
+      assert.equal(status, 204);
+    }
+    assert.equal(await call.over(3_000), true);
     assert.equal(await other.over(3_000), true);
   });
 });
