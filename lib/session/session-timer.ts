@@ -125,7 +125,9 @@ export class SessionTimer {
 
   /** Goes on with what another process has agreed. */
   resume({ seconds, isOurs, agreedAt }: TimerAgreement): void {
-    this.#elapsed = Math.max(0, this.#core.clock.wallTime() - agreedAt);
+    // A call that was alive was refreshed before half of its interval, whatever the clock of that machine says.
+    const elapsed = this.#core.clock.wallTime() - agreedAt;
+    this.#elapsed = Math.min(Math.max(0, elapsed), seconds * 500);
     this.#agree(seconds, isOurs);
     this.#elapsed = 0;
     this.#agreedAt = agreedAt;

@@ -179,6 +179,12 @@ export class Call {
     this.onChanged?.();
   }
 
+  /** Another instance has answered it. */
+  resume(): void {
+    this.answered = true;
+    this.#phaseSince -= 1000 * (this.session.snapshot().duration ?? 0);
+  }
+
   /** Another instance has it now: what waits for it here is let go, and nothing is said. */
   forget(): void {
     if (this.over) return;

@@ -76,7 +76,8 @@ export class Engine {
       const own = (): ReadonlyMap<string, CallUsage> => this.#userAgent?.callUsages() ?? new Map();
       this.#limits = new SharedLimits(this.group, environment().clock, own);
       const { clock } = environment();
-      this.#calls = new SharedCalls({ group: this.group, stackId, clock, logger });
+      const isDraining = (): boolean => this.drain.isWanted;
+      this.#calls = new SharedCalls({ group: this.group, stackId, clock, logger, isDraining });
     }
     this.accounts = new AccountBook(logger, onStatus, this.#registrations);
     this.drain = new StackDrain(() => {

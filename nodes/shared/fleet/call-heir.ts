@@ -20,6 +20,7 @@ export interface CallHeirOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   userAgent(): UserAgentPort | undefined;
+  isDraining(): boolean;
   /** It is established here. */
   onTaken(call: Call): void;
 }
@@ -89,6 +90,8 @@ export class CallHeir {
   async #inherit(instance: string): Promise<void> {
     const { group, logger } = this.#options;
     if (this.#options.userAgent()?.running !== true) return;
+    // Whoever is about to leave leaves them to the others.
+    if (this.#options.isDraining() && group.members.size > 1) return;
     try {
       const keys = await group.heldBy(CALL_KIND, instance);
       for (let i = keys.length - 1; i > 0; i--) {
@@ -171,9 +174,9 @@ export class CallHeir {
       session.data = {};
     }
     const call = callOf(session, stackId);
-    call.answered = true;
+    call.resume();
     if (owner !== undefined) call.setOwner(new RestoredOwner(owner, call));
-    logger.info(`session ${call.id}: taken over from an instance that is gone`);
+    logger.debug(`session ${call.id}: taken over from an instance that is gone`);
     return call;
   }
 

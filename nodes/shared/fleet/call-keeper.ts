@@ -157,9 +157,8 @@ export class CallKeeper {
   #lost(key: string): void {
     const call = this.#byKey.get(key);
     if (call === undefined) return;
-    const bridge = call.bridge instanceof CallBridge ? call.bridge : undefined;
-    const legs = bridge?.record() === undefined ? [call] : bridge.legs;
-    bridge?.forget();
+    const legs = unitOf(call);
+    if (call.bridge instanceof CallBridge) call.bridge.forget();
     for (const leg of legs) {
       const entry = this.#calls.get(leg);
       this.#calls.delete(leg);

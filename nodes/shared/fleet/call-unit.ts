@@ -39,7 +39,9 @@ export function dialogKey(callId: string, localTag: string): string {
 /** The two legs of a bridge that outlives this process, the first one first; else the call alone. */
 export function unitOf(call: Call): readonly Call[] {
   const bridge = call.bridge instanceof CallBridge ? call.bridge : undefined;
-  return bridge?.record() === undefined ? [call] : bridge.legs;
+  if (bridge?.record() === undefined) return [call];
+  // Two stacks are two groups: nobody could take both.
+  return bridge.legs.every(({ stackId }) => stackId === call.stackId) ? bridge.legs : [call];
 }
 
 /** Undefined while one of them is not established. */

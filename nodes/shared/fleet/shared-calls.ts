@@ -11,6 +11,7 @@ export interface SharedCallsOptions {
   readonly stackId: string;
   readonly clock: Clock;
   readonly logger: Logger;
+  isDraining(): boolean;
 }
 
 export class SharedCalls {

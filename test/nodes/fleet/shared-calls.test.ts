@@ -50,6 +50,7 @@ class Instance extends Person {
       group: this.group,
       stackId: STACK,
       clock,
+      isDraining: () => false,
       logger: {
         debug: quiet,
         info: quiet,
