@@ -42,7 +42,7 @@ export type * from "./session/sdp-stream-handler.js";
 export type { SessionCookies } from "./session/session-cookies.js";
 export { Session, type SessionEvents } from "./session/session.js";
 export type * from "./session/session-types.js";
-export type { NotifyOptions } from "./subscription/notifier.js";
+export type { LastState, NotifyOptions } from "./subscription/notifier.js";
 export { parseSubscriptionState } from "./subscription/subscription-state.js";
 export { Subscription } from "./subscription/subscription.js";
 export type * from "./subscription/subscription-types.js";

@@ -36,7 +36,7 @@ async function run(action: NotifyAction): Promise<void> {
   let stack: string | undefined;
   let facts: SubscriberFacts | undefined;
   let isOver = true;
-  for (const { userAgent, stackId } of allEngines()) {
+  for (const { userAgent, stackId, presence } of allEngines()) {
     if (userAgent === undefined) continue;
     // Asked before: the last NOTIFY is its end.
     facts = userAgent.subscriberFacts(handle);
@@ -46,6 +46,7 @@ async function run(action: NotifyAction): Promise<void> {
       const present = userAgent.subscriberFacts(handle);
       isOver = present === undefined;
       facts = present ?? facts;
+      if (outcome.ok && facts !== undefined) presence?.told(facts, options);
       break;
     }
   }

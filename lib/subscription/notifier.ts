@@ -4,7 +4,7 @@
  */
 import { StateMachine, type SipError, type Timer } from "../foundation/index.js";
 import type { Dialog, DialogUser } from "../dialog/index.js";
-import { createResponse, type SipRequest, type SipResponse } from "../message/index.js";
+import { createResponse, SipUri, type SipRequest, type SipResponse } from "../message/index.js";
 import type {
   AccountHandle,
   ActionOutcome,
@@ -37,6 +37,12 @@ const FATAL: ReadonlySet<number> = new Set([
   404, 405, 410, 416, 480, 481, 482, 483, 484, 485, 489, 501, 604,
 ]);
 
+/** Resolves with what is known of a resource. @param resource - `user@host`. */
+export type LastState = (
+  eventPackage: string,
+  resource: string,
+) => Promise<NotifyOptions | undefined>;
+
 export interface NotifierOptions {
   /** The SUBSCRIBE or REFER that was accepted. */
   readonly subscribe: SipRequest;
@@ -51,6 +57,7 @@ export interface NotifierOptions {
   /** Seconds that a refresh gets at most. */
   readonly longest: number;
   onEnd(end: NotifierEnd): void;
+  readonly lastState?: LastState | undefined;
 }
 
 export interface NotifierEnd {
@@ -97,8 +104,17 @@ export class Notifier implements DialogUser {
     this.#flow = options.flow;
     this.#machine = new StateMachine(notifierMachine, (action) => this.#perform(action));
     this.#expiresAt = services.clock.now() + options.expires * 1000;
+    let known: NotifyOptions = {};
+    const { lastState } = options;
+    // The answer has half a second's time; later is never.
+    if (lastState !== undefined && this.resource !== undefined) {
+      lastState(this.eventPackage, this.resource).then(
+        (state = {}) => (known = state),
+        () => undefined,
+      );
+    }
     this.#first = services.clock.setTimer(FIRST_NOTIFY_MS, () => {
-      if (this.state === "accepted") this.#push({}, () => undefined);
+      if (this.state === "accepted") this.#push(known, () => undefined);
     });
     if (options.expires > 0) this.#startExpiry();
   }
@@ -109,6 +125,13 @@ export class Notifier implements DialogUser {
 
   get eventPackage(): string {
     return this.#options.event.eventPackage;
+  }
+
+  /** `user@host` of whom the subscriber wants to know; undefined for a REFER. */
+  get resource(): string | undefined {
+    const { uri } = this.#options.subscribe.to;
+    if (this.eventPackage === "refer" || !(uri instanceof SipUri)) return undefined;
+    return uri.user === undefined ? uri.host : `${uri.user}@${uri.host}`;
   }
 
   /** `active` or `pending` as it was told last, `terminated` at the end. */
@@ -128,6 +151,14 @@ export class Notifier implements DialogUser {
       return Promise.resolve({ ok: false, cause: "limit", statusCode: 0 });
     }
     return new Promise((resolve) => this.#push(options, resolve));
+  }
+
+  /** A state that comes from elsewhere, if it is news to an active subscriber. */
+  tell(state: NotifyOptions): void {
+    if (this.#state !== "active" || this.#isEnding()) return;
+    const last = this.#queue.at(-1) ?? this.#last;
+    if (String(last.body ?? "") === String(state.body ?? "")) return;
+    void this.notify(state);
   }
 
   /** The last NOTIFY, with what was told before. Resolves when it is answered. */

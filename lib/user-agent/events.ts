@@ -31,6 +31,8 @@ export interface SubscriptionFacts {
 /** How a subscription of a peer stands. */
 export interface SubscriberFacts {
   readonly eventPackage: string;
+  /** Whose state it is: `user@host` of the To of the SUBSCRIBE; undefined for a REFER. */
+  readonly resource?: string | undefined;
   readonly subscriptionState: string;
   /** Seconds left. */
   readonly expires: number;

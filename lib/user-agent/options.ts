@@ -10,6 +10,7 @@ import type {
   Rel100,
   ReplacesOptions,
 } from "../session/index.js";
+import type { LastState } from "../subscription/index.js";
 import type { TimerOptions } from "../transaction/index.js";
 import type { MessageObserver, TransportTuning } from "../transport/index.js";
 import type {
@@ -77,6 +78,11 @@ export interface UserAgentOptions {
   readonly traceMessages?: MessageObserver | undefined;
   /** Milliseconds by which the event loop of this process is late, told to neighbours that ask by OPTIONS. */
   readonly eventLoopLag?: (() => number) | undefined;
+  /**
+   * The state of a resource that another user agent was given to tell: a new subscriber gets it when the application has told
+   * nothing 500 ms after it took the subscription. Default: an empty NOTIFY.
+   */
+  readonly lastState?: LastState | undefined;
   /** What other user agents use of the limits of an account that they share; counted with our own. Default: nothing. */
   readonly othersUsage?: ((accountId: string) => CallUsage | undefined) | undefined;
 

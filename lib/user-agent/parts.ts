@@ -232,6 +232,7 @@ export class UserAgentParts {
     };
     this.subscribers = new PeerSubscriptions({
       services,
+      lastState: options.lastState,
       report: (event) => host.report(event),
     });
     this.refers = new StandaloneRefers({

@@ -6,6 +6,7 @@ import {
   LEAST_EXPIRES_S,
   LONGEST_EXPIRES_S,
   Notifier,
+  type LastState,
   type NotifierOptions,
   type NotifyOptions,
   parseEvent,
@@ -23,6 +24,8 @@ const MOST_PER_PEER = 200;
 export interface PeerSubscriptionsOptions {
   readonly services: SessionServices;
   report(event: StackEvent): void;
+  /** See `UserAgentOptions`. */
+  readonly lastState?: LastState | undefined;
 }
 
 /** What an accepted SUBSCRIBE is answered with. */
@@ -111,6 +114,7 @@ export class PeerSubscriptions {
       flow,
       account,
       ...terms,
+      lastState: this.#options.lastState,
       onEnd: (end) => {
         this.#notifiers.delete(handle);
         const left = (this.#perPeer.get(peer) ?? 1) - 1;
@@ -152,6 +156,15 @@ export class PeerSubscriptions {
   /** @returns undefined when there is none of this handle. */
   notify(handle: string, options: NotifyOptions): Promise<ActionOutcome> | undefined {
     return this.#notifiers.get(handle)?.notify(options);
+  }
+
+  /** What somebody else knows of a resource, to those who have not been told the same. */
+  tell(eventPackage: string, resource: string, state: NotifyOptions): void {
+    for (const notifier of [...this.#notifiers.values()]) {
+      if (notifier.eventPackage === eventPackage && notifier.resource === resource) {
+        notifier.tell(state);
+      }
+    }
   }
 
   /** Tells every subscriber that we go, and when to come again. */

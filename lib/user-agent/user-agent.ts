@@ -317,8 +317,13 @@ export class UserAgent extends TypedEmitter<UserAgentEvents> {
     }
     const notifier = this.#parts.subscribers.get(subscription);
     if (notifier === undefined) return undefined;
-    const { eventPackage, subscriptionState, expires } = notifier;
-    return { eventPackage, subscriptionState, expires };
+    const { eventPackage, resource, subscriptionState, expires } = notifier;
+    return { eventPackage, resource, subscriptionState, expires };
+  }
+
+  /** Tells the active subscribers of a resource its state, unless that is what they were told last. See `lastState`. */
+  tellSubscribers(eventPackage: string, resource: string, state: NotifyOptions): void {
+    this.#parts.subscribers.tell(eventPackage, resource, state);
   }
 
   /** Our subscriptions by handle. */

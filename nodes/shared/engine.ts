@@ -13,7 +13,13 @@ import { StackDrain } from "./drain.js";
 import { EventLoopLag } from "./event-loop-lag.js";
 import { environment, type UserAgentPort } from "./environment.js";
 import { misuse } from "./errors.js";
-import { type Group, SharedCalls, SharedLimits, SharedRegistrations } from "./fleet/index.js";
+import {
+  type Group,
+  SharedCalls,
+  SharedLimits,
+  SharedPresence,
+  SharedRegistrations,
+} from "./fleet/index.js";
 import { requestPolicy, wantsEveryMessage, watchSession, watchStack } from "./event-nodes.js";
 import { takeIncoming } from "./incoming-calls.js";
 import { liveNode } from "./live-nodes.js";
@@ -43,6 +49,8 @@ export class Engine {
   readonly group: Group | undefined;
   readonly #registrations: SharedRegistrations | undefined;
   readonly #limits: SharedLimits | undefined;
+  /** States of resources that instances tell each other. */
+  readonly presence: SharedPresence | undefined;
   readonly #calls: SharedCalls | undefined;
   #state: EngineState = "starting";
   #problem: string | undefined;
@@ -75,6 +83,9 @@ export class Engine {
       this.#registrations = new SharedRegistrations(this.group, stack, logger, onStatus);
       const own = (): ReadonlyMap<string, CallUsage> => this.#userAgent?.callUsages() ?? new Map();
       this.#limits = new SharedLimits(this.group, environment().clock, own);
+      this.presence = new SharedPresence(this.group, logger, (...news) =>
+        this.#userAgent?.tellSubscribers(...news),
+      );
       const { clock } = environment();
       const isDraining = (): boolean => this.drain.isWanted;
       this.#calls = new SharedCalls({ group: this.group, stackId, clock, logger, isDraining });
@@ -202,6 +213,7 @@ export class Engine {
     const userAgent = environment().createUserAgent({
       ...this.settings.options(this.logger),
       eventLoopLag: () => eventLoopLag.now(),
+      lastState: this.presence && (async (...of) => this.presence?.last(...of)),
       othersUsage: (id) => this.#limits?.others(id),
       traceMessages: this.settings.trace ? (message) => traces.add(stackId, message) : undefined,
     });
@@ -379,6 +391,7 @@ export class Engine {
     this.#discard();
     this.#registrations?.close();
     this.#limits?.close();
+    this.presence?.close();
     this.#calls?.stop();
     await this.group?.close();
   }

@@ -39,6 +39,7 @@ export type UserAgentPort = Pick<
   | "pendingRequest"
   | "counters"
   | "callUsages"
+  | "tellSubscribers"
   | "onIncomingCall"
   | "onUnknownDialog"
   | "restore"

@@ -537,6 +537,10 @@ export class FakeUserAgent extends TypedEmitter<UserAgentEvents> implements User
     this.drainState = state;
     this.emit("drain", state);
   }
+  readonly told: { eventPackage: string; resource: string; state: NotifyOptions }[] = [];
+  tellSubscribers(eventPackage: string, resource: string, state: NotifyOptions): void {
+    this.told.push({ eventPackage, resource, state });
+  }
   readonly usages = new Map<string, CallUsage>();
   callUsages(): ReadonlyMap<string, CallUsage> {
     return this.usages;
@@ -585,7 +589,8 @@ export class FakeUserAgent extends TypedEmitter<UserAgentEvents> implements User
     return this.notifyOutcome;
   }
   subscriberFacts(): SubscriberFacts | undefined {
-    return { eventPackage: "presence", subscriptionState: "active", expires: 60 };
+    const resource = "desk@sip.test";
+    return { eventPackage: "presence", resource, subscriptionState: "active", expires: 60 };
   }
   pendingRequest(handle: string): PendingRequest | undefined {
     return this.held.get(handle);

@@ -6,6 +6,7 @@ import { SharedGroup } from "./shared-group.js";
 
 export { type Group, type Lease, SharedStateError } from "./group.js";
 export { SharedCalls } from "./shared-calls.js";
+export { SharedPresence } from "./shared-presence.js";
 export { SharedLimits } from "./shared-limits.js";
 export { SharedRegistrations } from "./registrations.js";
 
