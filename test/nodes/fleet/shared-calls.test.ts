@@ -332,6 +332,25 @@ describe("Calls that outlive their instance", () => {
     await s.end();
   });
 
+  it("goes on after a death in the middle of a hold, which is then lost, and of its repetition", async () => {
+    const s = await stage();
+    await s.pair();
+    // The other leg is being asked when the instance dies.
+    s.network.drop((packet) => packet.label === "INVITE" && packet.to === "carol");
+    const held = lastOf(s.alice).reinvite({ action: "hold" });
+    await s.pass(300);
+    s.kill();
+    s.groups.leave(s.third.group);
+    s.tellDeath();
+    await s.pass(1_000);
+    assert.equal(s.second.userAgent.sessions.size, 2);
+    await Promise.all([lastOf(s.carol).end(), s.pass(1_000)]);
+    await held;
+    assert.equal(s.alice.userAgent.sessions.size + s.carol.userAgent.sessions.size, 0);
+    assert.deepEqual(s.records(), []);
+    await s.end();
+  });
+
   it("ends both legs once when both hang up at the same time at different survivors", async () => {
     const s = await stage();
     await s.pair();
