@@ -23,7 +23,7 @@ export default tseslint.config(
     languageOptions: { globals: { ...globals.node } },
   },
   {
-    files: ["lib/**/*.ts", "nodes/**/*.ts", "test/**/*.ts"],
+    files: ["lib/**/*.ts", "nodes/**/*.ts", "test/**/*.ts", "bench/fleet/**/*.ts"],
     ignores: ["nodes/sidebar/editor/**"],
     extends: [...tseslint.configs.recommendedTypeChecked],
     languageOptions: {
@@ -57,7 +57,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ["test/**/*.ts"],
+    files: ["test/**/*.ts", "bench/fleet/**/*.ts"],
     rules: {
       "@typescript-eslint/no-unsafe-assignment": "off",
       "@typescript-eslint/no-unsafe-member-access": "off",

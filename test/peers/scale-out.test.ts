@@ -235,6 +235,26 @@ describe("configurations for more than one machine", function () {
       assert.match(await media.text(), /^rtpengine_sessions/m);
     });
 
+    it("lose no call while an instance is drained, and give it calls again afterwards", async () => {
+      const watcher = await Watcher.start(fleet);
+      try {
+        const before = [watcher.call("hold"), watcher.call("hold")];
+        for (const call of before) assert.equal(await call.settled(), true, call.cause);
+        const stream = new Calls(fleet, { story: "ivr", calls: 100, rate: 50 });
+        await new Promise((done) => setTimeout(done, 500));
+        assert.equal(await fleet.drain(2), 202);
+        const { ok, failed, problem } = await stream.result();
+        assert.deepEqual({ ok, failed }, { ok: 100, failed: 0 }, problem);
+        await fleet.active(1);
+        assert.deepEqual(fleet.targets(), [fleet.places.instance(1)]);
+        for (const call of before) assert.equal(await call.hangUp(), true, call.cause);
+        await fleet.drain(2, "DELETE");
+        await fleet.active(2);
+      } finally {
+        await watcher.stop();
+      }
+    });
+
     it("send new calls elsewhere when an instance dies, within 3 s; the others' calls stay", async () => {
       const watcher = await Watcher.start(fleet);
       try {
@@ -252,7 +272,7 @@ describe("configurations for more than one machine", function () {
         assert.equal(unharmed.length, 2);
         for (const call of [...unharmed, ...after])
           assert.equal(await call.hangUp(), true, call.cause);
-        assert.equal((await fleet.count(1)).count["hold-ended"], 6);
+        assert.equal((await fleet.count(1)).count["hold-ended"], 7);
       } finally {
         await watcher.stop();
       }

@@ -7,15 +7,15 @@ import { PeerProcess } from "../peers/process.js";
 import { DOMAIN, PHONE } from "./files.js";
 import type { Fleet } from "./fleet.js";
 
-/** Calls that the flow ends, or that the caller ends after a while. */
-export type Story = "ivr" | "hold";
+/** Calls that the flow ends; registrations of alice. */
+export type Story = "ivr" | "register";
 
 export interface Placed {
   readonly ok: number;
   readonly failed: number;
   readonly retransmissions: number;
   readonly seconds: number;
-  /** Processor time of SIPp, milliseconds. */
+  /** What SIPp wrote down of calls that failed. */
   readonly problem: string;
 }
 
@@ -23,8 +23,6 @@ export interface Run {
   readonly story: Story;
   readonly calls: number;
   readonly rate: number;
-  /** How long the caller stays, `hold` only. */
-  readonly holdMs?: number;
 }
 
 let runs = 0;
@@ -35,19 +33,18 @@ export class Calls {
   readonly #errors: string;
   readonly #started = performance.now();
 
-  constructor(fleet: Fleet, { story, calls, rate, holdMs = 0 }: Run) {
+  constructor(fleet: Fleet, { story, calls, rate }: Run) {
     const name = `${story}-${++runs}`;
     this.#statistics = join(fleet.folder, `${name}.csv`);
     this.#errors = join(fleet.folder, `${name}.errors`);
     const { callers, kamailio } = fleet.places;
-    const longest = Math.ceil(calls / rate + holdMs / 1000 + 40);
+    const longest = Math.ceil(calls / rate + 40);
     // prettier-ignore
     this.#program = PeerProcess.start("sipp", [
       `${kamailio}:5060`, "-sf", join(projectRoot, `bench/fleet/scenarios/${story}.xml`), "-s", story,
       "-i", callers, "-p", String(7000 + (runs % 500)), "-key", "domain", DOMAIN,
-      "-r", String(rate), "-m", String(calls), "-l", String(Math.ceil(rate * (10 + holdMs / 1000))), "-d", String(holdMs),
-      "-trace_stat", "-fd", "1", "-stf", this.#statistics, "-trace_err", "-error_file", this.#errors,
-      "-nostdin", "-timer_resol", "5", "-buff_size", "4000000", "-deadcall_wait", "500", "-timeout", `${longest}s`, "-recv_timeout", "20000", "-skip_rlimit",
+      "-r", String(rate), "-m", String(calls), "-l", String(Math.ceil(rate * 10)), "-trace_stat", "-fd", "1", "-stf", this.#statistics, "-trace_err", "-error_file", this.#errors,
+      "-au", PHONE.user, "-ap", PHONE.password, "-nostdin", "-timer_resol", "5", "-buff_size", "4000000", "-deadcall_wait", "500", "-timeout", `${longest}s`, "-recv_timeout", "20000", "-skip_rlimit",
     ], { env: { TERM: "xterm" } });
   }
 
@@ -166,6 +163,8 @@ export class WatchedCall {
   answeredAt: number | undefined;
   endedAt: number | undefined;
   cause: string | undefined;
+  /** When frames of 100 ms came that were not silent, after `talk`. */
+  readonly heardAt: number[] = [];
   readonly startedAt = Date.now();
 
   constructor(readonly session: Session) {
@@ -199,6 +198,23 @@ export class WatchedCall {
     const end = Date.now() + timeoutMs;
     while (this.endedAt === undefined && Date.now() < end) await pause(10);
     return this.endedAt !== undefined;
+  }
+
+  /** Says a tone for a minute, and listens. */
+  async talk(): Promise<void> {
+    const { audio } = this.session;
+    if (audio === undefined) throw new Error("The call has no sound");
+    const stream = await audio.stream(
+      { format: "pcm16", sampleRate: 8000, frame: 100 },
+      {
+        onFrame: ({ data }) => {
+          if (Math.max(...new Int16Array(data.buffer, data.byteOffset, data.length / 2)) > 3000)
+            this.heardAt.push(Date.now());
+        },
+      },
+    );
+    const tone = Int16Array.from({ length: 8000 * 60 }, (_, at) => 12000 * Math.sin(at * 0.5));
+    stream.send(Buffer.from(tone.buffer));
   }
 
   /** Hangs up. @returns did the other side take it? */

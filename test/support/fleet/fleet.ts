@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { NodeRed, pause } from "../node-red.js";
 import { PeerProcess } from "../peers/process.js";
-import { fleetFlow } from "./flow.js";
+import { fleetFlow, STACK } from "./flow.js";
 import { layOut, Places } from "./files.js";
 
 export interface FleetOptions {
@@ -24,6 +24,13 @@ export interface Count {
   readonly count: Record<string, number>;
   readonly ended: { callId: string; cause?: string; duration?: number }[];
 }
+
+/** The stack of instances that share their state and let rtpengine carry bridged calls. */
+export const SHARING = {
+  sharedState: "${SIP_SHARED_STATE}",
+  media: "rtpengine",
+  rtpengine: "${SIP_RTPENGINE}",
+};
 
 /** A part that has its own process. */
 export type Part = "kamailio" | "redis" | "rtpengine" | `instance ${number}`;
@@ -101,6 +108,8 @@ export class Fleet {
         SIP_INSTANCE: String(number),
         SIP_ADDRESS: this.places.instance(number),
         SIP_PROXY: this.places.kamailio,
+        SIP_SHARED_STATE: this.places.sharedState,
+        SIP_RTPENGINE: this.places.ng,
       },
     });
     this.instances.set(number, nodeRed);
@@ -119,6 +128,15 @@ export class Fleet {
     this.instances.delete(number);
     await nodeRed.kill();
     rmSync(nodeRed.userDir, { recursive: true, force: true });
+  }
+
+  /** No new calls from now on, those that are up go on; `POST sip/stacks/:id/drain`, or `DELETE` for the end of it. */
+  async drain(number: number, method: "POST" | "DELETE" = "POST"): Promise<number> {
+    const { status } = await fetch(`${this.instance(number).url}/sip/stacks/${STACK}/drain`, {
+      method,
+      signal: AbortSignal.timeout(10_000),
+    });
+    return status;
   }
 
   async count(number: number): Promise<Count> {

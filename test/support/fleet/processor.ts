@@ -21,12 +21,24 @@ function parents(): Map<number, number> {
   return found;
 }
 
-/** Milliseconds of user and system time. */
+/** Milliseconds of user and system time: exact where the kernel tells, else in hundredths of a second. */
 function own(pid: number): number {
   const text = read(`/proc/${pid}/stat`);
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
-  // Hundredths of a second.
-  return (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) * 10;
+  const coarse = (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) * 10;
+  return Math.max(exact(pid), coarse);
+}
+
+/** Of the threads that live; 0 where the kernel does not tell. */
+function exact(pid: number): number {
+  let nanoseconds = 0;
+  try {
+    for (const task of readdirSync(`/proc/${pid}/task`))
+      nanoseconds += Number(read(`/proc/${pid}/task/${task}/schedstat`).split(" ")[0] ?? 0);
+  } catch {
+    return 0;
+  }
+  return nanoseconds / 1e6;
 }
 
 function family(pid: number): number[] {

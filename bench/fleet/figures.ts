@@ -1,0 +1,64 @@
+/** Processor time of the parts while something is done. */
+import { processorTime } from "../../test/support/fleet/processor.js";
+import type { Calls, Placed } from "../../test/support/fleet/callers.js";
+import type { Fleet } from "../../test/support/fleet/fleet.js";
+
+export interface Measured extends Placed {
+  readonly calls: number;
+  readonly asked: number;
+  /** Cores that each part used in the busiest second, `callers` included. */
+  readonly cores: ReadonlyMap<string, number>;
+  /** Microseconds of processor time of each part per call that went well. */
+  readonly perCall: ReadonlyMap<string, number>;
+}
+
+/** Milliseconds by part. */
+export function times(fleet: Fleet): Map<string, number> {
+  return new Map([...fleet.processes()].map(([part, pid]) => [part, processorTime(pid)]));
+}
+
+/** Cores used by each part within `seconds`. */
+export function used(
+  before: Map<string, number>,
+  after: Map<string, number>,
+  seconds: number,
+): Map<string, number> {
+  return new Map(
+    [...after].map(([part, value]) => [part, (value - (before.get(part) ?? 0)) / 1000 / seconds]),
+  );
+}
+
+export async function measure(
+  fleet: Fleet,
+  calls: Calls,
+  plan: { calls: number; rate: number },
+): Promise<Measured> {
+  const before = times(fleet);
+  const started = performance.now();
+  let cores = new Map<string, number>();
+  let last = { at: started, times: before, callers: 0 };
+  const sample = (): void => {
+    const next = { at: performance.now(), times: times(fleet), callers: processorTime(calls.pid) };
+    const seconds = (next.at - last.at) / 1000;
+    const now = used(last.times, next.times, seconds);
+    now.set("callers", Math.max(0, next.callers - last.callers) / 1000 / seconds);
+    if (sum(now, /./) > sum(cores, /./)) cores = now;
+    last = next;
+  };
+  const watch = setInterval(sample, 1000);
+  const placed = await calls.result();
+  clearInterval(watch);
+  const seconds = (performance.now() - started) / 1000;
+  const perCall = new Map(
+    [...times(fleet)].map(([part, value]) => [
+      part,
+      ((value - (before.get(part) ?? 0)) * 1000) / Math.max(1, placed.ok),
+    ]),
+  );
+  return { ...placed, calls: plan.calls, asked: plan.rate, seconds, cores, perCall };
+}
+
+/** Sum of the parts whose name matches. */
+export function sum(cores: ReadonlyMap<string, number>, which: RegExp): number {
+  return [...cores].reduce((total, [part, value]) => (which.test(part) ? total + value : total), 0);
+}
