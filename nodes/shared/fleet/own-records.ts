@@ -7,8 +7,9 @@ const MOST_RECORDS = 50_000;
 const MOST_CHARACTERS = 64 * 1024 * 1024;
 const LONGEST_VALUE = 64 * 1024;
 const LONGEST_KEY = 1_024;
-/** Changes that are written in one go. */
+/** Changes that are written in one go, and characters after which no more are added. */
 const BATCH = 200;
+const BATCH_CHARACTERS = 256 * 1024;
 
 interface OwnRecord extends RecordChange {
   /** By the clock; then the store has forgotten it. */
@@ -57,11 +58,14 @@ export class OwnRecords {
   /** What is to be written next; it counts as written. */
   take(): RecordChange[] {
     const changes: RecordChange[] = [];
+    let characters = 0;
     for (const name of this.#unwritten) {
-      if (changes.length >= BATCH) break;
+      if (changes.length >= BATCH || characters >= BATCH_CHARACTERS) break;
       this.#unwritten.delete(name);
       const record = this.#records.get(name);
-      if (record !== undefined) changes.push(record);
+      if (record === undefined) continue;
+      changes.push(record);
+      characters += record.value?.length ?? 0;
     }
     return changes;
   }

@@ -36,22 +36,24 @@ redis.call('HSET',KEYS[3],name,me) h=me end
 holders[#holders+1]=h or '' end
 return {'ok',redis.call('GET',KEYS[4]),redis.call('ZRANGEBYSCORE',KEYS[1],now-dead,'+inf'),holders}`);
 
-/** KEYS: members, record, held by us. ARGV: instance, dead after ms, start of the names of `held`, mode, key, value, seconds. */
-export const PUT =
-  script(`${NOW}local me,dead,key,ttl=ARGV[1],tonumber(ARGV[2]),ARGV[5],tonumber(ARGV[7])
-${LIVES}local h=redis.call('HGET',KEYS[2],'h')
-if h and h~=me then if ARGV[4]=='own' and lives(h) then return 0 end
-redis.call('SREM',ARGV[3]..h,key) end
-redis.call('HSET',KEYS[2],'h',me,'v',ARGV[6]) redis.call('EXPIRE',KEYS[2],ttl)
-redis.call('SADD',KEYS[3],key)
-if redis.call('TTL',KEYS[3])<ttl then redis.call('EXPIRE',KEYS[3],ttl) end
-return 1`);
-
-/** KEYS: members, record, held by us. ARGV: instance, key. */
-export const REMOVE = script(`redis.call('SREM',KEYS[3],ARGV[2])
-local h=redis.call('HGET',KEYS[2],'h')
-if h==ARGV[1] then redis.call('DEL',KEYS[2]) end
-return (h and h~=ARGV[1]) and 0 or 1`);
+/**
+ * Many changes at once. KEYS: members, then for each change the record and what of its kind is held by us. ARGV: instance, dead
+ * after ms, start of the names of `held`, then for each change its kind, key, mode (`gone` = removed), value, seconds.
+ */
+export const WRITE = script(`${NOW}local me,dead=ARGV[1],tonumber(ARGV[2])
+${LIVES}local function put(rec,held,kind,key,mode,value,ttl)
+local h=redis.call('HGET',rec,'h')
+if mode=='gone' then redis.call('SREM',held,key)
+if h==me then redis.call('DEL',rec) end return 1 end
+if h and h~=me then if mode=='own' and lives(h) then return 0 end
+redis.call('SREM',ARGV[3]..kind..':'..h,key) end
+redis.call('HSET',rec,'h',me,'v',value) redis.call('EXPIRE',rec,ttl)
+redis.call('SADD',held,key)
+if redis.call('TTL',held)<ttl then redis.call('EXPIRE',held,ttl) end return 1 end
+local done={}
+for i=2,#KEYS,2 do local a=4+(i-2)/2*5
+done[#done+1]=put(KEYS[i],KEYS[i+1],ARGV[a],ARGV[a+1],ARGV[a+2],ARGV[a+3],tonumber(ARGV[a+4])) end
+return done`);
 
 /** KEYS: members, record, held by us. ARGV: instance, dead after ms, start of the names of `held`, key. */
 export const CLAIM = script(`${NOW}local me,dead,key=ARGV[1],tonumber(ARGV[2]),ARGV[4]

@@ -5,7 +5,7 @@
 import { errorText, printable } from "../../../lib/index.js";
 import { misuse } from "../errors.js";
 import { SharedStateError } from "./group.js";
-import { BEAT, CLAIM, LEAVE, PUT, RELEASE, REMOVE, type Script } from "./redis-scripts.js";
+import { BEAT, CLAIM, LEAVE, RELEASE, type Script, WRITE } from "./redis-scripts.js";
 import type {
   Beat,
   BeatAnswer,
@@ -126,14 +126,21 @@ export class RedisStore implements SharedStore {
     deadMs: number,
     changes: readonly RecordChange[],
   ): Promise<boolean[]> {
-    const answers = changes.map(({ kind, key, value, ttlSeconds, mode }) => {
-      const keys = ["members", recordKey(kind, key), heldKey(kind, instance)];
-      if (value === undefined) return this.#run(REMOVE, keys, [instance, key]);
-      const seconds = String(Math.max(1, Math.ceil(ttlSeconds)));
-      const held = this.#base + heldKey(kind, "");
-      return this.#run(PUT, keys, [instance, String(deadMs), held, mode, key, value, seconds]);
-    });
-    return (await Promise.all(answers)).map((answer) => answer !== 0);
+    const keys = changes.flatMap(({ kind, key }) => [
+      recordKey(kind, key),
+      heldKey(kind, instance),
+    ]);
+    const values = changes.flatMap(({ kind, key, value, ttlSeconds, mode }) => [
+      kind,
+      key,
+      value === undefined ? "gone" : mode,
+      value ?? "",
+      String(Math.max(1, Math.ceil(ttlSeconds))),
+    ]);
+    const all = [instance, String(deadMs), `${this.#base}held:`, ...values];
+    const answer = await this.#run(WRITE, ["members", ...keys], all);
+    const done = Array.isArray(answer) ? (answer as unknown[]) : [];
+    return changes.map((_change, index) => done[index] !== 0);
   }
 
   async read(kind: string, key: string): Promise<{ holder: string; value: string } | undefined> {
