@@ -207,6 +207,21 @@ describe("A group of instances", () => {
     assert.deepEqual([first.isHeld(), second.log, gone], [true, [], []]);
   });
 
+  it("a holder that alone is cut off goes on until it hears that another one has taken its lease", async () => {
+    const [a, b] = [await join("a"), await join("b")];
+    const first = lease(a);
+    await advance(50);
+    const second = lease(b);
+    await advance(500);
+    a.store.error = new Error("no route");
+    a.store.events.onDown();
+    await advance(6_000);
+    assert.deepEqual([first.isHeld(), second.log], [true, ["gained"]]);
+    a.store.error = undefined;
+    await advance(1_100);
+    assert.deepEqual([first.log, second.isHeld()], [["gained", "lost"], true]);
+  });
+
   it("writes everything again when the store has lost its data, and a lease stays with its holder", async () => {
     const [a, b] = [await join("a"), await join("b")];
     const first = lease(a);
