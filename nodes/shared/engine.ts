@@ -125,6 +125,11 @@ export class Engine {
     return this.#registrations?.held ?? 0;
   }
 
+  /** Calls of instances that are gone, since the start. */
+  get callsTaken(): number {
+    return this.#calls?.taken ?? 0;
+  }
+
   /** Calls now, answered or not. */
   get callCount(): number {
     return this.#userAgent?.sessions.size ?? 0;

@@ -124,7 +124,7 @@ function describe(page: Page, engine: Engine): void {
   }
 }
 
-function describeGroup(page: Page, { group, leases }: Engine, stack: Labels): void {
+function describeGroup(page: Page, { group, leases, callsTaken }: Engine, stack: Labels): void {
   if (group === undefined) return;
   const up = "1 while the shared state answers.";
   page.add("sip_group_connected", "gauge", up, stack, group.isConnected ? 1 : 0);
@@ -132,6 +132,8 @@ function describeGroup(page: Page, { group, leases }: Engine, stack: Labels): vo
   page.add("sip_group_members", "gauge", live, stack, group.members.size);
   const held = "Registrations of the group that this instance keeps.";
   page.add("sip_group_leases", "gauge", held, stack, leases);
+  const taken = "Calls of instances that are gone, taken over by this one.";
+  page.add("sip_group_calls_taken_total", "counter", taken, stack, callsTaken);
 }
 
 function describeAccounts(page: Page, engine: Engine, stack: Labels): void {

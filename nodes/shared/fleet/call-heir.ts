@@ -42,6 +42,8 @@ export class CallHeir {
   readonly #handed = new Map<string, () => void>();
   readonly #waitingForDeath = new Set<(instance: string) => void>();
   #isOver = false;
+  /** Calls that were taken, since the start. */
+  taken = 0;
 
   constructor(options: CallHeirOptions) {
     const { group } = options;
@@ -175,6 +177,7 @@ export class CallHeir {
     }
     const call = callOf(session, stackId);
     call.resume();
+    this.taken++;
     if (owner !== undefined) call.setOwner(new RestoredOwner(owner, call));
     logger.debug(`session ${call.id}: taken over from an instance that is gone`);
     return call;

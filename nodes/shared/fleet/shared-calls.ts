@@ -33,6 +33,11 @@ export class SharedCalls {
     return this.#keeper.size;
   }
 
+  /** Calls that were taken over, since the start. */
+  get taken(): number {
+    return this.#heir.taken;
+  }
+
   /** A user agent of the stack. @returns lets go of it. */
   attach(userAgent: UserAgentPort): () => void {
     this.#userAgent = userAgent;
