@@ -12,7 +12,8 @@ import {
   UserAgent,
   type UserAgentOptions,
 } from "../../lib/index.js";
-import { type Group, type GroupSettings, openGroup } from "./fleet/index.js";
+import type { Group } from "./fleet/group.js";
+import { type GroupSettings, openGroup } from "./fleet/open-group.js";
 
 /** The part of the user agent that nodes use. */
 export type UserAgentPort = Pick<
