@@ -3,6 +3,7 @@
  * callers: what docs/scale-out promises is checked and measured. Linux with Debian's kamailio, rtpengine-daemon,
  * redis-server and sip-tester; all on loopback addresses 127.0.36.x. Ends with 0 only if everything held.
  *   -- --quick     short runs, for a look
+ *   -- --sharing none|redis|all   what the stacks use: nothing, sharedState, rtpengine, too (default)
  *   -- --out FILE  writes what was measured there (docs/scale-out/measured.md)
  */
 import { spawnSync } from "node:child_process";
@@ -22,7 +23,11 @@ const LONGEST_MS = 15 * 60_000;
 
 async function main(): Promise<number> {
   const { values } = parseArgs({
-    options: { quick: { type: "boolean", default: false }, out: { type: "string" } },
+    options: {
+      quick: { type: "boolean", default: false },
+      sharing: { type: "string", default: "all" },
+      out: { type: "string" },
+    },
   });
   const engines = ["kamailio", "kamcmd", "rtpengine", "redis-server", "sipp", "openssl"];
   const missing = engines.filter((program) => !available(program));
@@ -32,13 +37,16 @@ async function main(): Promise<number> {
     );
     return 2;
   }
+  const { sharedState } = SHARING;
+  const stack = { none: {}, redis: { sharedState }, all: SHARING }[values.sharing];
+  if (stack === undefined) throw new Error(`--sharing ${values.sharing}: none, redis or all`);
   const report = new Report();
   const fleet = await Fleet.start({
     base: "127.0.36",
     instances: 3,
     redis: true,
     rtpengine: true,
-    stack: () => SHARING,
+    stack: () => stack,
   });
   try {
     const found = await throughput(fleet, report, values.quick);
