@@ -47,6 +47,8 @@ async function main(): Promise<number> {
     redis: true,
     rtpengine: true,
     stack: () => stack,
+    // Without rtpengine sound goes past us, which is what lets such calls outlive their instance, too.
+    bridge: { mode: values.sharing === "all" ? "media" : "signaling" },
   });
   try {
     const found = await throughput(fleet, report, values.quick);
