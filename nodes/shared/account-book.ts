@@ -180,7 +180,7 @@ export class AccountBook {
   #leave(entry: AccountEntry): Promise<void> {
     const { id } = entry.options;
     const userAgent = this.#userAgent;
-    if (userAgent?.accounts.has(id) !== true) return Promise.resolve();
+    if (userAgent?.accounts.has(id) !== true) return this.shared?.leave(id) ?? Promise.resolve();
     const left = userAgent
       .removeAccount(id)
       .catch((error: unknown) => this.logger.warn(errorText(error)))

@@ -84,6 +84,8 @@ export function readRedisUrl(text: string): RedisPlace {
 
 export class RedisStore implements SharedStore {
   readonly #base: string;
+  /** Redis has the same channels in all its databases. */
+  readonly #channel: string;
   #clients: { main: RedisClient; ear: RedisClient } | undefined;
   #library: RedisLibrary | undefined;
   #isClosed = false;
@@ -96,6 +98,7 @@ export class RedisStore implements SharedStore {
     private readonly events: SharedStoreEvents,
   ) {
     this.#base = `sipflow:{${group}}:`;
+    this.#channel = `${this.#base}texts:${place.database}`;
     void this.#begin();
   }
 
@@ -180,7 +183,7 @@ export class RedisStore implements SharedStore {
     if (main?.isReady !== true || this.#texts >= MOST_TEXTS) return;
     this.#texts++;
     const done = (): void => void this.#texts--;
-    main.publish(`${this.#base}texts`, text).then(done, done);
+    main.publish(this.#channel, text).then(done, done);
   }
 
   reconnect(): void {
@@ -269,7 +272,7 @@ export class RedisStore implements SharedStore {
       // Subscribed once; the library does it again with each new connection.
       if (listens) return look();
       clients.ear
-        .subscribe(`${this.#base}texts`, (text) => {
+        .subscribe(this.#channel, (text) => {
           if (this.#clients === clients) this.events.onText(text);
         })
         .then(

@@ -101,6 +101,7 @@ function accountIssues(stacks: readonly StackSummary[]): Issue[] {
       if (account.problem) return [issue("account-problem", account.problem)];
       if (
         registration === undefined ||
+        account.standby !== undefined ||
         !/^(failed|unregistered|rejected)$/.test(registration.state)
       )
         return [];

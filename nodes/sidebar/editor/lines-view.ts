@@ -25,6 +25,8 @@ function stateOf({ stack, account }: Line): { color: string; words: string } {
   }
   const { problem, registration } = account;
   if (problem) return { color: "red", words: problem };
+  if (account.standby !== undefined)
+    return { color: "green", words: t("registration.standby", { holder: account.standby || "?" }) };
   const isQuiet =
     registration?.state === "unregistered" && findNode(account.id)?.register === false;
   if (registration === undefined || isQuiet)

@@ -92,6 +92,8 @@ export interface AccountSummary {
   readonly uri: string;
   readonly problem?: string;
   readonly registration?: Registration;
+  /** The instance that keeps the registration in our place; "" = not known yet. */
+  readonly standby?: string;
 }
 
 export interface StackSummary {
