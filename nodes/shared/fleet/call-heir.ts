@@ -25,6 +25,9 @@ export interface CallHeirOptions {
   onTaken(call: Call): void;
 }
 
+/** Topics: `holder id request`, and the id when it has arrived. */
+const REQUEST = "request";
+const RECEIVED = "received";
 /** Milliseconds that an instance has to say that it has got a request. */
 const LONGEST_HAND_OVER = 700;
 /** Milliseconds from the death of an instance to the news of it, at most. */
@@ -53,8 +56,8 @@ export class CallHeir {
         for (const tell of [...this.#waitingForDeath]) tell(instance);
         void this.#inherit(instance);
       }),
-      group.subscribe(`request ${group.instance}`, (text) => this.#receive(text)),
-      group.subscribe(`received ${group.instance}`, (id) => this.#handed.get(id)?.()),
+      group.subscribe(REQUEST, (text) => this.#receive(text)),
+      group.subscribe(RECEIVED, (id) => this.#handed.get(id)?.()),
     ];
   }
 
@@ -206,16 +209,16 @@ export class CallHeir {
       };
       const timer = clock.setTimer(LONGEST_HAND_OVER, () => settle(false));
       this.#handed.set(id, () => settle(true));
-      group.publish(`request ${holder}`, `${group.instance} ${id} ${text}`);
+      group.publish(REQUEST, `${holder} ${id} ${text}`);
     });
   }
 
   #receive(text: string): void {
     const { group } = this.#options;
-    const [from = "", id = "", request = ""] = text.split(" ");
+    const [to, id = "", request = ""] = text.split(" ");
     const userAgent = this.#options.userAgent();
-    if (userAgent?.running !== true || !group.members.has(from)) return;
-    group.publish(`received ${from}`, id);
+    if (to !== group.instance || userAgent?.running !== true) return;
+    group.publish(RECEIVED, id);
     userAgent.handOver(request);
   }
 
