@@ -5,7 +5,7 @@
 export { type Clock, SystemClock, type Timer } from "./foundation/clock.js";
 export * from "./foundation/errors.js";
 export { type Logger, printable, withoutPasswords } from "./foundation/logger.js";
-export { randomInteger, type RandomSource } from "./foundation/random.js";
+export { CryptoRandom, randomInteger, type RandomSource } from "./foundation/random.js";
 export { TypedEmitter } from "./foundation/typed-emitter.js";
 export { checkUserHeaderValue, isToken } from "./message/header-checks.js";
 export { isIPv4, isIPv6 } from "./message/host.js";
@@ -51,6 +51,7 @@ export type * from "./user-agent/events.js";
 export type * from "./user-agent/options.js";
 export * from "./user-agent/supplement.js";
 export { type Account, UserAgent } from "./user-agent/user-agent.js";
+export * from "./media/rtpengine/index.js";
 export { DescriptionMediaHandler } from "./media/description-handler.js";
 export {
   EmbeddedMediaHandler,

@@ -35,7 +35,14 @@ export default function (RED: NodeAPI): void {
         input,
         call,
         { success: [1, "dtmf-sent"], failure: [2, "dtmf-failed"], payload: () => digits },
-        () => call.session.sendDigits({ digits, method, duration, gap, headers }),
+        async () => {
+          const release = await call.useSound();
+          try {
+            return await call.session.sendDigits({ digits, method, duration, gap, headers });
+          } finally {
+            release();
+          }
+        },
       );
     },
   });

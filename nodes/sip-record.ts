@@ -86,6 +86,7 @@ async function record(action: RecordAction): Promise<void> {
   }
   const unwatch = leaveAtEnd(input, call, 2);
   if (isEnding(call)) return;
+  const release = await call.useSound();
   try {
     const { audio } = call.session;
     if (audio?.ready !== true) {
@@ -109,6 +110,8 @@ async function record(action: RecordAction): Promise<void> {
       unwatch();
       throw error;
     }
+  } finally {
+    release();
   }
 }
 

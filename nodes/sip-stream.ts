@@ -126,10 +126,6 @@ async function start(
   call: Call,
   sound: Uint8Array | undefined,
 ): Promise<void> {
-  const { audio } = call.session;
-  if (audio?.ready !== true) {
-    throw misuse("no-media", "no sound has been negotiated in this call yet: answer it first");
-  }
   const { format, sampleRate, frame } = values;
   if (!Number.isInteger((frame * sampleRate) / 1000)) {
     throw misuse("bad-option", `"frame" must be a whole number of samples, ${frame} ms are not`);
@@ -148,9 +144,16 @@ async function start(
   });
   call.streams.add(active);
   input.onSettled(beginWait(input.nodeId, "status.streaming"));
-  const ended = active.run((onFrame) => audio.stream({ format, sampleRate, frame }, { onFrame }));
+  const options = { format, sampleRate, frame };
+  let release: () => void = () => undefined;
+  const ended = active.run(async (onFrame) => {
+    release = await call.useSound();
+    const { audio } = call.session;
+    if (audio?.ready === true) return audio.stream(options, { onFrame });
+    throw misuse("no-media", "no sound has been negotiated in this call yet: answer it first");
+  });
   if (sound !== undefined) active.send(sound);
-  const result = await ended;
+  const result = await ended.finally(() => release());
   // The end of a call ends its sounds first: then the end is what the message leaves with.
   await nextTurn();
   if (isEnding(call)) return;

@@ -9,11 +9,16 @@ import { sendBye } from "./bye.js";
 import { recordCall, type CallRecord } from "./call-record.js";
 import type { Cause } from "./cause.js";
 import { DigitSender } from "./digits.js";
-import { DirectMedia, type DirectLeg, type DirectMediaControl } from "./direct-media.js";
+import {
+  type DescriptionPath,
+  DirectMedia,
+  type DirectLeg,
+  type DirectMediaControl,
+} from "./direct-media.js";
 import { requestInDialog } from "./in-dialog-request.js";
 import { InDialog } from "./in-dialog.js";
 import { packageHeaders } from "./info-package.js";
-import type { MediaSession, MediaStatistics } from "./media-handler.js";
+import type { DigitEvent, MediaSession, MediaStatistics } from "./media-handler.js";
 import { NO_REQUEST, NO_SESSION, PACKAGE_NOT_TAKEN } from "./outcomes.js";
 import { reasonHeaders } from "./reason.js";
 import type { NeighbourCall } from "./replacement.js";
@@ -156,7 +161,11 @@ export abstract class CallSession extends Session implements SessionOwner, Neigh
     return this.#digits.send(options);
   }
 
-  direct(other: Session): DirectMediaControl {
+  receiveDigit(digit: DigitEvent): void {
+    this.core.enter(() => this.core.closed || this.core.digit(digit));
+  }
+
+  direct(other: Session, path?: DescriptionPath): DirectMediaControl {
     if (!(other instanceof CallSession) || other === this) {
       throw new InvalidArgumentError("Media can only flow to another call of this library");
     }
@@ -169,7 +178,7 @@ export abstract class CallSession extends Session implements SessionOwner, Neigh
       reinvite: (options) => call.reinvite(options),
       wait: (ms) => new Promise((resolve) => void call.core.after(ms, resolve)),
     });
-    return new DirectMedia(leg(this), leg(other), this.core.logger);
+    return new DirectMedia(leg(this), leg(other), this.core.logger, path);
   }
 
   /** Is this the subscription of a REFER that was accepted here without `follow`, and not over? */

@@ -2,10 +2,12 @@
  * Media that flows directly between the peers of two calls of ours (RFC 3725): the one is asked for its offer by a
  * re-INVITE without SDP, the other gets that offer by re-INVITE, and its answer travels in the ACK to the first. What
  * either changes afterwards is passed on to the other. One change at a time: a second one gets 491 (RFC 3261 §14.2).
+ * With a path every description passes through it, and the media through the relay that it speaks for.
  */
 import { errorText, InvalidStateError, MediaError, StateMachine } from "../foundation/index.js";
 import type { Logger } from "../foundation/index.js";
 import { directMediaMachine, type DirectMediaAction } from "./direct-media-state.js";
+import type { MediaStatistics } from "./media-handler.js";
 import type { Negotiation } from "./negotiation.js";
 import { NO_SESSION } from "./outcomes.js";
 import type { ActionOutcome, ReInviteOptions, SessionState } from "./session-types.js";
@@ -20,6 +22,23 @@ export interface DirectLeg {
   readonly wait: (ms: number) => Promise<void>;
 }
 
+/** The first call or the second. */
+export type Place = 0 | 1;
+
+/** What descriptions pass through on their way from one peer to the other: a relay of media. */
+export interface DescriptionPath {
+  /** What `from` offers → what the other one is to be offered. Rejects with MediaError; nothing has changed then. */
+  offer(from: Place, sdp: string): Promise<string>;
+  /** What `from` answers → what the one who offered gets. Rejects with MediaError. */
+  answer(from: Place, sdp: string): Promise<string>;
+  /** The last offer was refused by who should answer it: what held before holds. */
+  refused(): void;
+  /** No media goes there any more. Idempotent. */
+  end(): void;
+  /** What was counted at that place so far. Never rejects; undefined = nobody knows. */
+  statistics(place: Place): Promise<MediaStatistics | undefined>;
+}
+
 /** Two calls whose media flows directly, or is going to. */
 export interface DirectMediaControl {
   /**
@@ -31,6 +50,11 @@ export interface DirectMediaControl {
   resume(): void;
   /** Both have agreed, and it has not come back. */
   readonly isDirect: boolean;
+  /**
+   * The relay of the path is lost: both are asked again, by a path that finds another one. Resolves as `start`; the media
+   * is with us when that fails. Nothing happens unless the media flows there.
+   */
+  again(): Promise<ActionOutcome>;
   /** The media comes back to us, in calls that are still up. Idempotent; never rejects. */
   stop(): Promise<void>;
 }
@@ -53,12 +77,17 @@ interface Asked {
 /** For a refusal without a status of its own. */
 const REFUSED = 488;
 const GLARE = 491;
+/** A change that the relay cannot take now; the call goes on as it is. */
+const NO_RELAY = 500;
 /** A peer waits 32 s for the ACK with its answer; one that is asked by re-INVITE answers by itself, or is gone. */
 const LONGEST_ANSWER_MS = 10_000;
 
 export class DirectMedia implements DirectMediaControl {
   readonly #legs: readonly [DirectLeg, DirectLeg];
   readonly #logger: Logger;
+  readonly #path: DescriptionPath | undefined;
+  /** Why the path did not take the first description. */
+  #problem: ActionOutcome | undefined;
   readonly #machine = new StateMachine(directMediaMachine, (action) => this.#perform(action));
   /** Our descriptions of before, for calls without media of ours. */
   readonly #before: readonly (string | undefined)[];
@@ -68,9 +97,10 @@ export class DirectMedia implements DirectMediaControl {
   #back: Promise<unknown> = Promise.resolve();
 
   /** @throws InvalidStateError unless both calls are up. */
-  constructor(first: DirectLeg, second: DirectLeg, logger: Logger) {
+  constructor(first: DirectLeg, second: DirectLeg, logger: Logger, path?: DescriptionPath) {
     this.#legs = [first, second];
     this.#logger = logger;
+    this.#path = path;
     for (const { state } of this.#legs) {
       if (state === "established" || isOver(state)) continue;
       throw new InvalidStateError(
@@ -82,15 +112,17 @@ export class DirectMedia implements DirectMediaControl {
   }
 
   async start(): Promise<ActionOutcome> {
-    const asked = this.#ask();
-    this.#asked = asked.catch(() => undefined);
-    const { first, second, isPassed } = await asked;
-    if (!second?.ok) this.#machine.input("refused", undefined);
-    else this.#machine.input(first.ok && isPassed ? "agreed" : "halfAgreed", undefined);
-    await this.#back;
-    if (this.#machine.state === "direct" || !first.ok) return first;
-    if (second?.ok === false) return second;
-    return isPassed ? NO_SESSION : TOO_LATE;
+    const path = this.#path;
+    if (path !== undefined) {
+      for (const place of [0, 1] as const) {
+        this.#legs[place].negotiation.countWith(() => path.statistics(place));
+      }
+    }
+    return this.#round();
+  }
+
+  async again(): Promise<ActionOutcome> {
+    return this.#machine.input("lost", undefined) ? this.#round() : NO_SESSION;
   }
 
   get isDirect(): boolean {
@@ -108,6 +140,20 @@ export class DirectMedia implements DirectMediaControl {
     await this.#back;
   }
 
+  async #round(): Promise<ActionOutcome> {
+    const asked = this.#ask();
+    this.#asked = asked.catch(() => undefined);
+    const { first, second, isPassed } = await asked;
+    if (!second?.ok) this.#machine.input("refused", undefined);
+    else this.#machine.input(first.ok && isPassed ? "agreed" : "halfAgreed", undefined);
+    await this.#back;
+    if (this.#machine.state === "direct") return first;
+    this.#path?.end();
+    if (!first.ok) return first;
+    if (second?.ok === false) return second;
+    return this.#problem ?? (isPassed ? NO_SESSION : TOO_LATE);
+  }
+
   /** The first for its offer, the second for the answer to it. */
   async #ask(): Promise<Asked> {
     const [first, second] = this.#legs;
@@ -119,10 +165,15 @@ export class DirectMedia implements DirectMediaControl {
     for (const { negotiation } of this.#legs) negotiation.keepOrigin();
     first.negotiation.relayTo({
       answer: async (offer) => {
-        asking = second.reinvite({ action: "renegotiate", sdp: offer });
+        const passed = await this.#attempt((path) => path.offer(0, offer), offer);
+        if (passed === undefined || isOver(second.state)) return undefined;
+        asking = second.reinvite({ action: "renegotiate", sdp: passed });
         const outcome = await Promise.race([asking, first.wait(LONGEST_ANSWER_MS)]);
-        isPassed = outcome?.ok === true;
-        return outcome?.ok === true ? outcome.remoteSdp : undefined;
+        const remoteSdp = outcome?.ok === true ? outcome.remoteSdp : undefined;
+        if (remoteSdp === undefined) return undefined;
+        const answer = await this.#attempt((path) => path.answer(1, remoteSdp), remoteSdp);
+        isPassed = answer !== undefined;
+        return answer;
       },
     });
     const outcome = await first.reinvite({ action: "renegotiate", delayedOffer: true });
@@ -131,14 +182,35 @@ export class DirectMedia implements DirectMediaControl {
     return { first: outcome, second: await asking, isPassed };
   }
 
+  /** Through the path where there is one; undefined = it does not take it, and the first keeps our own media. */
+  async #attempt(
+    work: (path: DescriptionPath) => Promise<string>,
+    otherwise: string,
+  ): Promise<string | undefined> {
+    if (this.#path === undefined) return otherwise;
+    try {
+      return await work(this.#path);
+    } catch (error) {
+      const reason = errorText(error);
+      this.#problem = { ok: false, cause: "incompatible-media", statusCode: 0, reason };
+      return undefined;
+    }
+  }
+
   #perform(action: DirectMediaAction): void {
     switch (action) {
       case "follow":
         this.#follow();
         return;
+      case "askAgain":
+        // Whoever changes something now comes too early.
+        for (const { negotiation } of this.#legs) negotiation.relayTo({ answer: glare });
+        return;
       case "bringBack":
         for (const { negotiation } of this.#legs) negotiation.relayTo(undefined);
-        this.#back = Promise.all([this.#bringBack(0), this.#bringBack(1)]);
+        this.#back = Promise.all([this.#bringBack(0), this.#bringBack(1)]).then(() =>
+          this.#path?.end(),
+        );
         return;
       case "bringSecondBack":
         this.#back = this.#bringBack(1);
@@ -147,21 +219,26 @@ export class DirectMedia implements DirectMediaControl {
 
   /** From now on each side answers what the other one asks for. */
   #follow(): void {
-    for (const [place, leg] of this.#legs.entries()) {
-      const other = this.#legs[1 - place];
-      leg.negotiation.session?.suspend?.(true);
-      leg.negotiation.relayTo({ answer: (offer) => this.#pass(other, offer) });
+    for (const place of [0, 1] as const) {
+      const { negotiation } = this.#legs[place];
+      negotiation.session?.suspend?.(true);
+      negotiation.relayTo({ answer: (offer) => this.#pass(place, offer) });
     }
   }
 
-  async #pass(other: DirectLeg, offer: string): Promise<string> {
-    if (this.#isBusy) {
-      throw new MediaError("The other side is changing the call", { statusHint: GLARE });
-    }
+  async #pass(from: Place, offer: string): Promise<string> {
+    if (this.#isBusy) return glare();
     this.#isBusy = true;
     try {
-      const outcome = await other.reinvite({ action: "renegotiate", sdp: offer });
-      if (outcome.ok && outcome.remoteSdp !== undefined) return outcome.remoteSdp;
+      const path = this.#path;
+      const to = from === 0 ? 1 : 0;
+      const passed = path === undefined ? offer : await relayed(path.offer(from, offer));
+      const outcome = await this.#legs[to].reinvite({ action: "renegotiate", sdp: passed });
+      const remoteSdp = outcome.ok ? outcome.remoteSdp : undefined;
+      if (remoteSdp !== undefined) {
+        return path === undefined ? remoteSdp : await relayed(path.answer(to, remoteSdp));
+      }
+      path?.refused();
       const statusHint = outcome.statusCode >= 400 ? outcome.statusCode : REFUSED;
       throw new MediaError("The other side has refused the change", { statusHint });
     } finally {
@@ -187,6 +264,19 @@ export class DirectMedia implements DirectMediaControl {
     if (problem !== undefined) {
       this.#logger.warn(`session ${id}: the media has not come back: ${problem}`);
     }
+  }
+}
+
+function glare(): Promise<never> {
+  const text = "The other side is changing the call";
+  return Promise.reject(new MediaError(text, { statusHint: GLARE }));
+}
+
+async function relayed(work: Promise<string>): Promise<string> {
+  try {
+    return await work;
+  } catch (error) {
+    throw new MediaError(errorText(error), { statusHint: NO_RELAY, cause: error });
   }
 }
 

@@ -48,6 +48,12 @@ export interface DescriptionRelay {
   answer(offer: string): Promise<string | undefined>;
 }
 
+/** Never rejects; undefined = nobody knows. */
+type StatisticsSource = () => Promise<MediaStatistics | undefined>;
+/** A call can be in one bridge after the other; the first of more are no longer counted. */
+const MOST_COUNTERS = 32;
+const LONGEST_COUNT_MS = 1_000;
+
 export class Negotiation {
   readonly #options: NegotiationOptions;
   readonly #context: () => MediaSessionContext;
@@ -76,6 +82,8 @@ export class Negotiation {
   #lastMedia = NO_MEDIA;
   #lastHold: HoldState = "none";
   #statistics: Promise<MediaStatistics | undefined> | undefined;
+  /** What was counted where the media flowed past us. */
+  readonly #counters: StatisticsSource[] = [];
 
   constructor(options: NegotiationOptions, context: () => MediaSessionContext) {
     this.#options = options;
@@ -133,6 +141,11 @@ export class Negotiation {
   /** From now on, until `undefined`, this one answers the peer's offers. */
   relayTo(relay: DescriptionRelay | undefined): void {
     this.#relay = relay;
+  }
+
+  /** Who has counted, too, when the call is over. */
+  countWith(source: StatisticsSource): void {
+    if (this.#counters.push(source) > MOST_COUNTERS) this.#counters.shift();
   }
 
   /** Whoever makes our descriptions from now on, the peer sees one origin whose version grows (RFC 3264 §8). */
@@ -319,12 +332,25 @@ export class Negotiation {
   }
 
   async #closed(session: MediaSession): Promise<MediaStatistics | undefined> {
+    const elsewhere = Promise.all(this.#counters.map((count) => this.#inTime(count())));
+    let own: MediaStatistics | undefined;
     try {
-      return await session.close();
+      own = await session.close();
     } catch (error) {
       this.#logger.warn(`closing media: ${errorText(error)}`);
-      return undefined;
     }
+    return (await elsewhere).reduce(together, own);
+  }
+
+  /** The end of a call waits no longer for what is counted elsewhere. */
+  #inTime(counting: Promise<MediaStatistics | undefined>): Promise<MediaStatistics | undefined> {
+    return new Promise((resolve) => {
+      const timer = this.#options.clock.setTimer(LONGEST_COUNT_MS, () => resolve(undefined));
+      void counting.then((statistics) => {
+        timer.cancel();
+        resolve(statistics);
+      });
+    });
   }
 
   #describe(
@@ -404,4 +430,19 @@ export class Negotiation {
       throw new InvalidStateError(`Offer/answer state ${from} does not allow ${input}`);
     }
   }
+}
+
+/** Of two ways that the media of a call took, one after the other. */
+function together(
+  one: MediaStatistics | undefined,
+  two: MediaStatistics | undefined,
+): MediaStatistics | undefined {
+  if (one === undefined || two === undefined) return one ?? two;
+  return {
+    ...one,
+    packetsSent: one.packetsSent + two.packetsSent,
+    packetsReceived: one.packetsReceived + two.packetsReceived,
+    packetsLost: one.packetsLost + two.packetsLost,
+    jitter: Math.max(one.jitter, two.jitter),
+  };
 }

@@ -1,8 +1,8 @@
 /** One call: the object that flows act on through its handle. */
 import { TypedEmitter } from "../foundation/typed-emitter.js";
 import type { CallRecord } from "./call-record.js";
-import type { AudioControl, MediaSession, MediaStatistics } from "./media-handler.js";
-import type { DirectMediaControl } from "./direct-media.js";
+import type { AudioControl, DigitEvent, MediaSession, MediaStatistics } from "./media-handler.js";
+import type { DescriptionPath, DirectMediaControl } from "./direct-media.js";
 import { SessionCookies } from "./session-cookies.js";
 import type {
   AcceptOptions,
@@ -93,10 +93,13 @@ export abstract class Session extends TypedEmitter<SessionEvents> implements Ses
   abstract request(options: InDialogRequestOptions): Promise<ActionOutcome>;
   /** Resolves after the last digit; `{ok:false}` when the peer refused an INFO. */
   abstract sendDigits(options: SendDigitsOptions): Promise<ActionOutcome>;
+  /** Whoever carries the media elsewhere has heard a key of the peer. */
+  abstract receiveDigit(digit: DigitEvent): void;
   /**
    * Joins the media of this call and of another one without us between them (RFC 3725); `start` of the result begins.
+   * @param path - a relay in the middle; this call is its place 0.
    *
    * @throws InvalidStateError unless both calls are up, InvalidArgumentError for another kind of call.
    */
-  abstract direct(other: Session): DirectMediaControl;
+  abstract direct(other: Session, path?: DescriptionPath): DirectMediaControl;
 }

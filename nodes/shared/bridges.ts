@@ -3,6 +3,7 @@
  * deploy. A call is in one bridge at a time: the newest.
  */
 import {
+  type ActionOutcome,
   type AudioBridge,
   type AudioControl,
   type DigitEvent,
@@ -10,9 +11,11 @@ import {
   errorText,
   InvalidStateError,
   MediaError,
+  type Relay,
   type SessionEvent,
 } from "../../lib/index.js";
 import type { Call, CallLink } from "./call.js";
+import { mediaEngines, relayFor, restoredRelay } from "./media-engines.js";
 import { deploys } from "./deploys.js";
 import { dispatcher } from "./dispatcher.js";
 import { environment } from "./environment.js";
@@ -52,6 +55,8 @@ const DIGIT_MS = 100;
 /** An INFO waits so long for the same key in the media, and one in the media so long for its INFO. */
 const TWIN_MS = 300;
 const LONGEST_KEY_MS = 5_000;
+/** Sounds that follow each other need not send the sound of a bridge to and fro. */
+const SETTLED_MS = 1_000;
 /** What the flow hears waits so long for sound that flowed directly between two peers. */
 const LONGEST_RETURN_MS = 2_000;
 
@@ -65,6 +70,8 @@ export class CallBridge implements CallLink {
   #audio: AudioBridge | undefined;
   #joins = 0;
   #direct: DirectMediaControl | undefined;
+  /** What the media flows through with `media: rtpengine`. */
+  #relay: Relay | undefined;
   #triesDirect: boolean;
   /** Joining again, one after the other. */
   #connecting: Promise<void>;
@@ -83,7 +90,7 @@ export class CallBridge implements CallLink {
     this.nodeId = request.input.nodeId;
     this.#request = request;
     this.#legs = [first, second];
-    this.#triesDirect = request.mode === "signaling";
+    this.#triesDirect = this.#goesPast;
     const before = this.#legs.map((leg) =>
       leg.bridge instanceof CallBridge ? leg.bridge.takeApart(leg) : Promise.resolve(),
     );
@@ -98,21 +105,34 @@ export class CallBridge implements CallLink {
   }
 
   /** As another instance left it. @throws InvalidStateError unless both calls are up. */
-  static restore(request: BridgeRequest, first: Call, second: Call): CallBridge {
+  static restore(
+    request: BridgeRequest,
+    first: Call,
+    second: Call,
+    relaySnapshot?: unknown,
+  ): CallBridge {
     const bridge = new CallBridge(request, first, second);
-    const direct = first.session.direct(second.session);
+    const relay =
+      relaySnapshot === undefined ? undefined : restoredRelay(first.stackId, relaySnapshot);
+    const direct = first.session.direct(second.session, relay);
     direct.resume();
     bridge.#direct = direct;
+    if (relay !== undefined) bridge.#through(relay, direct);
     bridge.#triesDirect = false;
     bridge.#isUp = true;
     bridge.#endWait = beginWait(bridge.nodeId, "status.bridged");
+    // Through an engine that is none of ours: back to our own media, and from there on.
+    if (relaySnapshot !== undefined && relay === undefined) {
+      void bridge.bringSound()?.then(() => bridge.soundFree());
+    }
     return bridge;
   }
 
   /** Undefined unless the bridge would outlive this process. */
   record(): BridgeRecord | undefined {
     if (!this.#isUp || this.#isOver || this.#direct?.isDirect !== true) return undefined;
-    return { node: this.nodeId, mode: this.mode, hangup: this.#request.hangup };
+    const relay = this.#relay?.snapshot();
+    return { node: this.nodeId, mode: this.mode, hangup: this.#request.hangup, relay };
   }
 
   get legs(): readonly [Call, Call] {
@@ -124,6 +144,11 @@ export class CallBridge implements CallLink {
     if (this.#isOver) return;
     this.#direct = undefined;
     void this.#free();
+  }
+
+  /** Is the sound to flow past our own media? */
+  get #goesPast(): boolean {
+    return this.mode === "signaling" || mediaEngines(this.#legs[0].stackId) !== undefined;
   }
 
   get isDirect(): boolean {
@@ -154,6 +179,8 @@ export class CallBridge implements CallLink {
     const sip = leg.fields("bridged");
     input.leave(1, () => ({ sip, payload: other.id }));
     this.#endWait = beginWait(this.nodeId, "status.bridged");
+    // They hear each other already; the way by rtpengine comes after.
+    if (this.#triesDirect) this.mediaChanged();
   }
 
   /**
@@ -178,6 +205,8 @@ export class CallBridge implements CallLink {
     const inMedia = takesEvents(call) && takesEvents(other);
     // Tones are part of the sound, and events are passed on with it where the other side takes them.
     if (method === "inband" || (method === "rfc4733" && takesEvents(other))) return;
+    // rtpengine passes on what it reports, as tones where need be.
+    if (method === "rfc4733" && this.#relay !== undefined) return;
     if (method === "rfc4733" || !inMedia) {
       this.#pass(other, event);
       return;
@@ -206,11 +235,35 @@ export class CallBridge implements CallLink {
   #pass(other: Call, { digit, duration }: DigitEvent): void {
     if (this.#isOver || !this.#isUp || this.#digits >= MOST_DIGITS) return;
     this.#digits += 1;
-    const sent = other.session.sendDigits({ digits: digit, duration: duration || DIGIT_MS });
-    sent.then(
-      () => (this.#digits -= 1),
-      () => (this.#digits -= 1),
-    );
+    const done = (): void => void (this.#digits -= 1);
+    void other.useSound().then((release) => {
+      const sent = other.session.sendDigits({ digits: digit, duration: duration || DIGIT_MS });
+      sent.then(done, done).finally(release);
+    });
+  }
+
+  bringSound(): Promise<void> | undefined {
+    if (this.mode === "signaling" || this.#isOver) return undefined;
+    const direct = this.#direct;
+    if (direct === undefined) return undefined;
+    this.#direct = undefined;
+    this.#relay = undefined;
+    this.#connecting = this.#connecting.then(() => direct.stop());
+    return this.#connecting;
+  }
+
+  soundFree(): void {
+    if (this.mode === "signaling" || this.#isOver || this.#triesDirect) return;
+    if (this.#direct !== undefined || !this.#goesPast) return;
+    environment().clock.setTimer(SETTLED_MS, () => {
+      if (this.#isOver || this.#direct !== undefined || this.#isSoundUsed) return;
+      this.#triesDirect = true;
+      this.mediaChanged();
+    });
+  }
+
+  get #isSoundUsed(): boolean {
+    return this.#legs.some(({ soundUsers }) => soundUsers > 0);
   }
 
   mediaChanged(): void {
@@ -243,7 +296,8 @@ export class CallBridge implements CallLink {
     this.#settle();
     const direct = this.#direct;
     this.#direct = undefined;
-    this.#triesDirect = this.mode === "signaling";
+    this.#relay = undefined;
+    this.#triesDirect = this.#goesPast;
     // The leg that stays has its sound here again before it is sent elsewhere.
     if (direct !== undefined) this.#connecting = this.#connecting.then(() => direct.stop());
     this.mediaChanged();
@@ -283,7 +337,60 @@ export class CallBridge implements CallLink {
 
   async #connect(): Promise<void> {
     await this.#join();
-    if (!this.#isOver && this.#triesDirect) await this.#goDirect();
+    if (this.#isOver || !this.#triesDirect) return;
+    if (this.mode === "signaling") await this.#goDirect();
+    else if (this.#isUp && !this.#isSoundUsed) await this.#goRelayed();
+  }
+
+  /** Where that fails the sound goes on through our own media. */
+  async #goRelayed(): Promise<void> {
+    const [first, second] = this.#legs;
+    if (this.#legs.some(({ session }) => session.state !== "established")) return;
+    this.#triesDirect = false;
+    const relay = relayFor(first.stackId, [first.session, second.session]);
+    if (relay === undefined) return;
+    const direct = first.session.direct(second.session, relay);
+    this.#direct = direct;
+    this.#through(relay, direct);
+    this.#relayed(direct, await direct.start());
+    // The engine went away in the middle of it.
+    if (this.#direct === direct && relay.engine === undefined) this.#moveOn(direct);
+  }
+
+  #through(relay: Relay, direct: DirectMediaControl): void {
+    this.#relay = relay;
+    relay.listener = {
+      onLost: () => this.#moveOn(direct),
+      onKey: (place, digit, duration) => this.#key(place, digit, duration),
+    };
+  }
+
+  /** The engine is lost: both go to another one, or back to our own media. */
+  #moveOn(direct: DirectMediaControl): void {
+    this.#connecting = this.#connecting.then(async () => {
+      if (this.#direct === direct) this.#relayed(direct, await direct.again());
+    });
+  }
+
+  #relayed(direct: DirectMediaControl, outcome: ActionOutcome): void {
+    if (outcome.ok || this.#direct !== direct) return;
+    this.#direct = undefined;
+    this.#relay = undefined;
+    if (this.#isOver || this.#legs.some(isEnding)) return;
+    const why = outcome.reason ?? String(outcome.statusCode);
+    deploys.report(`rtpengine does not carry a bridge, which stays here: ${why}`);
+  }
+
+  /** What rtpengine has heard and passed on. */
+  #key(place: 0 | 1, digit: string, duration: number): void {
+    const { audio } = this.#legs[1 - place].session;
+    if (audio !== undefined) this.#remember(audio, digit);
+    this.#legs[place].session.receiveDigit({ digit, method: "rfc4733", duration });
+  }
+
+  #remember(audio: AudioControl, digit: string): void {
+    this.#keys.push({ audio, digit, at: environment().clock.now() });
+    if (this.#keys.length > MOST_DIGITS) this.#keys.shift();
   }
 
   /** Once for each pair: a side that has refused is not asked again. */
@@ -313,8 +420,7 @@ export class CallBridge implements CallLink {
     try {
       audio = await first.bridge(second, {
         onKey: (to, digit) => {
-          this.#keys.push({ audio: to, digit, at: environment().clock.now() });
-          if (this.#keys.length > MOST_DIGITS) this.#keys.shift();
+          this.#remember(to, digit);
         },
       });
     } catch (error) {

@@ -53,6 +53,10 @@ export interface CallLink {
   digit(call: Call, digit: DigitEvent): void;
   /** The sound of a leg may be another now. */
   mediaChanged(): void;
+  /** Something needs the sound in our own media; undefined = it is there. Never rejects. */
+  bringSound(): Promise<void> | undefined;
+  /** Nothing does any more. */
+  soundFree(): void;
   /**
    * A call is being placed that shall take the place of `call`, which may end before that is decided.
    *
@@ -95,6 +99,8 @@ export class Call {
   onChanged: (() => void) | undefined;
   collector: DigitTaker | undefined;
   bridge: CallLink | undefined;
+  /** So many need the sound of this call in our own media. */
+  soundUsers = 0;
   /** Ends the call when it is not answered in time. */
   answerDeadline: Timer | undefined;
   answered = false;
@@ -155,6 +161,22 @@ export class Call {
         break;
     }
     if (this.#owner !== undefined) ownedCalls.changed(this.#owner.nodeId);
+  }
+
+  /**
+   * The sound is in our own media, wherever a bridge has sent it, until what is returned is called; calling that twice
+   * does no harm.
+   */
+  async useSound(): Promise<() => void> {
+    this.soundUsers++;
+    let isUsed = true;
+    const coming = this.bridge?.bringSound();
+    if (coming !== undefined) await coming;
+    return () => {
+      if (isUsed) this.soundUsers--;
+      if (isUsed && this.soundUsers === 0) this.bridge?.soundFree();
+      isUsed = false;
+    };
   }
 
   /** This session's fields now, for a message about `event`. */

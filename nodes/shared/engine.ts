@@ -23,6 +23,7 @@ import {
 import { requestPolicy, wantsEveryMessage, watchSession, watchStack } from "./event-nodes.js";
 import { takeIncoming } from "./incoming-calls.js";
 import { liveNode } from "./live-nodes.js";
+import { closeMediaEngines, mediaEngines, openMediaEngines } from "./media-engines.js";
 import { setKeysShown } from "./media-keys.js";
 import { rememberTarget } from "./recent-targets.js";
 import { rings } from "./ring/rings.js";
@@ -112,7 +113,13 @@ export class Engine {
 
   /** What is wrong although it is `running`: its certificate has expired. */
   get warning(): string | undefined {
-    return this.#warning;
+    return this.#warning ?? this.#engineWarning();
+  }
+
+  #engineWarning(): string | undefined {
+    const away = mediaEngines(this.stackId)?.engines.filter(({ isUp }) => !isUp) ?? [];
+    if (away.length === 0) return undefined;
+    return `rtpengine does not answer: ${away.map(({ address }) => address).join(", ")}`;
   }
 
   /** False = it takes every certificate of a server, as its TLS settings want. */
@@ -215,8 +222,17 @@ export class Engine {
 
   #create(): UserAgentPort {
     const { stackId } = this;
+    const options = this.settings.options(this.logger);
+    const engines = this.settings.mediaEngines();
+    if (engines !== undefined) {
+      openMediaEngines(stackId, engines, this.logger, () => {
+        const warning = this.#engineWarning();
+        if (warning !== undefined) this.#reportError(warning);
+        this.onStatus();
+      });
+    }
     const userAgent = environment().createUserAgent({
-      ...this.settings.options(this.logger),
+      ...options,
       eventLoopLag: () => eventLoopLag.now(),
       lastState: this.presence && (async (...of) => this.presence?.last(...of)),
       othersUsage: (id) => this.#limits?.others(id),
@@ -308,6 +324,7 @@ export class Engine {
     this.#certificates?.stop();
     this.#certificates = undefined;
     this.#warning = undefined;
+    closeMediaEngines(this.stackId);
     for (const disconnect of this.#connections) disconnect();
     this.#connections = [];
     this.accounts.detach();

@@ -7,6 +7,8 @@ import {
   EmbeddedMediaHandler,
   type Logger,
   type MediaHandler,
+  type OpenChannel,
+  openUdpChannel,
   type SrtpMode,
   SystemClock,
   UserAgent,
@@ -69,6 +71,8 @@ export interface Environment {
   createGroup(settings: GroupSettings): Group;
   createUserAgent(options: UserAgentOptions): UserAgentPort;
   createMediaHandler(settings: EmbeddedMediaSettings): MediaHandler;
+  /** To an rtpengine. */
+  readonly openChannel: OpenChannel;
 }
 
 const real: Environment = {
@@ -76,6 +80,7 @@ const real: Environment = {
   createGroup: openGroup,
   createUserAgent: (options) => new UserAgent(options),
   createMediaHandler: (settings) => new EmbeddedMediaHandler(settings),
+  openChannel: openUdpChannel,
 };
 
 let current: Environment = real;

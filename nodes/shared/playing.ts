@@ -1,5 +1,5 @@
 /** Starts sounds in a session and keeps track of whose they are. */
-import type { AudioSource, PlayOptions } from "../../lib/index.js";
+import type { AudioSource, Playback, PlayOptions } from "../../lib/index.js";
 import type { ActivePlayback, Call } from "./call.js";
 import { misuse } from "./errors.js";
 
@@ -14,14 +14,24 @@ export async function startPlaying(
   source: AudioSource,
   { nodeId, bargeIn, ...options }: PlaySettings,
 ): Promise<ActivePlayback> {
-  const { audio } = call.session;
-  if (audio?.ready !== true) {
-    throw misuse("no-media", "no sound has been negotiated in this call yet: answer it first");
+  const release = await call.useSound();
+  let playback: Playback;
+  try {
+    const { audio } = call.session;
+    if (audio?.ready !== true) {
+      throw misuse("no-media", "no sound has been negotiated in this call yet: answer it first");
+    }
+    playback = await audio.play(source, options);
+  } catch (error) {
+    release();
+    throw error;
   }
-  const playback = await audio.play(source, options);
   const active: ActivePlayback = { nodeId, bargeIn, playback, stoppedByDigit: false };
   call.playbacks.add(active);
-  void playback.done.then(() => call.playbacks.delete(active));
+  void playback.done.then(() => {
+    call.playbacks.delete(active);
+    release();
+  });
   return active;
 }
 

@@ -1,6 +1,6 @@
 /**
  * What whoever runs Node-RED decides in `settings.js` for all stacks, whatever their flows say: `sipStackTrace`,
- * `sipStackMaxSessions`, `sipStackHistory`, `sipStackGraceSeconds`.
+ * `sipStackMaxSessions`, `sipStackHistory`, `sipStackGraceSeconds`, `sipStackRtpengineDigits`.
  */
 import type { NodeAPI } from "node-red";
 import { isRecord } from "./sip-fields.js";
@@ -15,6 +15,8 @@ export interface RuntimeSettings {
   readonly history: number;
   /** SIGTERM waits so long for calls to end; 0 = it ends them. */
   readonly graceSeconds: number;
+  /** `host:port` where rtpengines report the keys that they hear; undefined = nowhere. */
+  readonly rtpengineDigits: string | undefined;
 }
 
 const MOST_HISTORY = 1_000;
@@ -26,6 +28,7 @@ export const SETTINGS_OF_STACK = {
   sipStackMaxSessions: { value: 0, exportable: true },
   sipStackHistory: { value: DEFAULT_HISTORY, exportable: false },
   sipStackGraceSeconds: { value: 0, exportable: false },
+  sipStackRtpengineDigits: { value: "", exportable: false },
 };
 
 /** @param warn - Told of each value that cannot be; it counts as not set then. */
@@ -50,11 +53,15 @@ export function readRuntimeSettings(
   else if (wanted !== undefined && wanted !== null) {
     warn("settings.js: sipStackTrace must be true or false; it is ignored");
   }
+  const digits = given["sipStackRtpengineDigits"] ?? "";
+  const isAddress = typeof digits === "string" && /^$|^.+:\d{1,5}$/.test(digits);
+  if (!isAddress) warn("settings.js: sipStackRtpengineDigits must be host:port; it is ignored");
   return {
     trace,
     // 0 would say "no limit", which is what a stack says already.
     maxSessions: number("sipStackMaxSessions", 1, 1_000_000),
     history: number("sipStackHistory", 0, MOST_HISTORY) ?? DEFAULT_HISTORY,
     graceSeconds: number("sipStackGraceSeconds", 0, LONGEST_GRACE_S) ?? 0,
+    rtpengineDigits: isAddress && digits !== "" ? digits : undefined,
   };
 }

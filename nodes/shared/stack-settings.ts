@@ -2,11 +2,14 @@
 import { createHash } from "node:crypto";
 import type { Node, NodeAPI } from "node-red";
 import {
+  type EngineAddress,
+  errorText,
   isIPv4,
   isIPv6,
   type Logger,
   type Rel100,
   type MediaHandler,
+  parseEngineAddresses,
   type SrtpMode,
   type TlsMaterial,
   type TransportOptions,
@@ -16,6 +19,7 @@ import {
 import { environment } from "./environment.js";
 import { misuse } from "./errors.js";
 import { checkSharedState } from "./fleet/index.js";
+import type { MediaEngineSettings } from "./media-engines.js";
 import { parseList } from "./properties.js";
 import { expandEnvironment, type NodeConfig } from "./property-values.js";
 import { product } from "./product.js";
@@ -59,6 +63,8 @@ export interface StackSettings {
   tlsStamp(): string;
   /** What a test button needs besides the transports. @throws InvalidArgumentError `bad-stack`. */
   surroundings(): StackSurroundings;
+  /** `media: rtpengine`; undefined = bridges stay here. @throws InvalidArgumentError `bad-stack`. */
+  mediaEngines(): MediaEngineSettings | undefined;
   /** @throws InvalidArgumentError `bad-stack` that names the wrong setting. */
   options(logger: Logger): UserAgentOptions;
 }
@@ -254,12 +260,24 @@ class SettingsReader {
     return { address, portMin, portMax };
   }
 
+  /** @throws InvalidArgumentError `bad-stack`. */
+  engines(): readonly EngineAddress[] {
+    let engines: readonly EngineAddress[];
+    try {
+      engines = parseEngineAddresses(this.text("rtpengine") ?? "");
+    } catch (error) {
+      throw misuse("bad-stack", `rtpengine: ${errorText(error)}`);
+    }
+    if (engines.length > 0) return engines;
+    throw misuse("bad-stack", "rtpengine: its address is missing, like udp://127.0.0.1:2223");
+  }
+
   mediaHandler(advertise: string | undefined, logger: Logger): MediaHandler | undefined {
     const media = this.text("media") ?? "rtp";
     const srtp = this.srtp();
     if (media === "none") return undefined;
-    if (media !== "rtp") {
-      throw misuse("bad-stack", `media "${media}" comes with a later version; choose rtp or none`);
+    if (media !== "rtp" && media !== "rtpengine") {
+      throw misuse("bad-stack", `media "${media}": use rtp, rtpengine or none`);
     }
     const { address, portMin, portMax } = this.rtp();
     return environment().createMediaHandler({
@@ -315,8 +333,13 @@ export function readStackSettings(RED: NodeAPI, node: Node, config: NodeConfig):
     surroundings: () => ({
       dnsServers: reader.list("dnsServers"),
       userAgent: reader.text("userAgent") ?? product(),
-      rtp: (reader.text("media") ?? "rtp") === "rtp" ? reader.rtp() : undefined,
+      rtp: reader.text("media") === "none" ? undefined : reader.rtp(),
     }),
+    mediaEngines: () => {
+      if (reader.text("media") !== "rtpengine") return undefined;
+      const codecs = reader.list("codecs") ?? DEFAULT_CODECS;
+      return { engines: reader.engines(), codecs, digits: runtime.rtpengineDigits };
+    },
     options: (logger) => {
       const transports = reader.transports();
       // A start that fails is tried again and again; the warning comes once.
@@ -382,7 +405,7 @@ function warnOfOpenKeys(
   transports: readonly TransportOptions[],
   logger: Logger,
 ): void {
-  if (reader.srtp() === "off" || (reader.text("media") ?? "rtp") !== "rtp") return;
+  if (reader.srtp() === "off" || reader.text("media") === "none") return;
   const open = transports.find(({ protocol }) => protocol !== "tls" && protocol !== "wss");
   if (open === undefined) return;
   logger.warn(

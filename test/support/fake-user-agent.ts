@@ -13,6 +13,7 @@ import {
   type AudioStream,
   type AudioStreamListener,
   type Cause,
+  type DigitEvent,
   type DirectMediaControl,
   type DrainState,
   type EndOptions,
@@ -388,11 +389,15 @@ export class FakeSession extends Session {
   refer(options: ReferOptions): Promise<ActionOutcome> {
     return this.#act("refer", options, () => ({ ok: true, statusCode: 200 }));
   }
+  receiveDigit(digit: DigitEvent): void {
+    this.happen("dtmf", { digit });
+  }
   direct(other: Session): DirectMediaControl {
     return {
       start: () => this.#act("direct", other.id, () => ({ ok: true, statusCode: 200 })),
       resume: () => undefined,
       isDirect: true,
+      again: () => this.#act("direct again", other.id, () => ({ ok: true, statusCode: 200 })),
       stop: async () => {
         await this.#act("indirect", other.id, () => ({ ok: true, statusCode: 200 }));
       },

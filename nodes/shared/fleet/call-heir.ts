@@ -186,8 +186,8 @@ export class CallHeir {
     return call;
   }
 
-  #join({ node, mode, hangup }: BridgeRecord, first: Call, second: Call): void {
-    CallBridge.restore({ input: new RestoredInput(node), mode, hangup }, first, second);
+  #join({ node, mode, hangup, relay }: BridgeRecord, first: Call, second: Call): void {
+    CallBridge.restore({ input: new RestoredInput(node), mode, hangup }, first, second, relay);
   }
 
   #hangUp(call: Call): void {
