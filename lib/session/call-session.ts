@@ -162,7 +162,7 @@ export abstract class CallSession extends Session implements SessionOwner, Neigh
   }
 
   receiveDigit(digit: DigitEvent): void {
-    this.core.enter(() => this.core.closed || this.core.digit(digit));
+    this.core.enter(() => this.core.closed || this.core.digit(digit, undefined, true));
   }
 
   direct(other: Session, path?: DescriptionPath): DirectMediaControl {

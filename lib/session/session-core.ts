@@ -275,10 +275,10 @@ export class SessionCore {
     this.#deliver();
   }
 
-  /** A key of the peer came, in the media or as INFO. */
-  digit(digit: DigitEvent, message?: SipRequest): void {
+  /** A key of the peer came, in the media or as INFO. @param isElsewhere - In media that others carry. */
+  digit(digit: DigitEvent, message?: SipRequest, isElsewhere = false): void {
     this.#digits ??= new ReceivedDigits();
-    if (this.#digits.isNew(digit, this.clock.now()))
+    if (this.#digits.isNew(digit, this.clock.now(), isElsewhere))
       this.emit("dtmf", { digit, ...(message && { message }) });
   }
 

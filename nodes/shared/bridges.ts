@@ -75,6 +75,8 @@ export class CallBridge implements CallLink {
   #triesDirect: boolean;
   /** Joining again, one after the other. */
   #connecting: Promise<void>;
+  /** The sound is on its way here. */
+  #returning: Promise<void> | undefined;
   #isUp = false;
   #isOver = false;
   #digits = 0;
@@ -245,11 +247,18 @@ export class CallBridge implements CallLink {
   bringSound(): Promise<void> | undefined {
     if (this.mode === "signaling" || this.#isOver) return undefined;
     const direct = this.#direct;
-    if (direct === undefined) return undefined;
+    if (direct === undefined) return this.#returning;
     this.#direct = undefined;
     this.#relay = undefined;
-    this.#connecting = this.#connecting.then(() => direct.stop());
-    return this.#connecting;
+    // Joined again first: that would end what is going to be played.
+    this.#connecting = this.#connecting
+      .then(() => direct.stop())
+      .then(() => this.#join())
+      .catch((error: unknown) => deploys.report(error));
+    const returning = this.#connecting.then(() => {
+      if (this.#returning === returning) this.#returning = undefined;
+    });
+    return (this.#returning = returning);
   }
 
   soundFree(): void {

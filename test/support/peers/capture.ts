@@ -7,6 +7,7 @@ import { pause } from "../node-red.js";
 import { PeerProcess } from "./process.js";
 
 export interface RtpStream {
+  readonly source: string;
   readonly sourcePort: number;
   readonly destinationPort: number;
   /** Name of the codec, as far as the capture tells. */
@@ -98,6 +99,7 @@ function parseStream(line: string): RtpStream | undefined {
     );
   if (!match) return undefined;
   return {
+    source: match[1] ?? "",
     sourcePort: Number(match[2]),
     destinationPort: Number(match[4]),
     payload: match[5] ?? "",
