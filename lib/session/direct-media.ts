@@ -164,6 +164,7 @@ export class DirectMedia implements DirectMediaControl {
     let asking: Promise<ActionOutcome> | undefined;
     for (const { negotiation } of this.#legs) negotiation.keepOrigin();
     first.negotiation.relayTo({
+      always: true,
       answer: async (offer) => {
         const passed = await this.#attempt((path) => path.offer(0, offer), offer);
         if (passed === undefined || isOver(second.state)) return undefined;

@@ -41,6 +41,8 @@ const NO_MODIFIERS: Modifiers = [];
 
 /** Who describes our side while the media of the call flows past us, to the peer of another one (RFC 3725). */
 export interface DescriptionRelay {
+  /** Also offers that change nothing are its to answer; without it they are answered as before. */
+  readonly always?: boolean;
   /**
    * The peer's offer → the answer of the one whom its media flows to; undefined = our own media, or our last
    * description where there is none. A MediaError refuses the offer with its `statusHint`; nothing has changed then.
@@ -237,7 +239,7 @@ export class Negotiation {
     describe: (text: string | undefined) => MaybePromise<string>,
   ): Promise<string> {
     const last = this.#supply;
-    const isSame = last !== undefined && answersAgain(last, offer);
+    const isSame = relay.always !== true && last !== undefined && answersAgain(last, offer);
     const text = isSame ? last.local : await relay.answer(offer);
     if (this.#machine.state !== "have-remote-offer") {
       throw new MediaError("The exchange is over", { statusHint: 487 });

@@ -260,27 +260,35 @@ return msg;`,
   });
 
   it("moves a call to the other engine when its own is killed, and back here without any", async () => {
+    // A second attempt finds what the first one has left.
+    for (const engine of engines) if (!engine.isRunning) await engine.start();
+    for (const name of ["amy", "ben"] as const) await phone(name).command("hangup");
+    await pause(2500);
     const message = await joined("amy", "ben");
     await pause(1000);
-    const used = async (): Promise<Rtpengine | undefined> => {
-      const [stream] = (await captured()).filter(({ destinationPort }) =>
+    const toAmy = async (): Promise<RtpStream> => {
+      const streams = (await captured()).filter(({ destinationPort }) =>
         isPortOf("amy", destinationPort),
       );
-      return engines.find(({ options }) => options.address === stream?.source);
+      assert.equal(streams.length, 1, JSON.stringify(streams));
+      return streams[0];
+    };
+    const used = async (): Promise<Rtpengine | undefined> => {
+      const { source } = await toAmy();
+      return engines.find(({ options }) => options.address === source);
     };
     const first = await used();
-    assert.ok(first);
-    await first.stop("SIGKILL");
-    await pause(4500);
+    await first?.stop("SIGKILL");
+    await pause(3000);
     const second = await used();
-    assert.ok(second !== undefined && second !== first);
-    await goThroughEngine("amy", "ben");
-    await second.stop("SIGKILL");
-    await pause(4500);
-    const streams = (await captured()).filter(({ destinationPort }) =>
-      isPortOf("amy", destinationPort),
+    assert.ok(
+      first !== undefined && second !== undefined && second !== first,
+      `${first?.url} ${second?.url} ${nodeRed.log.slice(-1500)}`,
     );
-    assert.ok(streams.length === 1 && !isOfEngine(streams[0].sourcePort), JSON.stringify(streams));
+    await second.stop("SIGKILL");
+    await pause(3000);
+    const stream = await toAmy();
+    assert.ok(!isOfEngine(stream.sourcePort) && stream.packets > 80, JSON.stringify(stream));
     await hangsUp("ben", message);
     assert.deepEqual(await nodeRed.captured("caught"), []);
   });

@@ -158,7 +158,8 @@ function answerOf(command: string, value: BencodeValue): BencodeDictionary {
   if (typeof value === "object" && "get" in value) {
     const result = value.get("result");
     if (result === "ok" || result === "pong") return value;
-    const reason = String(value.get("error-reason") ?? result).slice(0, 200);
+    const said = value.get("error-reason");
+    const reason = typeof said === "string" ? said.slice(0, 200) : "no reason given";
     throw new MediaError(`rtpengine refuses "${command}": ${reason}`, { rule: "engine-refused" });
   }
   throw new MediaError("rtpengine sent what is no answer", { rule: "bad-answer" });

@@ -28,6 +28,10 @@ export class Rtpengine {
     return this.#process?.log ?? "";
   }
 
+  get isRunning(): boolean {
+    return this.#process !== undefined;
+  }
+
   async start(): Promise<void> {
     const { address, digits } = this.options;
     this.#process = PeerProcess.start("rtpengine", [
