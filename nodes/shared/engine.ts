@@ -13,13 +13,8 @@ import { StackDrain } from "./drain.js";
 import { EventLoopLag } from "./event-loop-lag.js";
 import { environment, type UserAgentPort } from "./environment.js";
 import { misuse } from "./errors.js";
-import {
-  type Group,
-  SharedCalls,
-  SharedLimits,
-  SharedPresence,
-  SharedRegistrations,
-} from "./fleet/index.js";
+import { type Group, SharedLimits, SharedPresence, SharedRegistrations } from "./fleet/index.js";
+import { SharedCalls } from "./fleet/shared-calls.js";
 import { requestPolicy, wantsEveryMessage, watchSession, watchStack } from "./event-nodes.js";
 import { takeIncoming } from "./incoming-calls.js";
 import { liveNode } from "./live-nodes.js";
