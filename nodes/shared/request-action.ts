@@ -62,7 +62,9 @@ function subscriptionFields(outcome: ActionOutcome): Partial<SipFields> {
   if (!outcome.ok || outcome.subscription === undefined) return {};
   for (const { userAgent } of allEngines()) {
     const facts = userAgent?.subscriberFacts(outcome.subscription);
-    if (facts !== undefined) return { ...facts };
+    if (facts === undefined) continue;
+    const { eventPackage, subscriptionState, expires } = facts;
+    return { eventPackage, subscriptionState, expires };
   }
   return {};
 }
