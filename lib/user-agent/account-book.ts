@@ -29,8 +29,6 @@ import { WakeWatch } from "./wake-watch.js";
 const MOST_ACCOUNTS = 1_000;
 /** Between two questions to a registrar over UDP that has another server to go to. */
 const USUAL_WATCH_MS = 15_000;
-/** Silence after which a REGISTER goes to the next server, if there is one. */
-const REGISTER_PATIENCE_T1 = 16;
 
 export interface AccountBookOptions {
   readonly clock: Clock;
@@ -215,7 +213,6 @@ export class AccountBook {
     const { registrar } = account.settings;
     const client = this.#options.client();
     const sent: ClientExchange = client.start({
-      patienceMs: REGISTER_PATIENCE_T1 * client.timers.t1,
       nextHop: registrar.uri,
       account,
       inDialog: false,

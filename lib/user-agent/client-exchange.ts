@@ -34,6 +34,20 @@ import { ExchangeAgreement } from "./exchange-agreement.js";
 import { ExchangeCredentials } from "./exchange-credentials.js";
 import { applyRoutes, copyRequest } from "./routing.js";
 
+/**
+ * Silence, in T1, after which the next server is tried over UDP, if there is one. DEVIATION: RFC 3263 §4.3 waits for Timers B
+ * and F; a registration would be away, and a call could not be hung up, for 32 s with each dead server.
+ */
+const PATIENCE_T1 = 16;
+/** Answered at once by whoever is there; with other methods an application may take its time. */
+const PROMPT_METHODS: ReadonlySet<string> = new Set([
+  "INVITE",
+  "BYE",
+  "REGISTER",
+  "OPTIONS",
+  "PRACK",
+]);
+
 /** Responses that are remembered to know repetitions. */
 const MOST_SHOWN = 64;
 
@@ -41,11 +55,6 @@ const MOST_SHOWN = 64;
 export interface ExchangeOptions extends OutgoingRequestOptions {
   readonly isRegister?: boolean;
   readonly buildPerFlow?: boolean;
-  /**
-   * Milliseconds of silence after which the next server is tried over UDP, if there is one. DEVIATION: RFC 3263
-   * §4.3 waits for Timer F; a registration would be away for 32 s with each dead server.
-   */
-  readonly patienceMs?: number;
 }
 
 export class ClientExchange implements OutgoingRequest {
@@ -410,11 +419,11 @@ export class ClientExchange implements OutgoingRequest {
   }
 
   #losePatience(transaction: ClientTransaction, flow: Flow): void {
-    const { patienceMs } = this.#options;
     this.#patience?.cancel();
-    if (patienceMs === undefined || flow.reliable || this.#index + 1 >= this.#targets.length)
-      return;
-    this.#patience = this.#environment.clock.setTimer(patienceMs, () => {
+    const isPrompt = PROMPT_METHODS.has(this.#request?.method ?? "");
+    if (!isPrompt || flow.reliable || this.#index + 1 >= this.#targets.length) return;
+    const { clock, timers } = this.#environment;
+    this.#patience = clock.setTimer(PATIENCE_T1 * timers.t1, () => {
       if (this.state !== "calling" || this.#transaction !== transaction) return;
       transaction.close();
       this.#onTransactionFailure(new TransactionTimeoutError("The server did not answer in time."));

@@ -124,7 +124,7 @@ export class UserAgentClient implements ClientEnvironment {
     const findWay = (): void =>
       this.#options.destinations.locate(options, (error, destination) => {
         if (destination === undefined) fail(error);
-        else tryTargets(destination.targets, 0);
+        else tryTargets(this.health.order(destination.targets), 0);
       });
     findWay();
     return transmit;

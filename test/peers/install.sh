@@ -10,6 +10,7 @@ declare -A package=(
 declare -A file=(
   [/usr/lib/x86_64-linux-gnu/kamailio/modules/tls.so]=kamailio-tls-modules
   [/usr/lib/x86_64-linux-gnu/kamailio/modules/websocket.so]=kamailio-websocket-modules
+  [/usr/lib/x86_64-linux-gnu/kamailio/modules/outbound.so]=kamailio-outbound-modules
 )
 missing=()
 for program in "${!package[@]}"; do

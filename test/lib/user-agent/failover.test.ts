@@ -133,6 +133,48 @@ describe("failover", () => {
     await end();
   });
 
+  it("of what is answered at once takes 8 s, of what an application may think about 32 s", async () => {
+    for (const [method, ms] of [
+      ["BYE", 8_000],
+      ["INFO", 32_000],
+    ] as const) {
+      const { clock, alice, first, second, end } = await setUp();
+      first.onRequest = answerCall(first, [
+        ["Record-Route", "<sip:home.test;transport=udp;lr>"],
+        ["Contact", "<sip:bob@10.0.0.99>"],
+      ]);
+      const call = alice.userAgent.invite({ targets: ["sip:bob@home.test;transport=udp"] });
+      await clock.advanceAsync(200);
+      first.onRequest = () => undefined;
+      second.onRequest = (request) => second.reply(request, 200);
+      if (method === "BYE") void call.end();
+      else void call.request({ method });
+      await clock.advanceAsync(ms - 500);
+      assert.equal(second.requests.length, 0, method);
+      await clock.advanceAsync(1_000);
+      assert.equal(second.last(method).uri, "sip:bob@10.0.0.99");
+      void call.end();
+      await clock.advanceAsync(1_000);
+      await end();
+    }
+  });
+
+  it("takes the ACK along", async () => {
+    const { clock, alice, second, end } = await setUp();
+    second.onRequest = answerCall(second, [
+      ["Record-Route", "<sip:home.test;transport=udp;lr>"],
+      ["Contact", "<sip:bob@10.0.0.99>"],
+    ]);
+    const call = alice.userAgent.invite({ targets: ["sip:bob@home.test;transport=udp"] });
+    await clock.advanceAsync(9_000);
+    assert.equal(call.state, "established");
+    assert.deepEqual(second.methods(), ["INVITE", "ACK"]);
+    void call.end();
+    await clock.advanceAsync(1_000);
+    assert.equal(call.snapshot().cause, "local-bye");
+    await end();
+  });
+
   it("leaves a server alone for as long as its Retry-After says", async () => {
     const { clock, alice, first, second, end } = await setUp();
     first.onRequest = (request) => first.reply(request, 503, { headers: [["Retry-After", "120"]] });
