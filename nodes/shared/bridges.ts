@@ -145,6 +145,7 @@ export class CallBridge implements CallLink {
   forget(): void {
     if (this.#isOver) return;
     this.#direct = undefined;
+    this.#relay?.abandon();
     void this.#free();
   }
 
@@ -382,6 +383,7 @@ export class CallBridge implements CallLink {
   }
 
   #relayed(direct: DirectMediaControl, outcome: ActionOutcome): void {
+    this.#changed();
     if (outcome.ok || this.#direct !== direct) return;
     this.#direct = undefined;
     this.#relay = undefined;

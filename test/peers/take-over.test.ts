@@ -1,6 +1,6 @@
 /**
- * Calls that outlive their instance, with the real engines: Kamailio and Redis with the files of docs/scale-out/conf, and
- * Node-RED instances that are killed or stopped for a while. The sound of the bridged calls flows past the instances.
+ * Calls that outlive their instance, with the real engines: Kamailio, Redis and rtpengine with the files of
+ * docs/scale-out/conf, and Node-RED instances that are killed or stopped for a while.
  */
 import assert from "node:assert/strict";
 import { Telephone, type WatchedCall, Watcher } from "../support/fleet/callers.js";
@@ -22,21 +22,21 @@ async function until(what: string, isSo: () => boolean | Promise<boolean>, ms = 
   }
 }
 
-describe("calls that outlive their instance, behind Kamailio with Redis", function () {
+describe("calls that outlive their instance, behind Kamailio with Redis and rtpengine", function () {
   this.timeout(60_000);
   let fleet: Fleet;
   let watcher: Watcher;
   let phone: Telephone;
 
   before(async function () {
-    needs(this, "kamailio", "kamcmd");
+    needs(this, "kamailio", "kamcmd", "rtpengine");
     needsRedis(this);
     fleet = await Fleet.start({
       base: "127.0.34",
       instances: 3,
       redis: true,
-      bridge: { mode: "signaling" },
-      stack: ({ sharedState }) => ({ sharedState }),
+      rtpengine: true,
+      stack: ({ sharedState, ng }) => ({ sharedState, media: "rtpengine", rtpengine: ng }),
     });
     watcher = await Watcher.start(fleet);
     phone = await Telephone.start(fleet);
@@ -64,14 +64,36 @@ describe("calls that outlive their instance, behind Kamailio with Redis", functi
     await until("the telephone is called", () => phone.calls.length > before);
     const other = phone.calls[before];
     assert.ok(other);
-    // The sound goes to the other side, not to an instance.
-    await until(
-      "sound past the instance",
-      () =>
-        call.session.snapshot().media?.some(({ address }) => address === fleet.places.phone) ===
-        true,
+    await until("sound past the instance", () =>
+      [call, other].every(
+        ({ session }) => session.snapshot().media?.[0]?.address === fleet.places.rtpengine,
+      ),
     );
+    for (const { session } of [call, other]) {
+      await session.audio?.play({ kind: "tone", name: "dial" }, { loop: true });
+    }
     return { call, other, instance: Number(call.instance.split(".")[3]) - 10 };
+  }
+
+  /** Packets of the other side that came and that are missing. */
+  async function heard({ session }: WatchedCall): Promise<{ came: number; lost: number }> {
+    const counted = await session.mediaSession?.readStatistics?.();
+    return { came: counted?.packetsReceived ?? 0, lost: counted?.packetsLost ?? 0 };
+  }
+
+  /** Bridges on rtpengine. */
+  async function relayed(): Promise<number> {
+    const response = await fetch(`http://${fleet.places.rtpengine}:2225/metrics`);
+    const text = await response.text();
+    const count = /^rtpengine_sessions\{type="own"\} (\d+)/m.exec(text)?.[1];
+    assert.ok(
+      count !== undefined,
+      text
+        .split("\n")
+        .filter((line) => /sessions/.test(line))
+        .join("\n"),
+    );
+    return Number(count);
   }
 
   async function sessions(number: number): Promise<Shown[]> {
@@ -93,6 +115,7 @@ describe("calls that outlive their instance, behind Kamailio with Redis", functi
     const [there] = ivr.filter((call) => call.instance === fleet.places.instance(instance));
     assert.ok(there, "one of three calls is at each instance");
     const { call, other } = calls[0] ?? assert.fail();
+    const before = await Promise.all([call, other].map(heard));
     await fleet.kill(instance);
     const killedAt = Date.now();
     assert.equal(await there.over(10_000), true, "the caller gets a BYE within 10 s");
@@ -103,6 +126,15 @@ describe("calls that outlive their instance, behind Kamailio with Redis", functi
       async () => (await all(async (n) => (await sessions(n)).length)) >= 4,
     );
     assert.ok(call.isUp && other.isUp);
+    // 50 packets a second each way, and none is missing.
+    const now = await Promise.all([call, other].map(heard));
+    const seconds = (Date.now() - killedAt) / 1000;
+    for (const [i, { came, lost }] of now.entries()) {
+      const more = came - (before[i]?.came ?? 0);
+      assert.ok(Math.abs(more / seconds - 50) < 5, `${more} packets in ${seconds} s`);
+      assert.equal(lost, before[i]?.lost, "none is lost");
+    }
+    console.log(`      ${now.map(({ came }) => came).join(" and ")} packets came, none is missing`);
     const held = await call.session.reinvite({ action: "hold" });
     assert.equal(held.ok, true, JSON.stringify(held));
     assert.equal(other.session.snapshot().hold, "remote");
@@ -132,6 +164,7 @@ describe("calls that outlive their instance, behind Kamailio with Redis", functi
       durations.every((seconds) => Math.abs(seconds - lasted) < 1.5),
       `${durations.join(", ")} s for ${lasted}`,
     );
+    await until("rtpengine is rid of it", async () => (await relayed()) === 0);
     const hungUp = ends.filter(({ cause }) => cause === "shutdown");
     assert.equal(hungUp.length, 1);
     for (const one of ivr) await one.hangUp();
@@ -169,6 +202,7 @@ describe("calls that outlive their instance, behind Kamailio with Redis", functi
     await until("it is forgotten", async () => (await sessions(instance)).length === 0, 8_000);
     await pause(1_000);
     assert.ok(call.isUp && other.isUp, "nobody has hung up");
+    assert.equal(await relayed(), 1, "its media goes on");
     // Its new instance shows the call, and hangs it up.
     for (const number of others) {
       const { url } = fleet.instance(number);

@@ -185,6 +185,13 @@ export class Relay implements DescriptionPath, EngineTenant {
     this.#turn = this.#turn.then(() => this.#delete());
   }
 
+  /** Another instance has it now: the engine is not told. Idempotent. */
+  abandon(): void {
+    this.#isEnded = true;
+    this.#listener = undefined;
+    if (this.#engine !== undefined) this.#pool.leave(this, this.#engine);
+  }
+
   /** What was counted at that place so far, or all in all. Never rejects; undefined = nobody knows. */
   async statistics(place: Place): Promise<MediaStatistics | undefined> {
     if (this.#isEnded) await this.#turn;
