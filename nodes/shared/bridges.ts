@@ -251,6 +251,7 @@ export class CallBridge implements CallLink {
     if (direct === undefined) return this.#returning;
     this.#direct = undefined;
     this.#relay = undefined;
+    this.#changed();
     // Joined again first: that would end what is going to be played.
     this.#connecting = this.#connecting
       .then(() => direct.stop())
