@@ -112,13 +112,16 @@ export class DirectMedia implements DirectMediaControl {
   }
 
   async start(): Promise<ActionOutcome> {
-    const path = this.#path;
-    if (path !== undefined) {
-      for (const place of [0, 1] as const) {
-        this.#legs[place].negotiation.countWith(() => path.statistics(place));
-      }
-    }
+    this.#count();
     return this.#round();
+  }
+
+  #count(): void {
+    const path = this.#path;
+    if (path === undefined) return;
+    for (const place of [0, 1] as const) {
+      this.#legs[place].negotiation.countWith(() => path.statistics(place));
+    }
   }
 
   async again(): Promise<ActionOutcome> {
@@ -130,6 +133,7 @@ export class DirectMedia implements DirectMediaControl {
   }
 
   resume(): void {
+    this.#count();
     for (const { negotiation } of this.#legs) negotiation.keepOrigin();
     this.#machine.input("agreed", undefined);
   }

@@ -320,7 +320,7 @@ export class Negotiation {
   close(): void {
     if (!this.#machine.input("close", undefined)) return;
     const session = this.#negotiator;
-    if (session === undefined) return;
+    if (session === undefined && this.#counters.length === 0) return;
     this.#lastMedia = this.media;
     this.#lastHold = this.hold;
     this.#session = undefined;
@@ -333,11 +333,11 @@ export class Negotiation {
     return this.#statistics;
   }
 
-  async #closed(session: MediaSession): Promise<MediaStatistics | undefined> {
+  async #closed(session: MediaSession | undefined): Promise<MediaStatistics | undefined> {
     const elsewhere = Promise.all(this.#counters.map((count) => this.#inTime(count())));
     let own: MediaStatistics | undefined;
     try {
-      own = await session.close();
+      own = await session?.close();
     } catch (error) {
       this.#logger.warn(`closing media: ${errorText(error)}`);
     }

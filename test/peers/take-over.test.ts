@@ -156,6 +156,12 @@ describe("calls that outlive their instance, behind Kamailio with Redis and rtpe
     const ends = (
       await Promise.all([...fleet.instances.keys()].map((n) => fleet.count(n)))
     ).flatMap(({ ended }) => ended);
+    // Counted by rtpengine, from the beginning of the bridge.
+    const counted = ends.map(({ received }) => received ?? 0).filter((packets) => packets > 0);
+    assert.ok(
+      counted.length === 2 && counted.every((packets) => packets > 100),
+      `${counted.join()}`,
+    );
     const durations = ends
       .filter(({ cause }) => cause !== "shutdown")
       .map(({ duration }) => duration ?? 0);

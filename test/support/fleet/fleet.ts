@@ -22,7 +22,13 @@ export interface FleetOptions {
 
 export interface Count {
   readonly count: Record<string, number>;
-  readonly ended: { callId: string; cause?: string; duration?: number }[];
+  readonly ended: {
+    callId: string;
+    cause?: string;
+    duration?: number;
+    /** Packets. */
+    received?: number;
+  }[];
 }
 
 /** The stack of instances that share their state and let rtpengine carry bridged calls. */

@@ -52,7 +52,7 @@ all[${JSON.stringify(name)}] = (all[${JSON.stringify(name)}] || 0) + 1;
 global.set("count", all);
 if (${JSON.stringify(name)}.endsWith("ended")) {
   const list = global.get("ended") || [];
-  list.push({ callId: msg.sip.callId, cause: msg.sip.cause, duration: msg.sip.duration });
+  list.push({ callId: msg.sip.callId, cause: msg.sip.cause, duration: msg.sip.duration, received: (msg.sip.statistics || {}).packetsReceived });
   global.set("ended", list.slice(-100));
 }`,
         0,
