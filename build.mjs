@@ -143,7 +143,7 @@ function smallTemplate(html) {
 
 // Comments of declarations: those that a user of the library meets stay, those of what lies behind are in the source.
 function shorten(lib) {
-  const OPEN = /^(?:user-agent\/(?:options|user-agent)|session\/(?:session|session-types))\./;
+  const OPEN = /^(?:user-agent\/options|session\/session-types)\./;
   for (const file of readdirSync(lib, { recursive: true })) {
     if (!file.endsWith(".d.ts") || OPEN.test(file)) continue;
     const text = readFileSync(join(lib, file), "utf8");
