@@ -14,6 +14,9 @@ function stateOf({ stack, account }: Line): { color: string; words: string } {
   if (account === undefined) {
     if (stack.problem) return { color: "red", words: stack.problem };
     if (stack.state !== "running") return { color: "yellow", words: t(`stack.${stack.state}`) };
+    if (stack.draining === true) {
+      return { color: "yellow", words: t("stack.draining", { count: stack.calls ?? 0 }) };
+    }
     const ports = stack.transports.map(
       ({ protocol, address, port }) =>
         `${protocol.toUpperCase()} ${address.includes(":") ? `[${address}]` : address}:${port}`,

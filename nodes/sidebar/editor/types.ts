@@ -102,6 +102,9 @@ export interface StackSummary {
   readonly state: string;
   readonly problem?: string;
   readonly warning?: string;
+  /** It takes no new calls; `calls` are left. */
+  readonly draining?: boolean;
+  readonly calls?: number;
   readonly transports: readonly { protocol: string; address: string; port: number }[];
   readonly accounts: readonly AccountSummary[];
 }
