@@ -255,7 +255,7 @@ export class CallBridge implements CallLink {
     // Joined again first: that would end what is going to be played.
     this.#connecting = this.#connecting
       .then(() => direct.stop())
-      .then(() => this.#join())
+      .then(() => this.#joinAgain())
       .catch((error: unknown) => deploys.report(error));
     const returning = this.#connecting.then(() => {
       if (this.#returning === returning) this.#returning = undefined;
@@ -363,7 +363,7 @@ export class CallBridge implements CallLink {
     const direct = first.session.direct(second.session, relay);
     this.#direct = direct;
     this.#through(relay, direct);
-    this.#relayed(direct, await direct.start());
+    await this.#relayed(direct, await direct.start());
     // The engine went away in the middle of it.
     if (this.#direct === direct && relay.engine === undefined) this.#moveOn(direct);
   }
@@ -379,11 +379,11 @@ export class CallBridge implements CallLink {
   /** The engine is lost: both go to another one, or back to our own media. */
   #moveOn(direct: DirectMediaControl): void {
     this.#connecting = this.#connecting.then(async () => {
-      if (this.#direct === direct) this.#relayed(direct, await direct.again());
+      if (this.#direct === direct) await this.#relayed(direct, await direct.again());
     });
   }
 
-  #relayed(direct: DirectMediaControl, outcome: ActionOutcome): void {
+  async #relayed(direct: DirectMediaControl, outcome: ActionOutcome): Promise<void> {
     this.#changed();
     if (outcome.ok || this.#direct !== direct) return;
     this.#direct = undefined;
@@ -391,6 +391,7 @@ export class CallBridge implements CallLink {
     if (this.#isOver || this.#legs.some(isEnding)) return;
     const why = outcome.reason ?? String(outcome.statusCode);
     deploys.report(`rtpengine does not carry a bridge, which stays here: ${why}`);
+    await this.#joinAgain();
   }
 
   /** What rtpengine has heard and passed on. */
@@ -419,6 +420,14 @@ export class CallBridge implements CallLink {
       `a side does not send its sound to the other: ${outcome.statusCode} ${outcome.reason ?? ""}`,
       { rule: "not-direct" },
     );
+  }
+
+  /** Sound that has flowed elsewhere is joined anew. */
+  async #joinAgain(): Promise<void> {
+    this.#audio?.stop();
+    this.#audio = undefined;
+    this.#joined = [];
+    if (!this.#isOver) await this.#join();
   }
 
   /** Joins the sound as it is now; nothing where that is done, or a leg has none yet. */

@@ -18,7 +18,7 @@ import { SharedCalls } from "./fleet/shared-calls.js";
 import { requestPolicy, wantsEveryMessage, watchSession, watchStack } from "./event-nodes.js";
 import { takeIncoming } from "./incoming-calls.js";
 import { liveNode } from "./live-nodes.js";
-import { closeMediaEngines, mediaEngines, openMediaEngines } from "./media-engines.js";
+import { closeMediaEngines, mediaEngines, openMediaEngines, shareKeys } from "./media-engines.js";
 import { setKeysShown } from "./media-keys.js";
 import { rememberTarget } from "./recent-targets.js";
 import { rings } from "./ring/rings.js";
@@ -52,6 +52,7 @@ export class Engine {
   #problem: string | undefined;
   /** It runs, but not as it should. */
   #warning: string | undefined;
+  #unshareKeys: () => void = () => undefined;
   #certificates: CertificateWatch | undefined;
   #verifiesServers = true;
   #userAgent: UserAgentPort | undefined;
@@ -85,6 +86,9 @@ export class Engine {
       const { clock } = environment();
       const isDraining = (): boolean => this.drain.isWanted;
       this.#calls = new SharedCalls({ group: this.group, stackId, clock, logger, isDraining });
+    }
+    if (this.group !== undefined && settings.usesRtpengine) {
+      this.#unshareKeys = shareKeys(this.group);
     }
     this.accounts = new AccountBook(logger, onStatus, this.#registrations);
     this.drain = new StackDrain(() => {
@@ -410,6 +414,7 @@ export class Engine {
     this.#limits?.close();
     this.presence?.close();
     this.#calls?.stop();
+    this.#unshareKeys();
     await this.group?.close();
   }
 }

@@ -10,11 +10,14 @@ import {
   EnginePool,
   errorText,
   type Logger,
+  NgClient,
   readRelaySnapshot,
   Relay,
   type Session,
 } from "../../lib/index.js";
 import { environment } from "./environment.js";
+import type { Group } from "./fleet/group.js";
+import { isRecord } from "./sip-fields.js";
 
 export interface MediaEngineSettings {
   readonly engines: readonly EngineAddress[];
@@ -23,6 +26,10 @@ export interface MediaEngineSettings {
   readonly digits: string | undefined;
 }
 
+/** The part of a group that is needed here. */
+type KeyGroup = Pick<Group, "publish" | "subscribe">;
+
+const KEYS = "rtpengine keys";
 const pools = new Map<string, EnginePool>();
 /** Keys of calls that are none of ours: of another instance, perhaps. */
 const strangers = new Set<(key: EngineKey) => void>();
@@ -94,20 +101,53 @@ export function restoredRelay(stackId: string, snapshot: unknown): Relay | undef
 }
 
 /** @returns false = it belongs to no call here. */
-export function takeForeignKey(key: EngineKey): boolean {
+function takeForeignKey(key: EngineKey): boolean {
   for (const pool of pools.values()) {
     if (pool.key(key.callId, key.tag, key.digit, key.duration)) return true;
   }
   return false;
 }
 
-/** @returns unlisten */
-export function onStrangerKey(listener: (key: EngineKey) => void): () => void {
-  strangers.add(listener);
-  return () => strangers.delete(listener);
+/** Keys of calls that other instances have go to the group, and those of ours come from there. @returns stop sharing */
+export function shareKeys(group: KeyGroup): () => void {
+  const publish = (key: EngineKey): void => group.publish(KEYS, JSON.stringify(key));
+  strangers.add(publish);
+  const unsubscribe = group.subscribe(KEYS, (text) => {
+    const key = parsedKey(text);
+    if (key !== undefined) takeForeignKey(key);
+  });
+  return () => {
+    strangers.delete(publish);
+    unsubscribe();
+  };
+}
+
+function parsedKey(text: string): EngineKey | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  if (!isRecord(value)) return undefined;
+  const { callId, tag, digit, duration } = value;
+  if (typeof callId !== "string" || typeof tag !== "string") return undefined;
+  if (typeof digit !== "string" || !/^[0-9A-D*#]$/.test(digit)) return undefined;
+  return { callId, tag, digit, duration: typeof duration === "number" ? duration : 0 };
 }
 
 function takeKey(key: EngineKey): void {
   if (takeForeignKey(key)) return;
   for (const listener of strangers) listener(key);
+}
+
+/** For the test button. Rejects with MediaError when it does not answer. */
+export async function pingEngine({ host, port }: EngineAddress): Promise<void> {
+  const { clock, openChannel: open } = environment();
+  const client = new NgClient({ host, port, clock, random: new CryptoRandom(), open });
+  try {
+    await client.ask("ping");
+  } finally {
+    client.close();
+  }
 }

@@ -4,6 +4,7 @@ import { callsOfStack } from "./call.js";
 import { traces } from "./tracing/index.js";
 import type { DirectionTotals } from "./call-statistics.js";
 import type { Engine } from "./engine.js";
+import { mediaEngines } from "./media-engines.js";
 
 export const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -80,6 +81,17 @@ function describe(page: Page, engine: Engine): void {
   const drains = engine.drain.isWanted ? 1 : 0;
   page.add("sip_stack_draining", "gauge", "1 while it takes no new calls.", stack, drains);
   describeGroup(page, engine, stack);
+  for (const { address, isUp: answers, calls } of mediaEngines(engine.stackId)?.engines ?? []) {
+    const labels = { ...stack, engine: address };
+    page.add(
+      "sip_rtpengine_up",
+      "gauge",
+      "1 while the rtpengine answers.",
+      labels,
+      answers ? 1 : 0,
+    );
+    page.add("sip_rtpengine_bridges", "gauge", "Bridges of ours on it.", labels, calls);
+  }
   for (const entry of engine.accounts.entries()) {
     const { id, uri } = entry.options;
     const isRegistered = engine.accounts.registration(id)?.state === "registered";

@@ -63,6 +63,8 @@ export interface StackSettings {
   tlsStamp(): string;
   /** What a test button needs besides the transports. @throws InvalidArgumentError `bad-stack`. */
   surroundings(): StackSurroundings;
+  /** `media: rtpengine`. */
+  readonly usesRtpengine: boolean;
   /** `media: rtpengine`; undefined = bridges stay here. @throws InvalidArgumentError `bad-stack`. */
   mediaEngines(): MediaEngineSettings | undefined;
   /** @throws InvalidArgumentError `bad-stack` that names the wrong setting. */
@@ -325,6 +327,7 @@ export function readStackSettings(RED: NodeAPI, node: Node, config: NodeConfig):
     redeploy: config["redeploy"] === "hangup" ? "hangup" : "keep",
     unhandledStatus: unhandled >= 300 && unhandled <= 699 ? unhandled : 480,
     usesTls: tlsIds.length > 0,
+    usesRtpengine: reader.raw("media") === "rtpengine",
     flowMakesDescriptions: reader.raw("media") === "none",
     sharedState: textOf(reader.raw("sharedState")),
     trace: runtime.trace ?? reader.flag("trace"),

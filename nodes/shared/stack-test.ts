@@ -3,9 +3,16 @@
  * are taken, are its certificates good, are there ports for sound.
  */
 import type { Node, NodeAPI } from "node-red";
-import { errorText, probeBind, SipError, type TransportOptions } from "../../lib/index.js";
+import {
+  type EngineAddress,
+  errorText,
+  probeBind,
+  SipError,
+  type TransportOptions,
+} from "../../lib/index.js";
 import type { Engine } from "./engine.js";
 import { allEngines, findEngine } from "./engines.js";
+import { pingEngine } from "./media-engines.js";
 import { migrated } from "./migrations.js";
 import type { NodeConfig } from "./property-values.js";
 import { isRecord } from "./sip-fields.js";
@@ -29,10 +36,12 @@ export async function testStack(
   let settings: StackSettings;
   let transports: readonly TransportOptions[];
   let rtp: ReturnType<StackSettings["surroundings"]>["rtp"];
+  let engines: readonly EngineAddress[];
   try {
     settings = readStackSettings(RED, node ?? ({} as Node), config);
     transports = settings.transports().slice(0, MOST_TRANSPORTS);
     ({ rtp } = settings.surroundings());
+    engines = settings.mediaEngines()?.engines ?? [];
   } catch (error) {
     const text = errorText(error);
     await run.step("settings", () => ({ text, ok: false }));
@@ -43,6 +52,19 @@ export async function testStack(
     await ownCertificateStep({ RED, run }, entry);
   }
   if (rtp !== undefined) await mediaStep(RED, run, rtp);
+  for (const engine of engines) await engineStep(RED, run, engine);
+}
+
+async function engineStep(RED: NodeAPI, run: TestRun, engine: EngineAddress): Promise<void> {
+  await run.step("media", async () => {
+    try {
+      await pingEngine(engine);
+      return { text: translate(RED, "test.engine", { address: engine.text }) };
+    } catch (error) {
+      run.fail(translate(RED, "test.reason.engine"));
+      return { text: `${engine.text}: ${errorText(error)}`, ok: false };
+    }
+  });
 }
 
 async function bindStep(

@@ -256,7 +256,7 @@ describe("deploy", () => {
       ["a port that is none", { transports: [{ protocol: "udp", port: "abc" }] }, /port/],
       ["broken JSON", { transports: "[{" }, /JSON/],
       ["missing TLS settings", { transports: [{ protocol: "tls", tls: "gone" }] }, /TLS/],
-      ["a media handler of a later version", { media: "rtpengine" }, /later version/],
+      ["an rtpengine without an address", { media: "rtpengine" }, /its address is missing/],
       ["RTP ports the wrong way round", { rtpPortMin: 20000, rtpPortMax: 10000 }, /rtpPortMin/],
     ] as const) {
       it(`${name} stops the stack, not Node-RED, and says why`, async () => {

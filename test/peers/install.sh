@@ -5,7 +5,7 @@ set -u
 declare -A package=(
   [sipp]=sip-tester [kamailio]=kamailio [baresip]=baresip-core [tshark]=tshark
   [chromium]=chromium [openssl]=openssl [linphonec]=linphone-cli
-  [redis-server]=redis-server
+  [redis-server]=redis-server [rtpengine]=rtpengine-daemon
 )
 declare -A file=(
   [/usr/lib/x86_64-linux-gnu/kamailio/modules/tls.so]=kamailio-tls-modules
@@ -37,7 +37,7 @@ if [ $status -ne 0 ]; then
   exit 1
 fi
 # Services of the packages are not wanted: the tests start their own, on loopback.
-for service in kamailio redis-server; do
+for service in kamailio redis-server rtpengine-daemon; do
   command -v systemctl >/dev/null 2>&1 && systemctl disable --now "$service" >/dev/null 2>&1
 done
 exit 0

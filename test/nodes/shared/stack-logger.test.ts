@@ -92,12 +92,14 @@ describe("options in settings.js", () => {
       maxSessions: undefined,
       history: 100,
       graceSeconds: 0,
+      rtpengineDigits: undefined,
     });
     assert.deepEqual(read(undefined), {
       trace: undefined,
       maxSessions: undefined,
       history: 100,
       graceSeconds: 0,
+      rtpengineDigits: undefined,
     });
     const settings = { sipStackTrace: false, sipStackMaxSessions: 20, sipStackHistory: 0 };
     assert.deepEqual(read({ ...settings, sipStackGraceSeconds: 300 }), {
@@ -105,6 +107,7 @@ describe("options in settings.js", () => {
       maxSessions: 20,
       history: 0,
       graceSeconds: 300,
+      rtpengineDigits: undefined,
     });
   });
 
@@ -118,6 +121,7 @@ describe("options in settings.js", () => {
       maxSessions: undefined,
       history: 100,
       graceSeconds: 0,
+      rtpengineDigits: undefined,
     });
     assert.deepEqual(warnings.map((text) => /sipStack\w+/.exec(text)?.[0]).sort(), [
       "sipStackHistory",
