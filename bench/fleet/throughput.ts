@@ -39,8 +39,11 @@ function bottleneck(limit: Measured | undefined): string {
   const instance = Math.max(
     ...[...cores].filter(([part]) => part.startsWith("instance")).map(([, value]) => value),
   );
-  if (all > machine * 0.8)
-    return `the ${machine} cores of this machine, which all parts and the callers share`;
+  if (limit.machine > machine * 0.85) {
+    const others = limit.machine - all;
+    const theirs = others > 0.2 ? `; other programs had ${figure(others * 100)} %` : "";
+    return `the ${machine} cores of this machine, shared by all parts and the callers${theirs}`;
+  }
   if (instance > 0.85) return "the event loop of an instance";
   if (sum(cores, /kamailio/) > machine * 0.5) return "Kamailio";
   const answer = /received 'SIP\/2.0 ([45]\d\d [^\r\n]*)/.exec(limit.problem)?.[1];
