@@ -54,6 +54,13 @@ export async function killed(fleet: Fleet, report: Report): Promise<void> {
     const ivr = single.filter(({ instance }) => instance === address);
     const others = single.filter(({ instance }) => instance !== address);
     await pause(2000);
+    const sessions = await fleet.rtpengineSessions();
+    if (sessions !== undefined && fleet.options.bridge?.mode !== "signaling")
+      report.check(
+        "sound of bridged calls goes by way of rtpengine",
+        sessions === joined.length,
+        `${sessions} of ${joined.length} calls`,
+      );
     const at = Date.now();
     await fleet.kill(number);
 

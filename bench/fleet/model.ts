@@ -12,7 +12,7 @@ import { silentLogger } from "../../lib/foundation/index.js";
 import { openGroup } from "../../nodes/shared/fleet/index.js";
 import { Calls, Telephone, Watcher } from "../../test/support/fleet/callers.js";
 import type { Fleet } from "../../test/support/fleet/fleet.js";
-import { processorTime } from "../../test/support/fleet/processor.js";
+import { memory, processorTime } from "../../test/support/fleet/processor.js";
 import { pause } from "../../test/support/node-red.js";
 import { measure, type Measured } from "./figures.js";
 import { figure, type Report } from "./report.js";
@@ -251,6 +251,8 @@ export async function model(
       ["a second of a bridged call, at rtpengine", figure(costs.talk)],
     ],
   );
+  const megabytes = [...fleet.processes()].map(([part, pid]) => `${part} ${figure(memory(pid))}`);
+  report.tell(`Memory now, MB: ${megabytes.sort().join(", ")}.`);
   const core = (value: number): string => figure(value, value < 0.1 ? 3 : value < 10 ? 2 : 0);
   report.table(
     [
@@ -295,6 +297,6 @@ export async function model(
     .map(([part, at]) => `${part} at ${figure(at)} instances`);
   report.tell(`What is full first: ${order.join("; ")}.`);
   report.tell(
-    `The model: calls/s = ${ASSUMED.load * 100} % of a core of each instance; ${ASSUMED.bridged * 100} % of the calls are bridged for ${ASSUMED.talkSeconds} s; ${ASSUMED.phonesPerInstance} telephones per instance register each ${ASSUMED.registerEachSeconds} s; each call has two records in Redis; Kamailio and rtpengine have ${ASSUMED.cores} cores a machine, full at ${ASSUMED.full * 100} %; an rtpengine has ${figure(ASSUMED.callsPerRtpengine)} calls' ports per address. Costs are added up; cores of other machines differ from these.`,
+    `The model: calls/s = ${ASSUMED.load * 100} % of a core of each instance; ${ASSUMED.bridged * 100} % of the calls are bridged for ${ASSUMED.talkSeconds} s; ${ASSUMED.phonesPerInstance} telephones per instance register each ${ASSUMED.registerEachSeconds} s; each call has two records in Redis; Kamailio and rtpengine have ${ASSUMED.cores} cores a machine, full at ${ASSUMED.full * 100} %; an rtpengine has ${figure(ASSUMED.callsPerRtpengine)} calls' ports per address. The second leg of a bridged call and its two re-INVITEs are not in it. Costs are added up; cores of other machines differ from these.`,
   );
 }

@@ -161,6 +161,13 @@ export class Fleet {
     return (await response.json()) as { ok: boolean; status?: number };
   }
 
+  /** Calls that rtpengine carries, by its own figures. */
+  async rtpengineSessions(): Promise<number | undefined> {
+    if (!this.#engines.has("rtpengine")) return undefined;
+    const response = await fetch(`http://${this.places.rtpengine}:2225/metrics`);
+    return Number(/^rtpengine_sessions\{type="own"\} (\d+)/m.exec(await response.text())?.[1]);
+  }
+
   /** Asks Kamailio itself. */
   kamcmd(...words: string[]): string {
     const { stdout, stderr } = spawnSync(
