@@ -1,6 +1,6 @@
 /** Kamailio, and where wanted Redis and rtpengine, with the files of docs/scale-out/conf, and Node-RED instances behind. */
 import { spawnSync } from "node:child_process";
-import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { NodeRed, pause } from "../node-red.js";
 import { PeerProcess } from "../peers/process.js";
@@ -94,10 +94,8 @@ export class Fleet {
 
   async #rtpengine(): Promise<void> {
     const { rtpengine } = this.places;
-    const recordings = join(this.folder, "recordings");
-    mkdirSync(recordings);
     // prettier-ignore
-    const program = PeerProcess.start("rtpengine", ["--foreground", "--log-stderr", `--config-file=${join(this.folder, "rtpengine.conf")}`, `--interface=${rtpengine}`, `--listen-ng=${rtpengine}:2223`, `--listen-http=${rtpengine}:2225`, `--recording-dir=${recordings}`, `--pidfile=${join(this.folder, "rtpengine.pid")}`]);
+    const program = PeerProcess.start("rtpengine", ["--foreground", "--log-stderr", `--config-file=${join(this.folder, "rtpengine.conf")}`, `--interface=${rtpengine}`, `--listen-ng=${rtpengine}:2223`, `--listen-http=${rtpengine}:2225`, `--pidfile=${join(this.folder, "rtpengine.pid")}`]);
     this.#engines.set("rtpengine", program);
     await bound("udp", rtpengine, 2223, program);
   }
