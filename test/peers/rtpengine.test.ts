@@ -16,15 +16,14 @@ import { Rtpengine } from "../support/peers/rtpengine.js";
 import type { Message } from "../support/peers/telephone-room.js";
 import { freePort } from "../support/ports.js";
 
+/** Name, codec, tone in Hz, first port of RTP: where tshark takes no packet for another protocol's. */
 const PHONES = [
-  ["amy", "PCMU", 500],
-  ["ben", "PCMU", 900],
-  ["dan", "PCMA", 1100],
-  ["eve", "G722", 1300],
-  ["ivy", "PCMU", 700],
+  ["amy", "PCMU", 500, 2430],
+  ["ben", "PCMU", 900, 2530],
+  ["eve", "G722", 1300, 2630],
+  ["dan", "PCMA", 1100, 5100],
 ] as const;
-const FIRST = 5_000;
-const OURS = FIRST + 100 * PHONES.length;
+const OURS = 5_200;
 const ENGINES = ["127.0.32.1", "127.0.32.2"] as const;
 const DIGITS = "127.0.32.9:2230";
 type Name = (typeof PHONES)[number][0];
@@ -41,15 +40,14 @@ describe("a bridge through rtpengine", function () {
   before(async function () {
     needs(this, "baresip", "tshark", "rtpengine");
     port = await freePort();
-    for (const [index, [name, codec, tone]] of PHONES.entries()) {
+    for (const [index, [name, codec, tone, rtpPort]] of PHONES.entries()) {
       const phone = new Baresip({
         name,
         address: `127.0.32.${11 + index}`,
         answer: "auto",
         tone,
-        rtpPort: FIRST + 100 * index,
+        rtpPort,
         codec,
-        ...(name === "ivy" ? { encryption: "srtp-mand" } : {}),
       });
       phones.set(name, phone);
     }
@@ -72,7 +70,7 @@ describe("a bridge through rtpengine", function () {
       media: "rtpengine",
       rtpengine: engines.map(({ url }) => url).join(","),
       rtpPortMin: OURS,
-      rtpPortMax: OURS + 98,
+      rtpPortMax: OURS + 44,
       codecs: "opus,G722,PCMU,PCMA",
       srtp: "optional",
     });
@@ -173,7 +171,9 @@ return msg;`,
 
   async function captured(): Promise<RtpStream[]> {
     const capture = new Capture();
-    await capture.start(`udp portrange ${FIRST}-6998`);
+    await capture.start(
+      "udp and (portrange 2430-2729 or portrange 5100-5244 or portrange 8220-8598)",
+    );
     await pause(2000);
     await capture.stop();
     const streams = capture.streams();
@@ -185,7 +185,7 @@ return msg;`,
     const first = phone(name).options.rtpPort;
     return used >= first && used < first + 100;
   };
-  const isOfEngine = (used: number): boolean => used >= 6000 && used <= 6998;
+  const isOfEngine = (used: number): boolean => used >= 8220 && used <= 8598;
 
   /** To and from both by the engine, 20 ms apart and nothing lost. */
   async function goThroughEngine(...names: Name[]): Promise<void> {

@@ -1,5 +1,5 @@
 /**
- * rtpengine in user space on one loopback address: commands by the ng protocol at port 2223, RTP at 6000 to 6998,
+ * rtpengine in user space on one loopback address: commands by the ng protocol at port 2223, RTP at 8220 to 8598,
  * recordings as pcap in its folder, keys reported to where it is told.
  */
 import { mkdtempSync, rmSync } from "node:fs";
@@ -39,8 +39,8 @@ export class Rtpengine {
       "--table=-1",
       `--interface=${address}`,
       `--listen-ng=${address}:2223`,
-      "--port-min=6000",
-      "--port-max=6998",
+      "--port-min=8220",
+      "--port-max=8598",
       "--foreground",
       "--log-stderr",
       "--log-level=6",
