@@ -353,10 +353,8 @@ export function readStackSettings(RED: NodeAPI, node: Node, config: NodeConfig):
       const sharedState = reader.text("sharedState");
       if (sharedState !== undefined) checkSharedState(sharedState);
       // Whoever gets the flow gets what stands in it.
-      if (!hasWarned && /:[^/@]+@/.test(textOf(config["sharedState"]) ?? "")) {
-        if (!/\$\{/.test(String(config["sharedState"]))) {
-          logger.warn("sharedState: the password stands in the flow; write ${NAME} instead");
-        }
+      if (!hasWarned && hasOpenPassword(textOf(config["sharedState"]) ?? "")) {
+        logger.warn("sharedState: the password stands in the flow; write ${NAME} instead");
       }
       hasWarned = true;
       const advertise = transports.find((transport) => transport.advertise)?.advertise;
@@ -439,4 +437,10 @@ function fingerprint(RED: NodeAPI, node: Node, config: NodeConfig, tlsIds: strin
     });
   }
   return hash.digest("hex");
+}
+
+/** Node-RED has put the value of a variable in the place of `${NAME}` where that was the whole text. */
+function hasOpenPassword(address: string): boolean {
+  const isOpen = /:[^/@]+@/.test(address) && !address.includes("${");
+  return isOpen && !Object.values(process.env).includes(address);
 }
