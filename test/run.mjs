@@ -126,7 +126,9 @@ mocha("project", find(""), ["--timeout", "30000"]);
 if (!unitOnly) {
   if (!second) {
     const peers = find("peers");
-    const long = (file) => /sipp|failover/.test(file);
+    // About as long as the others together.
+    const long = (file) =>
+      /sipp|failover|rtpengine|redis|registration|member|edge|scale-out|take-over/.test(file);
     await mochaBesides(
       "real peers",
       [peers.filter(long), peers.filter((file) => !long(file))],
