@@ -12,8 +12,11 @@ const WINDOW_MS = 100;
 const LONGEST_WINDOW_MS = 400;
 const SATURATED = 0.98;
 const ROOM = 0.93;
-/** Windows in a row that are saturated before the first call is refused. */
-const PATIENCE = 4;
+/**
+ * Windows in a row that are saturated before the first call is refused: a program that has just started, or collects its
+ * garbage, catches up within a second what the system has kept for it meanwhile.
+ */
+const PATIENCE = 15;
 /** New calls per second that are taken whatever the load is: with fewer it is not the calls that keep the thread busy. */
 const FLOOR = 200;
 /** Of the calls taken when it began; then per window. */
