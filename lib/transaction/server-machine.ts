@@ -258,6 +258,8 @@ export abstract class ServerMachine<
 
   #send(context: ServerContext): void {
     if (!(context instanceof Uint8Array)) return;
+    // A 2xx whose ACK has not come.
+    if (this.#answered) this.#owner.answerRepeated();
     this.#bytes = context;
     this.#path.send(context, this.#request);
   }

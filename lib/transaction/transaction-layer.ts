@@ -74,6 +74,8 @@ export interface TransactionCounters {
   readonly lingering: number;
   /** Repeated requests that were absorbed or answered again, since the start. */
   readonly repeatedRequests: number;
+  /** 2xx of ours that were sent again, because no ACK had come. */
+  readonly repeatedAnswers: number;
   /** Responses without transaction, since the start. */
   readonly strayResponses: number;
   readonly mergedRequests: number;
@@ -117,6 +119,7 @@ export class TransactionLayer {
   readonly #maxLingering: number;
   #lingering = 0;
   #repeatedRequests = 0;
+  #repeatedAnswers = 0;
   #strayResponses = 0;
   #mergedRequests = 0;
   #refusedRequests = 0;
@@ -140,6 +143,7 @@ export class TransactionLayer {
       responseFlow: options.responseFlow,
       clientTerminated: (key) => void this.#clients.delete(key),
       serverAnswered: () => this.#serverAnswered(),
+      answerRepeated: () => void this.#repeatedAnswers++,
       serverTerminated: (keys, answered) => this.#serverTerminated(keys, answered),
       dialogAck: (ack, flow) => callUser(options.logger, () => this.#options.user.onAck(ack, flow)),
     };
@@ -220,6 +224,7 @@ export class TransactionLayer {
       serverTransactions: this.#servers.size,
       lingering: this.#lingering,
       repeatedRequests: this.#repeatedRequests,
+      repeatedAnswers: this.#repeatedAnswers,
       strayResponses: this.#strayResponses,
       mergedRequests: this.#mergedRequests,
       refusedRequests: this.#refusedRequests,

@@ -35,6 +35,8 @@ export interface ServerTransactionOwner extends TransactionServices {
   readonly responseFlow: ResponseFlowFinder | undefined;
   /** A final response was sent: the transaction only lingers to absorb repeated requests. */
   serverAnswered(): void;
+  /** The user has sent its 2xx once more. */
+  answerRepeated(): void;
   /** @param answered - Was `serverAnswered` called for it? */
   serverTerminated(keys: ServerTransactionKeys, answered: boolean): void;
   /** An ACK that reached the INVITE transaction of a 2xx: only peers without the magic cookie do that. */

@@ -37,7 +37,7 @@ export interface UserAgentOptions {
   /** Times and limits of connections, see `TransportTuning`: idle, keep-alive, connections per address … */
   readonly transportTuning?: Partial<TransportTuning> | undefined;
   /**
-   * Share of the time since it was asked last in which this thread worked, 0 to 1: above 0.98 for 1.5 s new calls that are too many
+   * Share of the time since it was asked last in which this thread worked, 0 to 1: above 0.98 for a second in which messages are repeated, new calls that are too many
    * get 503 with Retry-After. Default: of
    * Node's event loop, and nothing with a `clock` of one's own.
    */

@@ -1,8 +1,8 @@
 /**
  * Sheds new calls when the thread has no time left (RFC 5390, RFC 6357): without it each call that comes too late is repeated by its
  * caller, the repetitions take the time of others, and a server that was asked for a little too much serves hardly anybody. What
- * belongs to a call is always taken. The limit follows the load: it falls while the thread is saturated, rises while there
- * is room, and is gone when nobody asks for more.
+ * belongs to a call is always taken. It begins when the thread is saturated and messages come again or go out again; then the limit
+ * follows the load: it falls while the thread is saturated, rises while there is room, and is gone when nobody asks for more.
  */
 import type { Clock } from "../foundation/index.js";
 
@@ -16,7 +16,10 @@ const ROOM = 0.93;
  * Windows in a row that are saturated before the first call is refused: a program that has just started, or collects its
  * garbage, catches up within a second what the system has kept for it meanwhile.
  */
-const PATIENCE = 15;
+const PATIENCE = 10;
+/** So many messages come or go again, of each new call, when we are late; of the last half second or so. */
+const REPEATED = 0.05;
+const FADE = 0.8;
 /** New calls per second that are taken whatever the load is: with fewer it is not the calls that keep the thread busy. */
 const FLOOR = 200;
 /** Of the calls taken when it began; then per window. */
@@ -29,6 +32,11 @@ const CALM = 20;
 export class Overload {
   readonly #clock: Clock;
   readonly #load: () => number;
+  readonly #repeated: () => number;
+  #repeatedBefore = 0;
+  /** New calls and repeated messages, those of long ago hardly counted. */
+  #recentCalls = 0;
+  #recentRepeated = 0;
   #windowStart: number;
   /** New calls taken and refused in this window. */
   #taken = 0;
@@ -39,10 +47,14 @@ export class Overload {
   #limit = Infinity;
   #shed = 0;
 
-  /** @param load - Share of the time since it was asked last in which the thread worked, 0 to 1. */
-  constructor(clock: Clock, load: () => number) {
+  /**
+   * @param load - Share of the time since it was asked last in which the thread worked, 0 to 1.
+   * @param repeated - Messages that came or went again, since the start.
+   */
+  constructor(clock: Clock, load: () => number, repeated: () => number) {
     this.#clock = clock;
     this.#load = load;
+    this.#repeated = repeated;
     this.#windowStart = clock.now();
   }
 
@@ -73,6 +85,10 @@ export class Overload {
     const load = this.#load();
     const perSecond = (this.#taken * 1000) / elapsed;
     const refused = this.#refused;
+    const repeated = this.#repeated();
+    this.#recentRepeated = this.#recentRepeated * FADE + repeated - this.#repeatedBefore;
+    this.#recentCalls = this.#recentCalls * FADE + this.#taken;
+    this.#repeatedBefore = repeated;
     const isConclusive = elapsed <= LONGEST_WINDOW_MS;
     this.#windowStart += elapsed;
     this.#taken = 0;
@@ -80,7 +96,9 @@ export class Overload {
     const isSaturated = isConclusive && load >= SATURATED;
     this.#saturated = isSaturated ? this.#saturated + 1 : 0;
     if (this.#limit === Infinity) {
-      if (this.#saturated >= PATIENCE && perSecond > FLOOR) this.#begin(perSecond * FIRST_CUT);
+      const isLate = this.#recentRepeated > this.#recentCalls * REPEATED;
+      const isTooMuch = isLate && this.#saturated >= PATIENCE && perSecond > FLOOR;
+      if (isTooMuch) this.#begin(perSecond * FIRST_CUT);
       return;
     }
     this.#calm = refused === 0 ? this.#calm + 1 : 0;

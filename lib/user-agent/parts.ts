@@ -299,6 +299,10 @@ export class UserAgentParts {
       overload: new Overload(
         clock,
         options.threadLoad ?? (options.clock === undefined ? threadLoad() : () => 0),
+        () => {
+          const { repeatedRequests, repeatedAnswers } = this.transactions.counters();
+          return repeatedRequests + repeatedAnswers;
+        },
       ),
       maxRequestsPerSecond: settings.maxRequestsPerSecond,
       transactions: () => this.transactions,

@@ -23,6 +23,7 @@ const GROWING: ReadonlySet<string> = new Set([
   "malformed",
   "dropped",
   "repeatedRequests",
+  "repeatedAnswers",
   "strayResponses",
   "mergedRequests",
   "refusedRequests",

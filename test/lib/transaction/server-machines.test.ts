@@ -116,6 +116,7 @@ class Rig {
       timers: new TransactionTimers(this.clock, DEFAULT_TIMERS),
       responseFlow: undefined,
       serverAnswered: () => this.user.log.push("lingers"),
+      answerRepeated: () => undefined,
       serverTerminated: () => void this.removed++,
       dialogAck: () => this.user.log.push("dialog ACK"),
     };

@@ -15,15 +15,24 @@ describe("Overload", () => {
   let loads: number[];
   let overload: Overload;
   let taken: number;
+  /** Do callers repeat every tenth request? */
+  let repeats: boolean;
+  let asked: number;
 
   beforeEach(() => {
     clock = new ManualClock();
     load = 0.5;
     loads = [];
-    overload = new Overload(clock, () => {
-      const all = loads.splice(0);
-      return all.length === 0 ? load : all.reduce((sum, each) => sum + each, 0) / all.length;
-    });
+    repeats = true;
+    asked = 0;
+    overload = new Overload(
+      clock,
+      () => {
+        const all = loads.splice(0);
+        return all.length === 0 ? load : all.reduce((sum, each) => sum + each, 0) / all.length;
+      },
+      () => (repeats ? Math.floor(asked / 10) : 0),
+    );
     taken = 0;
   });
 
@@ -34,7 +43,7 @@ describe("Overload", () => {
     for (let step = 0; step < steps; step++) {
       const from = taken;
       clock.advance(10);
-      for (let i = 0; i < perSecond / 100; i++) if (overload.admits()) taken++;
+      for (let i = 0; i < perSecond / 100; i++, asked++) if (overload.admits()) taken++;
       if (loadOf !== undefined) loads.push(loadOf((taken - from) * 100));
     }
     return taken - before;
@@ -58,6 +67,13 @@ describe("Overload", () => {
     const steady = calls(10_000, 5, served(10_000)) / 5;
     assert.ok(steady > 3_800 && steady < 5_200, `${steady} calls per second`);
     assert.ok(overload.shed > 0);
+  });
+
+  it("refuses nobody while nothing has to be repeated, however busy the thread is", () => {
+    load = 1;
+    repeats = false;
+    assert.equal(calls(8_000, 5), 40_000);
+    assert.equal(overload.limit, Infinity);
   });
 
   it("is gone soon after the rush is over", () => {
@@ -119,6 +135,7 @@ describe("a user agent whose thread has no time left", () => {
     for (let step = 0; step < 220; step++) {
       await clock.advanceAsync(10);
       for (let i = 0; i < 3; i++) peer.send(invite(), "10.0.0.2");
+      peer.send(firstInvite, "10.0.0.2");
     }
     await clock.advanceAsync(50);
     const refused = peer.responses.filter(({ statusCode }) => statusCode === 503);
@@ -136,5 +153,20 @@ describe("a user agent whose thread has no time left", () => {
     assert.equal(call.state, "terminated");
     assert.equal(bob.calls[0].state, "terminated");
     await endAll(clock, [alice, bob]);
+  });
+
+  it("counts the answers that it had to send again", async () => {
+    const clock = new ManualClock();
+    const network = new LoopNetwork(clock);
+    const bob = new Person("bob", "10.0.0.2", network, clock);
+    await bob.userAgent.start();
+    bob.takeCalls((session) => void session.accept());
+    const peer = await new ScriptedPeer(network, { name: "peer", address: "10.0.0.9" }).start();
+    const headers = ["Contact: <sip:peer@10.0.0.9>"];
+    peer.send(requestText({ method: "INVITE", headers }), "10.0.0.2");
+    await clock.advanceAsync(4_000);
+    // After 0.5, 1.5 and 3.5 s (RFC 3261 §13.3.1.4).
+    assert.equal(bob.userAgent.counters().repeatedAnswers, 3);
+    await endAll(clock, [bob]);
   });
 });
