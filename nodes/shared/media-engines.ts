@@ -17,7 +17,7 @@ import {
 } from "../../lib/index.js";
 import { environment } from "./environment.js";
 import type { Group } from "./fleet/group.js";
-import { isRecord } from "./sip-fields.js";
+import { parseRecord } from "./sip-fields.js";
 
 export interface MediaEngineSettings {
   readonly engines: readonly EngineAddress[];
@@ -123,13 +123,8 @@ export function shareKeys(group: KeyGroup): () => void {
 }
 
 function parsedKey(text: string): EngineKey | undefined {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-  if (!isRecord(value)) return undefined;
+  const value = parseRecord(text);
+  if (value === undefined) return undefined;
   const { callId, tag, digit, duration } = value;
   if (typeof callId !== "string" || typeof tag !== "string") return undefined;
   if (typeof digit !== "string" || !/^[0-9A-D*#]$/.test(digit)) return undefined;

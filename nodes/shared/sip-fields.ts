@@ -72,6 +72,16 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
+/** What another process has written: an object of JSON, or undefined. */
+export function parseRecord(text: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return isRecord(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** Keys with the value undefined are dropped: they would not survive JSON. */
 export function withoutUndefined<T extends object>(object: T): T {
   const result: Record<string, unknown> = {};

@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import type { CallRecord } from "../../../lib/index.js";
 import { CallBridge, type BridgeRecord } from "../bridges.js";
 import type { Call } from "../call.js";
-import { isRecord } from "../sip-fields.js";
+import { isRecord, parseRecord } from "../sip-fields.js";
 
 export interface KeptCall {
   /** The node that brought it. */
@@ -64,14 +64,8 @@ export function writeReference(key: string): string {
 
 /** @returns the key of another record, or what is in this one; undefined for anything that is neither. Never throws. */
 export function readUnit(text: string): string | ReadUnit | undefined {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    // It is none.
-    return undefined;
-  }
-  if (!isRecord(value) || value["version"] !== UNIT_VERSION) return undefined;
+  const value = parseRecord(text);
+  if (value === undefined || value["version"] !== UNIT_VERSION) return undefined;
   const { see, calls, bridge } = value;
   if (isId(see)) return see;
   if (!Array.isArray(calls) || calls.length < 1 || calls.length > 2) return undefined;

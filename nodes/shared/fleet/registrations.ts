@@ -4,7 +4,7 @@
  * Contact of its predecessor in the same REGISTER that brings its own.
  */
 import { type Account, errorText, type Logger, type StackEvent } from "../../../lib/index.js";
-import { isRecord } from "../sip-fields.js";
+import { parseRecord } from "../sip-fields.js";
 import type { Group, Lease } from "./group.js";
 
 /** Kind of the records, and topic of the news that one has changed. */
@@ -157,13 +157,8 @@ export class SharedRegistrations {
 function parseFacts(
   text: string,
 ): { contact: string; serviceRoute: readonly string[] } | undefined {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-  if (!isRecord(value) || !Array.isArray(value["serviceRoute"])) return undefined;
+  const value = parseRecord(text);
+  if (value === undefined || !Array.isArray(value["serviceRoute"])) return undefined;
   const isText = (part: unknown): part is string =>
     typeof part === "string" && part.length <= MOST_TEXT && !/[\r\n\0]/.test(part);
   const { contact } = value;

@@ -4,7 +4,7 @@
  * the others began within the last second or so; without a connection each instance counts alone.
  */
 import type { CallUsage, Clock, Timer } from "../../../lib/index.js";
-import { isRecord } from "../sip-fields.js";
+import { parseRecord } from "../sip-fields.js";
 import type { Group } from "./group.js";
 
 const TOPIC = "limits";
@@ -65,13 +65,8 @@ export class SharedLimits {
   }
 
   #hear(text: string): void {
-    let told: unknown;
-    try {
-      told = JSON.parse(text);
-    } catch {
-      return;
-    }
-    if (!isRecord(told) || typeof told["instance"] !== "string") return;
+    const told = parseRecord(text);
+    if (told === undefined || typeof told["instance"] !== "string") return;
     const { instance, usages } = told;
     if (!Array.isArray(usages) || !this.group.members.has(instance)) return;
     const found = new Map<string, CallUsage>();

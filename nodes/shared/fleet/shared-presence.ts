@@ -3,7 +3,7 @@
  * flow there has told nothing, and those that are there hear of the change. Only texts; whoever tells last is right.
  */
 import { errorText, type Logger, type NotifyOptions } from "../../../lib/index.js";
-import { isRecord } from "../sip-fields.js";
+import { parseRecord } from "../sip-fields.js";
 import type { Group } from "./group.js";
 
 const KIND = "presence";
@@ -61,13 +61,8 @@ export class SharedPresence {
 function parse(
   text: string,
 ): { eventPackage: string; resource: string; state: NotifyOptions } | undefined {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-  if (!isRecord(value)) return undefined;
+  const value = parseRecord(text);
+  if (value === undefined) return undefined;
   const { eventPackage, resource, contentType, body } = value;
   if (typeof eventPackage !== "string" || typeof resource !== "string") return undefined;
   if (typeof contentType !== "string" || typeof body !== "string") return undefined;
