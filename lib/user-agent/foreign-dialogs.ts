@@ -89,7 +89,8 @@ export class ForeignDialogs {
     }
     const request = parsed.message;
     const protocol = protocolOf(request);
-    if (protocol === undefined) return;
+    // What begins something has passed the gate of nobody: that is never handed over.
+    if (protocol === undefined || request.to.tag === undefined) return;
     const { address, port } = responseAddress(request.topVia, protocol);
     this.#options.transport().connect({ protocol, address, port }, (error, flow) => {
       if (flow === undefined) {

@@ -251,7 +251,8 @@ export class UserAgentServer implements TransactionLayerUser {
       this.#refuseNew(transaction);
       return;
     }
-    if (request.method === "INVITE" && !options.overload.admits()) {
+    const isCall = request.method === "INVITE";
+    if (isCall && !options.overload.admits() && !options.takesPlace(request)) {
       this.#refuseForLoad(transaction);
       return;
     }

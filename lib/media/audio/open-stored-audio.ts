@@ -43,7 +43,12 @@ export async function openStoredAudio(
   }
   const decoder = await openDecoder(access, options.raw);
   if (identity !== undefined && again !== undefined) {
-    shared?.opened(identity, sampleRate, async () => openDecoder(await again()));
+    shared?.opened(identity, sampleRate, async () => {
+      const other = await again();
+      if (other.identity === identity) return openDecoder(other);
+      await other.close();
+      throw new MediaError("the file has changed meanwhile");
+    });
   }
   const source = new StoredAudio(decoder, rounds, sampleRate, find);
   await source.prepare();

@@ -148,11 +148,25 @@ describe("a user agent whose thread has no time left", () => {
     await clock.advanceAsync(50);
     assert.equal(peer.responses.filter(({ callId }) => callId === "rush-1").length, 1);
     assert.ok(peer.responses.every(({ statusCode }) => statusCode < 200));
-    void call.end();
+    // A transfer belongs to a call that is up.
+    const carol = new Person("carol", "10.0.0.3", network, clock);
+    await carol.userAgent.start();
+    const { callId, localTag, remoteTag = "" } = call.snapshot();
+    const replaces = { callId, toTag: remoteTag, fromTag: localTag };
+    // The window is full when the transfer comes.
+    for (let i = 0; i < 60; i++) peer.send(invite(), "10.0.0.2");
+    await clock.advanceAsync(1);
+    assert.ok(bob.userAgent.counters().refusedByLoad > refused.length);
+    const taken = carol.userAgent.invite({ targets: [bob.uri], replaces });
+    await clock.advanceAsync(10);
+    void bob.calls.at(-1)?.accept();
+    await clock.advanceAsync(100);
+    assert.equal(taken.state, "established");
+    void taken.end();
     await clock.advanceAsync(100);
     assert.equal(call.state, "terminated");
     assert.equal(bob.calls[0].state, "terminated");
-    await endAll(clock, [alice, bob]);
+    await endAll(clock, [alice, bob, carol]);
   });
 
   it("counts the answers that it had to send again", async () => {

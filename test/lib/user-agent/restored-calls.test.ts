@@ -8,6 +8,7 @@ import type { CallRecord } from "../../../lib/session/call-record.js";
 import { endAll, Person } from "../../support/alice-and-bob.js";
 import { LoopNetwork } from "../../support/loop-network.js";
 import { ManualClock } from "../../support/manual-clock.js";
+import { requestText } from "../../support/scripted-peer.js";
 
 const OPEN = { allow: ["0.0.0.0/0"] };
 
@@ -357,6 +358,12 @@ describe("Requests in dialogs that another user agent has", () => {
     assert.equal(asked, 1);
     third.userAgent.handOver("no request");
     third.userAgent.handOver("x".repeat(200_000));
+    // What begins a call would come in past the gate.
+    const stranger = requestText({ method: "INVITE", headers: ["Contact: <sip:x@10.0.0.66>"] });
+    third.userAgent.handOver(Buffer.from(stranger).toString("base64"));
+    await s.pass(100);
+    assert.equal(third.userAgent.sessions.size, 0);
+    assert.equal(third.userAgent.counters()["serverTransactions"], 1, "that of the BYE");
     assert.equal(s.heir.userAgent.counters()["serverTransactions"], 0);
     await endAll(s.clock, [third]).catch(() => undefined);
     await s.end();

@@ -108,6 +108,21 @@ describe("sounds that many calls play", () => {
     await settled();
   });
 
+  it("that change between two openings are not kept under their old name", async () => {
+    writeFileSync(path, wavOfTone(440, 1000));
+    (await play()).close();
+    const file = await access();
+    const options = { sampleRate: 8000, shared };
+    const again = () => {
+      writeFileSync(path, wavOfTone(600, 700));
+      return access();
+    };
+    const source = await openStoredAudio(file, { ...options, again });
+    source.close();
+    await settled();
+    assert.equal(shared.kept, 0);
+  });
+
   it("that are long stay on the disk, and are tried once", async () => {
     writeFileSync(path, wavOfTone(440, 140_000));
     for (let i = 0; i < 4; i++) {
