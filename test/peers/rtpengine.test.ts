@@ -232,6 +232,14 @@ return msg;`,
     await talks("eve", "dan");
   });
 
+  it("lives through a Deploy of everything", async () => {
+    const message = await joined("amy", "ben");
+    await pause(500);
+    await nodeRed.deploy(flows());
+    await goThroughEngine("amy", "ben");
+    await hangsUp("ben", message);
+  });
+
   it("tells keys once, and passes them on; a hold passes, and its end", async () => {
     const message = await joined("amy", "ben");
     await pause(1000);
